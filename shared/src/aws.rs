@@ -1,0 +1,98 @@
+//! The way to AWS from inside a function: credentials and region from Lambda's environment, one HTTP
+//! client with Amazon's own roots, and time-outs, of which the SDK has none by itself.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+
+use crate::config::{ConfigError, Settings};
+
+/// Amazon Root CA 1 to 4 and Starfield Services Root G2 (amazontrust.com/repository): every AWS endpoint
+/// chains to one of them. Reading the system's hundred and fifty was most of a cold start.
+const AMAZON_ROOTS: &str = include_str!("amazon_roots.pem");
+
+/// Invariant: the whole of an operation, retries included, ends in time to answer 503 within 10 s, and
+/// an attempt that hangs leaves time for another.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1500);
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// What the clients of AWS's services have in common.
+pub struct Aws {
+    region: Region,
+    credentials: Credentials,
+    http_client: SharedHttpClient,
+    dynamodb_endpoint: Option<String>,
+    #[cfg(feature = "signing")]
+    secrets_manager_endpoint: Option<String>,
+}
+
+/// An `aws_config` for one service; the SDK gives each service a builder type of its own.
+macro_rules! service_config {
+    ($builder:expr, $aws:expr, $endpoint:expr) => {{
+        let mut builder = $builder
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region($aws.region.clone())
+            .credentials_provider($aws.credentials.clone())
+            .http_client($aws.http_client.clone())
+            .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(50)))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(CONNECT_TIMEOUT)
+                    .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                    .operation_timeout(OPERATION_TIMEOUT)
+                    .build(),
+            );
+        builder.set_endpoint_url($endpoint.clone());
+        builder.build()
+    }};
+}
+
+impl Aws {
+    /// Reads Lambda's own variables (docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html)
+    /// and the SDK's `AWS_ENDPOINT_URL_…`.
+    pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
+        let text = |name: &str| settings.optional(name).map(str::to_owned);
+        let trust_store = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
+        let tls_context = TlsContext::builder()
+            .with_trust_store(trust_store)
+            .build()
+            .map_err(|_| ConfigError::new("AWS", "the TLS context cannot be built"))?;
+        Ok(Self {
+            region: Region::new(settings.required("AWS_REGION")?.to_owned()),
+            credentials: Credentials::new(
+                settings.required("AWS_ACCESS_KEY_ID")?,
+                settings.required("AWS_SECRET_ACCESS_KEY")?,
+                text("AWS_SESSION_TOKEN"),
+                None,
+                "environment",
+            ),
+            http_client: Builder::new()
+                .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+                .tls_context(tls_context)
+                .build_https(),
+            dynamodb_endpoint: text("AWS_ENDPOINT_URL_DYNAMODB"),
+            #[cfg(feature = "signing")]
+            secrets_manager_endpoint: text("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
+        })
+    }
+
+    /// A client for DynamoDB.
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        let config = service_config!(aws_sdk_dynamodb::Config::builder(), self, self.dynamodb_endpoint);
+        aws_sdk_dynamodb::Client::from_conf(config)
+    }
+
+    /// A client for Secrets Manager.
+    #[cfg(feature = "signing")]
+    pub fn secrets_manager(&self) -> aws_sdk_secretsmanager::Client {
+        let config =
+            service_config!(aws_sdk_secretsmanager::Config::builder(), self, self.secrets_manager_endpoint);
+        aws_sdk_secretsmanager::Client::from_conf(config)
+    }
+}

@@ -1,0 +1,258 @@
+//! A value that is fetched from elsewhere and kept for a while.
+//!
+//! One load at a time; a value that is no longer fresh goes on serving while its source is down, up to
+//! a limit; and a source that fails is left alone for a moment.
+
+use std::error::Error;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The limits of a cache, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How long a value may serve after it was loaded, while it can't be loaded anew.
+    pub usable_for: u64,
+    /// How long the source is left alone after a failure, and after a load that something missing from
+    /// the value asked for.
+    pub cool_down: u64,
+}
+
+/// A value as its source gave it.
+pub struct Loaded<T> {
+    /// The value.
+    pub value: T,
+    /// How long it is good without a word from the source, in seconds.
+    pub fresh_for: u64,
+}
+
+/// There is no value that may be used.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unavailable(Arc<str>);
+
+impl Unavailable {
+    /// With the reason, for the log.
+    pub fn new(reason: impl AsRef<str>) -> Self {
+        Self(reason.as_ref().into())
+    }
+}
+
+/// The errors of a chain, outermost first, in one line. `Display` of an SDK error hides its sources.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text += ": ";
+        text += &source.to_string();
+        next = source.source();
+    }
+    text
+}
+
+struct Held<T> {
+    value: Arc<T>,
+    loaded_at: u64,
+    fresh_until: u64,
+}
+
+struct State<T> {
+    held: Option<Held<T>>,
+    failed: Option<(u64, Unavailable)>,
+    asked_at: Option<u64>,
+}
+
+/// The cache.
+pub struct Cache<T> {
+    limits: Limits,
+    state: Mutex<State<T>>,
+    loading: tokio::sync::Mutex<()>,
+}
+
+impl<T> Cache<T> {
+    /// An empty cache.
+    pub fn new(limits: Limits) -> Self {
+        let state = State { held: None, failed: None, asked_at: None };
+        Self { limits, state: Mutex::new(state), loading: tokio::sync::Mutex::new(()) }
+    }
+
+    /// The value: from memory while it is fresh, else from `load`.
+    pub async fn get<E: Error>(
+        &self,
+        now: u64,
+        load: impl AsyncFnOnce() -> Result<Loaded<T>, E>,
+    ) -> Result<Arc<T>, Unavailable> {
+        if let Some(answer) = self.without_loading(now) {
+            return answer;
+        }
+        // While somebody else loads, a usable value serves; without one there is nothing but to wait.
+        let turn = match self.loading.try_lock() {
+            Ok(turn) => turn,
+            Err(_) => match self.usable(now) {
+                Some(value) => return Ok(value),
+                None => self.loading.lock().await,
+            },
+        };
+        if let Some(answer) = self.without_loading(now) {
+            return answer;
+        }
+        let answer = self.load(now, load).await;
+        drop(turn);
+        answer
+    }
+
+    /// The value, loaded anew because `seen` lacks something: at most once a cool-down, however often
+    /// it is asked for.
+    pub async fn renewed<E: Error>(
+        &self,
+        now: u64,
+        seen: &Arc<T>,
+        load: impl AsyncFnOnce() -> Result<Loaded<T>, E>,
+    ) -> Result<Arc<T>, Unavailable> {
+        let _turn = self.loading.lock().await;
+        {
+            let mut state = self.state();
+            if let Some(held) = state.held.as_ref().filter(|held| !Arc::ptr_eq(&held.value, seen)) {
+                return Ok(held.value.clone());
+            }
+            if state.asked_at.is_some_and(|asked_at| self.cools_down(asked_at, now)) {
+                return Ok(seen.clone());
+            }
+            state.asked_at = Some(now);
+        }
+        self.load(now, load).await
+    }
+
+    /// An answer that needs no load: a fresh value, or what a recent failure leaves.
+    fn without_loading(&self, now: u64) -> Option<Result<Arc<T>, Unavailable>> {
+        let state = self.state();
+        if let Some(held) = state.held.as_ref().filter(|held| now < held.fresh_until) {
+            return Some(Ok(held.value.clone()));
+        }
+        let (failed_at, error) = state.failed.as_ref()?;
+        if !self.cools_down(*failed_at, now) {
+            return None;
+        }
+        let error = error.clone();
+        drop(state);
+        Some(self.usable(now).ok_or(error))
+    }
+
+    fn usable(&self, now: u64) -> Option<Arc<T>> {
+        let state = self.state();
+        let held = state.held.as_ref()?;
+        (now < held.loaded_at.saturating_add(self.limits.usable_for)).then(|| held.value.clone())
+    }
+
+    fn cools_down(&self, since: u64, now: u64) -> bool {
+        now < since.saturating_add(self.limits.cool_down)
+    }
+
+    async fn load<E: Error>(
+        &self,
+        now: u64,
+        load: impl AsyncFnOnce() -> Result<Loaded<T>, E>,
+    ) -> Result<Arc<T>, Unavailable> {
+        // On the heap: a load is rare and its future large, and every caller's future would hold it.
+        match Box::pin(load()).await {
+            Ok(Loaded { value, fresh_for }) => {
+                let value = Arc::new(value);
+                let mut state = self.state();
+                let fresh_until = now.saturating_add(fresh_for);
+                state.held = Some(Held { value: value.clone(), loaded_at: now, fresh_until });
+                state.failed = None;
+                Ok(value)
+            }
+            Err(error) => {
+                let error = Unavailable::new(chain(&error));
+                self.state().failed = Some((now, error.clone()));
+                self.usable(now).ok_or(error)
+            }
+        }
+    }
+
+    /// The state; never held across an `await`. A panic elsewhere can't leave it half-written.
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    const LIMITS: Limits = Limits { usable_for: 60, cool_down: 5 };
+
+    /// A source that counts its loads and can be switched off.
+    #[derive(Default)]
+    struct Source {
+        loads: Cell<u32>,
+        down: Cell<bool>,
+    }
+
+    impl Source {
+        async fn load(&self) -> Result<Loaded<u32>, std::io::Error> {
+            self.loads.set(self.loads.get() + 1);
+            if self.down.get() {
+                return Err(std::io::Error::other("the source is down"));
+            }
+            Ok(Loaded { value: self.loads.get(), fresh_for: 15 })
+        }
+    }
+
+    async fn value(cache: &Cache<u32>, source: &Source, now: u64) -> Option<u32> {
+        cache.get(now, async || source.load().await).await.ok().map(|value| *value)
+    }
+
+    #[tokio::test]
+    async fn a_fresh_value_costs_no_load() {
+        let (cache, source) = (Cache::new(LIMITS), Source::default());
+        assert_eq!(value(&cache, &source, 100).await, Some(1));
+        assert_eq!(value(&cache, &source, 114).await, Some(1));
+        assert_eq!(value(&cache, &source, 115).await, Some(2));
+    }
+
+    #[tokio::test]
+    async fn an_old_value_serves_through_an_outage_up_to_the_limit() {
+        let (cache, source) = (Cache::new(LIMITS), Source::default());
+        assert_eq!(value(&cache, &source, 100).await, Some(1));
+        source.down.set(true);
+        assert_eq!(value(&cache, &source, 159).await, Some(1));
+        assert_eq!(value(&cache, &source, 160).await, None);
+        source.down.set(false);
+        assert_eq!(value(&cache, &source, 165).await, Some(source.loads.get()));
+    }
+
+    #[tokio::test]
+    async fn a_source_that_failed_is_left_alone_for_the_cool_down() {
+        let (cache, source) = (Cache::new(LIMITS), Source::default());
+        source.down.set(true);
+        assert_eq!(value(&cache, &source, 100).await, None);
+        assert_eq!(value(&cache, &source, 104).await, None);
+        assert_eq!(source.loads.get(), 1);
+        source.down.set(false);
+        assert_eq!(value(&cache, &source, 105).await, Some(2));
+    }
+
+    #[tokio::test]
+    async fn asking_for_more_loads_once_a_cool_down() {
+        let (cache, source) = (Cache::new(LIMITS), Source::default());
+        let mut seen = cache.get(100, async || source.load().await).await.unwrap();
+        for _ in 0..1000 {
+            seen = cache.renewed(101, &seen, async || source.load().await).await.unwrap();
+        }
+        assert_eq!(source.loads.get(), 2);
+        cache.renewed(106, &seen, async || source.load().await).await.unwrap();
+        assert_eq!(source.loads.get(), 3);
+    }
+
+    #[tokio::test]
+    async fn many_at_once_share_one_load() {
+        let (cache, source) = (Cache::new(LIMITS), Source::default());
+        let slow = async || {
+            tokio::task::yield_now().await;
+            source.load().await
+        };
+        let (one, other) = tokio::join!(cache.get(100, slow), cache.get(100, slow));
+        assert_eq!((*one.unwrap(), *other.unwrap(), source.loads.get()), (1, 1, 1));
+    }
+}

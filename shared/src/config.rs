@@ -1,0 +1,255 @@
+//! Settings: the environment, read once at start and turned into types.
+//!
+//! A function asks for the settings it uses and for no others. A missing or bad one stops it at
+//! init with a message that names the variable and never repeats its value.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use lambda_http::http::Uri;
+
+use crate::wire::jose::Algorithm;
+use crate::wire::scope::Scopes;
+
+/// The longest an access token may live, in seconds (a day).
+///
+/// Invariant: whatever is revoked stays in the trust bundle at least this long, so no token can
+/// outlive its revocation.
+pub const MAX_ACCESS_TOKEN_TTL: u64 = 86_400;
+
+/// Where the `iss` of our tokens comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Issuer {
+    /// One URL.
+    Fixed(String),
+    /// `https://` + the domain that API Gateway received the request on.
+    OwnDomain,
+}
+
+impl Issuer {
+    /// The issuer for a request that came in on `domain`; none when it can't be known.
+    pub fn resolve(&self, domain: Option<&str>) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Fixed(url) => Some(Cow::Borrowed(url)),
+            Self::OwnDomain => domain.map(|domain| Cow::Owned(format!("https://{domain}"))),
+        }
+    }
+}
+
+/// The environment as pairs; tests hand in their own.
+pub struct Settings(BTreeMap<String, String>);
+
+/// A setting that is missing or can't be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{name}: {problem}")]
+pub struct ConfigError {
+    name: &'static str,
+    problem: String,
+}
+
+impl ConfigError {
+    /// A complaint about one variable. `problem` must not hold its value.
+    pub fn new(name: &'static str, problem: impl Into<String>) -> Self {
+        Self { name, problem: problem.into() }
+    }
+}
+
+impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Settings {
+    fn from_iter<T: IntoIterator<Item = (K, V)>>(pairs: T) -> Self {
+        Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+}
+
+impl Settings {
+    /// The process environment. Variables that aren't UTF-8 are left out.
+    pub fn from_process() -> Self {
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect()
+    }
+
+    /// A variable's value; empty is as missing.
+    pub fn optional(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A variable's value, or a complaint that it is missing.
+    pub fn required(&self, name: &'static str) -> Result<&str, ConfigError> {
+        self.optional(name).ok_or_else(|| ConfigError::new(name, "is not set"))
+    }
+
+    /// `TABLE_NAME`: the DynamoDB table.
+    pub fn table_name(&self) -> Result<&str, ConfigError> {
+        self.required("TABLE_NAME")
+    }
+
+    /// `SIGNING_SECRET_ID`: name or ARN of the secret that holds the signing keys.
+    pub fn signing_secret_id(&self) -> Result<&str, ConfigError> {
+        self.required("SIGNING_SECRET_ID")
+    }
+
+    /// `ISSUER`: the `iss` of our tokens; empty means the API's own domain, known from each request.
+    pub fn issuer(&self) -> Result<Issuer, ConfigError> {
+        match self.optional("ISSUER") {
+            None => Ok(Issuer::OwnDomain),
+            Some(url) if is_secure_url(url) => Ok(Issuer::Fixed(url.to_owned())),
+            Some(_) => Err(ConfigError::new("ISSUER", "is not an https:// URL without query and fragment")),
+        }
+    }
+
+    /// `GOOGLE_JWKS_URL`: where Google's keys are.
+    pub fn google_jwks_url(&self) -> Result<Uri, ConfigError> {
+        let url = self.required("GOOGLE_JWKS_URL")?;
+        Some(url).filter(|url| is_secure_url(url)).and_then(|url| url.parse().ok()).ok_or_else(|| {
+            ConfigError::new("GOOGLE_JWKS_URL", "is not an https:// URL without query and fragment")
+        })
+    }
+
+    /// `AUDIENCE`: a comma list; the first is the default (RFC 9068 §3).
+    pub fn audiences(&self) -> Result<Vec<String>, ConfigError> {
+        let audiences = self.list("AUDIENCE");
+        if audiences.is_empty() {
+            return Err(ConfigError::new("AUDIENCE", "names no audience"));
+        }
+        Ok(audiences)
+    }
+
+    /// `ACCESS_TOKEN_TTL_SECONDS`: 60 to [`MAX_ACCESS_TOKEN_TTL`], default 900.
+    pub fn access_token_ttl(&self) -> Result<u64, ConfigError> {
+        self.seconds("ACCESS_TOKEN_TTL_SECONDS", 900, 60..=MAX_ACCESS_TOKEN_TTL)
+    }
+
+    /// `TRUST_REFRESH_SECONDS`: how old the authorizer's trust bundle may grow, 1 to 300, default 15.
+    pub fn trust_refresh(&self) -> Result<u64, ConfigError> {
+        self.seconds("TRUST_REFRESH_SECONDS", 15, 1..=300)
+    }
+
+    /// `SIGNING_ALGORITHM`: `RS256` (default), `ES256` or `EdDSA`.
+    pub fn signing_algorithm(&self) -> Result<Algorithm, ConfigError> {
+        let name = self.optional("SIGNING_ALGORITHM").unwrap_or("RS256");
+        Algorithm::from_name(name)
+            .ok_or_else(|| ConfigError::new("SIGNING_ALGORITHM", "is not RS256, ES256 or EdDSA"))
+    }
+
+    /// `ROUTE_SCOPES`: a JSON object from route key (`GET /todo`) to the scopes that it needs.
+    pub fn route_scopes(&self) -> Result<BTreeMap<String, Scopes>, ConfigError> {
+        let complaint = |problem: &str| ConfigError::new("ROUTE_SCOPES", problem);
+        let Some(json) = self.optional("ROUTE_SCOPES") else {
+            return Ok(BTreeMap::new());
+        };
+        let routes: BTreeMap<String, Vec<String>> = serde_json::from_str(json)
+            .map_err(|_| complaint(r#"is not a JSON object such as {"GET /todo":["todo:read"]}"#))?;
+        routes
+            .into_iter()
+            .map(|(route, scopes)| {
+                let scopes = Scopes::from_names(&scopes)
+                    .map_err(|_| complaint("holds a scope with a character that scopes can't have"))?;
+                Ok((route, scopes))
+            })
+            .collect()
+    }
+
+    /// A comma list, blanks trimmed, empty entries left out.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        self.optional(name)
+            .unwrap_or_default()
+            .split(',')
+            .map(str::trim)
+            .filter(|entry| !entry.is_empty())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn seconds(
+        &self,
+        name: &'static str,
+        default: u64,
+        range: RangeInclusive<u64>,
+    ) -> Result<u64, ConfigError> {
+        let Some(text) = self.optional(name) else { return Ok(default) };
+        text.parse().ok().filter(|seconds| range.contains(seconds)).ok_or_else(|| {
+            ConfigError::new(
+                name,
+                format!("is not a number of seconds from {} to {}", range.start(), range.end()),
+            )
+        })
+    }
+}
+
+/// RFC 8414 §2: an https URL with no query or fragment. Plain http is for the laptop alone.
+fn is_secure_url(url: &str) -> bool {
+    let local = ["http://127.0.0.1", "http://localhost"];
+    let rest = match url.strip_prefix("https://") {
+        Some(rest) => rest,
+        None => match local.iter().find_map(|prefix| url.strip_prefix(prefix)) {
+            Some(rest) if rest.is_empty() || rest.starts_with([':', '/']) => "localhost",
+            _ => return false,
+        },
+    };
+    !rest.is_empty() && url.bytes().all(|byte| byte.is_ascii_graphic()) && !url.contains(['?', '#'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(pairs: &[(&str, &str)]) -> Settings {
+        pairs.iter().copied().collect()
+    }
+
+    #[test]
+    fn a_missing_setting_is_named() {
+        let error = settings(&[("TABLE_NAME", "")]).table_name().unwrap_err();
+        assert_eq!(error.to_string(), "TABLE_NAME: is not set");
+    }
+
+    #[test]
+    fn a_bad_setting_is_named_and_its_value_is_not_repeated() {
+        let error = settings(&[("ACCESS_TOKEN_TTL_SECONDS", "canary")]).access_token_ttl().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "ACCESS_TOKEN_TTL_SECONDS: is not a number of seconds from 60 to 86400"
+        );
+    }
+
+    #[test]
+    fn lifetimes_have_bounds() {
+        for (text, good) in [("59", false), ("60", true), ("86400", true), ("86401", false), ("-1", false)] {
+            let result = settings(&[("ACCESS_TOKEN_TTL_SECONDS", text)]).access_token_ttl();
+            assert_eq!(result.is_ok(), good, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_issuer_is_an_https_url_or_the_laptop() {
+        for (url, good) in [
+            ("https://auth.example.com", true),
+            ("https://auth.example.com/path", true),
+            ("http://127.0.0.1:3000", true),
+            ("http://localhost:3000", true),
+            ("http://localhost.example.com", false),
+            ("http://auth.example.com", false),
+            ("https://", false),
+            ("https://a?b", false),
+            ("https://a#b", false),
+            ("https://a b", false),
+        ] {
+            assert_eq!(settings(&[("ISSUER", url)]).issuer().is_ok(), good, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_first_audience_is_the_default() {
+        let audiences = settings(&[("AUDIENCE", " a , ,b")]).audiences().unwrap();
+        assert_eq!(audiences, ["a", "b"]);
+    }
+
+    #[test]
+    fn route_scopes_must_be_scopes() {
+        assert!(settings(&[("ROUTE_SCOPES", r#"{"GET /todo":["todo:read"]}"#)]).route_scopes().is_ok());
+        for bad in ["[]", "{", r#"{"GET /todo":"todo:read"}"#, r#"{"GET /todo":["a b"]}"#] {
+            assert!(settings(&[("ROUTE_SCOPES", bad)]).route_scopes().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Who somebody is: the passwords of people and the secrets of machines.
+
+#[cfg(feature = "passwords")]
+pub mod passwords;
+pub mod secrets;

@@ -1,0 +1,177 @@
+//! Secrets of machines: long, random, recognisable.
+//!
+//! `lk_` + kind + 43 base62 characters (256 random bits) + 6 characters of checksum. The prefix and
+//! the checksum let a secret scanner find a leaked one, and let us refuse a malformed one before any
+//! look-up. Only the SHA-256 is stored: nobody guesses 256 bits, so a slow hash would add nothing.
+
+use aws_lc_rs::{constant_time, digest, rand};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// Characters of randomness in a secret. Invariant: 62^43 > 2^256.
+const RANDOM_CHARACTERS: usize = 43;
+
+/// Characters of the checksum. Invariant: 62^6 > 2^32, so 32 bits of digest fit.
+const CHECKSUM_CHARACTERS: usize = 6;
+
+/// The longest text that [`is_name`] takes for an id, in bytes.
+const MAX_NAME: usize = 128;
+
+/// What a secret is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretKind {
+    /// A client's secret (RFC 6749 §2.3.1).
+    ClientSecret,
+    /// An API key.
+    ApiKey,
+}
+
+impl SecretKind {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::ClientSecret => "lk_cs_",
+            Self::ApiKey => "lk_ak_",
+        }
+    }
+}
+
+/// The SHA-256 of a secret, as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SecretDigest(String);
+
+impl SecretDigest {
+    /// The digest of a well-formed secret of this kind, or none.
+    pub fn of(kind: SecretKind, secret: &SecretString) -> Option<Self> {
+        let secret = secret.expose_secret();
+        let rest = secret.strip_prefix(kind.prefix())?;
+        if rest.len() != RANDOM_CHARACTERS + CHECKSUM_CHARACTERS
+            || !rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        {
+            return None;
+        }
+        let (body, sum) = secret.split_at(secret.len() - CHECKSUM_CHARACTERS);
+        (checksum(body) == sum)
+            .then(|| Self(hex(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref())))
+    }
+
+    /// Compares in constant time.
+    pub fn matches(&self, other: &Self) -> bool {
+        constant_time::verify_slices_are_equal(self.0.as_bytes(), other.0.as_bytes()).is_ok()
+    }
+
+    /// Lower-case hex.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Makes a new secret.
+pub fn generate(kind: SecretKind) -> SecretString {
+    let body = format!("{}{}", kind.prefix(), random_base62(RANDOM_CHARACTERS));
+    let sum = checksum(&body);
+    SecretString::from(body + &sum)
+}
+
+/// A new id: the prefix and 131 random bits.
+pub fn random_id(prefix: &str) -> String {
+    format!("{prefix}{}", random_base62(22))
+}
+
+/// Whether the text can be the name of a client, an owner or an audience: letters, digits and
+/// `. _ -`, which read the same form-encoded and raw.
+pub fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= MAX_NAME
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+/// Uniform base62 characters: bytes beyond the largest multiple of 62 are drawn again.
+fn random_base62(length: usize) -> String {
+    let mut text = String::with_capacity(length);
+    let mut bytes = [0; 64];
+    while text.len() < length {
+        // Fails only when the operating system has no randomness: nothing sane can be done then.
+        rand::fill(&mut bytes).expect("the system's random number generator works");
+        let characters =
+            bytes.iter().filter(|byte| **byte < 248).map(|byte| BASE62[usize::from(*byte) % 62] as char);
+        text.extend(characters.take(length - text.len()));
+    }
+    text
+}
+
+fn checksum(body: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, body.as_bytes());
+    let mut number = digest.as_ref()[..4].iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    let mut characters = ['0'; CHECKSUM_CHARACTERS];
+    for character in characters.iter_mut().rev() {
+        *character = BASE62[(number % 62) as usize] as char;
+        number /= 62;
+    }
+    characters.iter().collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a string can't fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest_of(text: &str) -> Option<SecretDigest> {
+        SecretDigest::of(SecretKind::ClientSecret, &text.into())
+    }
+
+    #[test]
+    fn a_secret_is_well_formed_and_no_two_are_alike() {
+        let (one, other) = (generate(SecretKind::ClientSecret), generate(SecretKind::ClientSecret));
+        assert_eq!(one.expose_secret().len(), 6 + 43 + 6);
+        assert!(!digest_of(one.expose_secret()).unwrap().matches(&digest_of(other.expose_secret()).unwrap()));
+    }
+
+    #[test]
+    fn a_changed_character_is_refused_without_a_look_up() {
+        let secret = generate(SecretKind::ClientSecret);
+        let secret = secret.expose_secret();
+        for position in 0..secret.len() {
+            let mut changed = secret.as_bytes().to_vec();
+            changed[position] = if changed[position] == b'x' { b'y' } else { b'x' };
+            assert_eq!(digest_of(std::str::from_utf8(&changed).unwrap()), None, "{position}");
+        }
+    }
+
+    #[test]
+    fn a_secret_of_another_kind_is_refused() {
+        let key = generate(SecretKind::ApiKey);
+        assert_eq!(SecretDigest::of(SecretKind::ClientSecret, &key), None);
+        assert!(SecretDigest::of(SecretKind::ApiKey, &key).is_some());
+    }
+
+    #[test]
+    fn odd_text_is_refused() {
+        for text in ["", "lk_cs_", "lk_cs_é", "lk_cs_0000000000000000000000000000000000000000000000000é"] {
+            assert_eq!(digest_of(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_checksum_never_changes() {
+        assert_eq!(checksum("lk_cs_example"), "3exXjg");
+    }
+
+    #[test]
+    fn names_read_the_same_encoded_and_raw() {
+        assert!(is_name("demo-client_1.x"));
+        for bad in ["", "a b", "a:b", "a+b", "a%b", "é", &"x".repeat(129)] {
+            assert!(!is_name(bad), "{bad}");
+        }
+    }
+}

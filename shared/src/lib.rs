@@ -1,0 +1,15 @@
+//! What Latchkey's functions have in common.
+//!
+//! Imports run one way: `wire`, `identity`, `config`, `cache`, `clock` ← `aws`, `telemetry`, `token` ←
+//! `store` ← `grants` ← the functions. A test holds the layering.
+
+pub mod aws;
+pub mod cache;
+pub mod clock;
+pub mod config;
+pub mod grants;
+pub mod identity;
+pub mod store;
+pub mod telemetry;
+pub mod token;
+pub mod wire;

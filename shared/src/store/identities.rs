@@ -1,0 +1,101 @@
+//! Federated identities: people whom another issuer vouches for.
+//!
+//! At the first sign-in they get a user of their own, without a password, named by its `sub`; the
+//! identity is a link to it. So they are listed, disabled and deleted like any other user.
+
+use serde::{Deserialize, Serialize};
+
+use super::table::{Key, Listed, StoreError, Table};
+use super::usernames;
+use crate::identity::secrets::random_id;
+use crate::wire::scope::Scopes;
+
+/// The prefix of identities' keys.
+const PREFIX: &str = "IDENTITY#";
+const LINK: &str = "LINK";
+
+#[derive(Serialize, Deserialize)]
+struct Link {
+    username: String,
+    created_at: u64,
+}
+
+/// The user behind a federated identity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// The user's name: the same as `sub`.
+    pub username: String,
+    /// Our `sub` for them: `usr_` + an id.
+    pub sub: String,
+    /// The email address that the issuer had verified at the first sign-in.
+    pub email: Option<String>,
+    /// The scopes that a sign-in gets.
+    pub scopes: Scopes,
+    /// Somebody who is disabled can't sign in.
+    pub disabled: bool,
+    /// Seconds since 1970.
+    pub created_at: u64,
+}
+
+/// The identities in the table.
+#[derive(Clone)]
+pub struct Identities(Table);
+
+impl Identities {
+    /// In this table.
+    pub fn new(table: Table) -> Self {
+        Self(table)
+    }
+
+    /// Opens the connection to the store. A failure is left to the first request.
+    pub async fn warm_up(&self) {
+        let _ = self.find("", "").await;
+    }
+
+    /// The user behind this subject of this issuer. None if an administrator has deleted them: the link
+    /// stays, so that signing in again does not undo it.
+    pub async fn find(&self, issuer: &str, subject: &str) -> Result<Option<Found>, StoreError> {
+        let Some(link) = self.0.get::<Link>(link_key(issuer, subject)).await? else { return Ok(None) };
+        let account = self.0.get(usernames::key(&link.username)).await?;
+        Ok(Some(account.map_or(Found::Deleted, Found::Account)))
+    }
+
+    /// Makes the user at the first sign-in, with the link in one transaction. `Exists` if somebody made
+    /// them meanwhile.
+    pub async fn create(
+        &self,
+        issuer: &str,
+        subject: &str,
+        email: Option<String>,
+        now: u64,
+    ) -> Result<Account, StoreError> {
+        let sub = random_id("usr_");
+        let link = Link { username: sub.clone(), created_at: now };
+        let account = Account {
+            username: sub.clone(),
+            sub,
+            email,
+            scopes: Scopes::default(),
+            disabled: false,
+            created_at: now,
+        };
+        let listed = Listed { kind: usernames::KIND, name: &account.username };
+        let user = Table::item(usernames::key(&account.username), &account, Some(listed))?;
+        let link = Table::item(link_key(issuer, subject), &link, None)?;
+        self.0.create_all([user, link]).await?;
+        Ok(account)
+    }
+}
+
+/// What an identity leads to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A user.
+    Account(Account),
+    /// A user who was deleted.
+    Deleted,
+}
+
+fn link_key(issuer: &str, subject: &str) -> Key {
+    Key::new(PREFIX, &format!("{issuer}#{subject}"), LINK)
+}

@@ -1,0 +1,258 @@
+//! The table: its layout, and the few ways in which it is read and written.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_attribute_value, to_item};
+
+use crate::cache::chain;
+
+/// DynamoDB's limit for a partition key, in bytes.
+const MAX_PARTITION_KEY: usize = 2048;
+/// DynamoDB's limit for a sort key, in bytes.
+const MAX_SORT_KEY: usize = 1024;
+
+/// The index that listings read. Nothing is decided by it: it lags behind the table.
+const LISTING_INDEX: &str = "listing";
+
+/// An item as DynamoDB has it.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// Why the store did not do as it was told.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// DynamoDB did not answer, or refused.
+    #[error("DynamoDB: {0}")]
+    Unreachable(String),
+    /// An item is not what this code writes.
+    #[error("the item {0} is malformed")]
+    Malformed(String),
+    /// An item with this key exists already, and it isn't this one.
+    #[error("it exists already")]
+    Exists,
+    /// There is no such item, or it is no longer what the writer saw.
+    #[error("it does not exist")]
+    Missing,
+}
+
+/// An item's key.
+#[derive(Clone, Debug)]
+pub struct Key {
+    pk: String,
+    sk: String,
+}
+
+impl Key {
+    /// Partition key: a prefix of ours and a name, which may come from outside; and a sort key.
+    pub fn new(prefix: &'static str, name: &str, sk: impl Into<String>) -> Self {
+        Self { pk: format!("{prefix}{name}"), sk: sk.into() }
+    }
+
+    /// Nothing can be stored under a key beyond DynamoDB's limits, so nothing is found there either.
+    fn fits(&self) -> bool {
+        self.pk.len() <= MAX_PARTITION_KEY && self.sk.len() <= MAX_SORT_KEY
+    }
+
+    fn into_item(self) -> Item {
+        HashMap::from([
+            ("pk".to_owned(), AttributeValue::S(self.pk)),
+            ("sk".to_owned(), AttributeValue::S(self.sk)),
+        ])
+    }
+}
+
+/// How an item shows in listings.
+pub struct Listed<'a> {
+    /// `CLIENT`, `USER` or `APIKEY`.
+    pub kind: &'static str,
+    /// Its name in the list.
+    pub name: &'a str,
+}
+
+/// The table.
+#[derive(Clone)]
+pub struct Table {
+    client: Client,
+    name: String,
+}
+
+impl Table {
+    /// The table of that name.
+    pub fn new(client: Client, name: impl Into<String>) -> Self {
+        Self { client, name: name.into() }
+    }
+
+    /// Reads one item, as it is now: what decides something must not be a copy that lags.
+    pub async fn get<T: DeserializeOwned>(&self, key: Key) -> Result<Option<T>, StoreError> {
+        if !key.fits() {
+            return Ok(None);
+        }
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .set_key(Some(key.into_item()))
+            .consistent_read(true);
+        let output = get.send().await.map_err(unreachable)?;
+        output.item.map(read).transpose()
+    }
+
+    /// Writes an item that must not exist yet.
+    pub async fn create<T: Serialize>(
+        &self,
+        key: Key,
+        value: &T,
+        listed: Option<Listed<'_>>,
+    ) -> Result<(), StoreError> {
+        let item = Self::item(key, value, listed)?;
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item.clone()))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match put.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                // A retry of a write that was applied meets its own item: that is success.
+                Some(PutItemError::ConditionalCheckFailedException(failed))
+                    if failed.item.as_ref() == Some(&item) =>
+                {
+                    Ok(())
+                }
+                Some(PutItemError::ConditionalCheckFailedException(_)) => Err(StoreError::Exists),
+                _ => Err(unreachable(error)),
+            },
+        }
+    }
+
+    /// Writes an item, whatever was there.
+    pub async fn put<T: Serialize>(&self, key: Key, value: &T) -> Result<(), StoreError> {
+        let item = Self::item(key, value, None)?;
+        let put = self.client.put_item().table_name(&self.name).set_item(Some(item));
+        put.send().await.map(drop).map_err(unreachable)
+    }
+
+    /// Writes several items, none of which may exist yet, or none of them. The SDK's own request token
+    /// makes a retry of a transaction that was applied a success.
+    pub async fn create_all<const N: usize>(&self, items: [Item; N]) -> Result<(), StoreError> {
+        let mut transaction = self.client.transact_write_items();
+        for item in items {
+            let put = Put::builder()
+                .table_name(&self.name)
+                .set_item(Some(item))
+                .condition_expression("attribute_not_exists(pk)")
+                .build()
+                .map_err(|error| StoreError::Unreachable(chain(&error)))?;
+            transaction = transaction.transact_items(TransactWriteItem::builder().put(put).build());
+        }
+        match transaction.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(cancelled))
+                    if cancelled.cancellation_reasons().iter().any(|reason| {
+                        matches!(reason.code(), Some("ConditionalCheckFailed" | "TransactionConflict"))
+                    }) =>
+                {
+                    Err(StoreError::Exists)
+                }
+                _ => Err(unreachable(error)),
+            },
+        }
+    }
+
+    /// Sets attributes of an item that exists.
+    pub async fn set<T: Serialize>(&self, key: Key, attributes: &[(&str, T)]) -> Result<(), StoreError> {
+        let mut update = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .set_key(Some(key.into_item()))
+            .condition_expression("attribute_exists(pk)");
+        let mut assignments = Vec::new();
+        for (index, (name, value)) in attributes.iter().enumerate() {
+            let value = to_attribute_value(value).map_err(|_| StoreError::Malformed((*name).to_owned()))?;
+            update = update
+                .expression_attribute_names(format!("#{index}"), *name)
+                .expression_attribute_values(format!(":{index}"), value);
+            assignments.push(format!("#{index} = :{index}"));
+        }
+        match update.update_expression(format!("SET {}", assignments.join(", "))).send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Err(StoreError::Missing),
+                _ => Err(unreachable(error)),
+            },
+        }
+    }
+
+    /// Deletes an item; whether it was there doesn't matter.
+    pub async fn delete(&self, key: Key) -> Result<(), StoreError> {
+        let delete = self.client.delete_item().table_name(&self.name).set_key(Some(key.into_item()));
+        delete.send().await.map(drop).map_err(unreachable)
+    }
+
+    /// Reads a whole partition, as it is now.
+    pub async fn partition(&self, pk: &str) -> Result<Vec<Item>, StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
+            .consistent_read(true);
+        let items = query.into_paginator().items().send().collect::<Result<Vec<_>, _>>();
+        items.await.map_err(unreachable)
+    }
+
+    /// A value as the item that holds it.
+    pub fn item<T: Serialize>(key: Key, value: &T, listed: Option<Listed<'_>>) -> Result<Item, StoreError> {
+        if !key.fits() {
+            return Err(StoreError::Malformed("key".to_owned()));
+        }
+        let mut item: Item = to_item(value).map_err(|_| StoreError::Malformed(key.sk.clone()))?;
+        // Absent and null are one thing; an attribute that isn't there costs nothing.
+        item.retain(|_, value| !value.is_null());
+        if let Some(Listed { kind, name }) = listed {
+            item.insert("kind".to_owned(), AttributeValue::S(kind.to_owned()));
+            item.insert("listed_as".to_owned(), AttributeValue::S(name.to_owned()));
+        }
+        item.extend(key.into_item());
+        Ok(item)
+    }
+
+    /// Lists all items of a kind, by name.
+    pub async fn list<T: DeserializeOwned>(&self, kind: &'static str) -> Result<Vec<T>, StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .index_name(LISTING_INDEX)
+            .key_condition_expression("kind = :kind")
+            .expression_attribute_values(":kind", AttributeValue::S(kind.to_owned()));
+        let items = query.into_paginator().items().send().collect::<Result<Vec<_>, _>>();
+        items.await.map_err(unreachable)?.into_iter().map(read).collect()
+    }
+}
+
+/// Turns an item into a value.
+pub fn read<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
+    let key = item
+        .get("pk")
+        .and_then(|pk| pk.as_s().ok())
+        .map_or("", |pk| pk.split('#').next().unwrap_or_default());
+    let key = key.to_owned();
+    from_item(item).map_err(|_| StoreError::Malformed(key))
+}
+
+fn unreachable<E: std::error::Error + 'static, R: std::fmt::Debug>(error: SdkError<E, R>) -> StoreError {
+    StoreError::Unreachable(chain(&error))
+}

@@ -1,0 +1,60 @@
+//! Names of users, and the keys that they make.
+
+use caseless::default_case_fold_str;
+use unicode_normalization::UnicodeNormalization;
+
+use super::table::Key;
+
+/// The prefix of users' keys.
+const PREFIX: &str = "USER#";
+const PROFILE: &str = "PROFILE";
+/// Users' kind in listings.
+pub(super) const KIND: &str = "USER";
+
+/// The longest name of a user, in characters.
+const MAX_USERNAME: usize = 128;
+
+/// Whether a name is longer than any user's.
+pub(super) fn is_too_long(name: &str) -> bool {
+    name.chars().count() > MAX_USERNAME
+}
+
+/// Whether a name can be given to a user: no control characters, no blanks at its ends, and not like a
+/// subject of ours.
+pub fn is_username(name: &str) -> bool {
+    !name.is_empty()
+        && !is_too_long(name)
+        && name.trim() == name
+        && !name.chars().any(char::is_control)
+        && !fold(name).starts_with("usr_")
+}
+
+/// Names that look the same are the same: case-folded, then NFC.
+pub fn fold(name: &str) -> String {
+    default_case_fold_str(&name.nfc().collect::<String>()).nfc().collect()
+}
+
+/// The key of the user of that name.
+pub(super) fn key(username: &str) -> Key {
+    Key::new(PREFIX, &fold(username), PROFILE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_look_the_same_are_the_same() {
+        assert_eq!(fold("Élodie"), fold("e\u{301}LODIE"));
+        assert_eq!(fold("STRASSE"), fold("straße"));
+        assert_ne!(fold("alice"), fold("alicе"), "the last letter of the second is Cyrillic");
+    }
+
+    #[test]
+    fn odd_names_are_refused() {
+        assert!(is_username("demo") && is_username("élodie@example.com"));
+        for bad in ["", " demo", "demo\n", "usr_1", "USR_1", &"x".repeat(129)] {
+            assert!(!is_username(bad), "{bad:?}");
+        }
+    }
+}

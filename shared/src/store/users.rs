@@ -1,0 +1,93 @@
+//! Users: the people who sign in.
+
+use serde::{Deserialize, Serialize};
+
+use super::table::{Listed, StoreError, Table};
+use super::usernames::{KIND, is_too_long, key};
+use crate::identity::passwords::PasswordHash;
+use crate::wire::scope::Scopes;
+
+/// A user.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct User {
+    /// The name as it was given.
+    pub username: String,
+    /// `sub`: `usr_` + an id. Names may be given again, this never is.
+    pub sub: String,
+    /// The hash of the password; none for people whom another issuer vouches for.
+    pub password_hash: Option<PasswordHash>,
+    /// The email address, when known.
+    pub email: Option<String>,
+    /// The scopes that a sign-in gets.
+    pub scopes: Scopes,
+    /// A disabled user can't sign in.
+    pub disabled: bool,
+    /// Seconds since 1970.
+    pub created_at: u64,
+}
+
+/// A user in a list.
+#[derive(Serialize, Deserialize)]
+pub struct UserSummary {
+    /// The name.
+    #[serde(alias = "listed_as")]
+    pub username: String,
+    /// The email address, when known.
+    pub email: Option<String>,
+    /// The scopes that a sign-in gets.
+    pub scopes: Scopes,
+    /// A disabled user can't sign in.
+    pub disabled: bool,
+    /// Seconds since 1970.
+    pub created_at: u64,
+}
+
+/// The users in the table.
+#[derive(Clone)]
+pub struct Users(Table);
+
+impl Users {
+    /// In this table.
+    pub fn new(table: Table) -> Self {
+        Self(table)
+    }
+
+    /// Opens the connection to the store. A failure is left to the first request.
+    pub async fn warm_up(&self) {
+        let _ = self.get("").await;
+    }
+
+    /// The user of that name, however it is written.
+    pub async fn get(&self, username: &str) -> Result<Option<User>, StoreError> {
+        if is_too_long(username) {
+            return Ok(None);
+        }
+        self.0.get(key(username)).await
+    }
+
+    /// Stores a new user.
+    pub async fn create(&self, user: &User) -> Result<(), StoreError> {
+        let listed = Listed { kind: KIND, name: &user.username };
+        self.0.create(key(&user.username), user, Some(listed)).await
+    }
+
+    /// Every user.
+    pub async fn list(&self) -> Result<Vec<UserSummary>, StoreError> {
+        self.0.list(KIND).await
+    }
+
+    /// Replaces the hash of a user's password.
+    pub async fn set_password(&self, username: &str, hash: &PasswordHash) -> Result<(), StoreError> {
+        self.0.set(key(username), &[("password_hash", hash)]).await
+    }
+
+    /// Disables or enables a user.
+    pub async fn set_disabled(&self, username: &str, disabled: bool) -> Result<(), StoreError> {
+        self.0.set(key(username), &[("disabled", disabled)]).await
+    }
+
+    /// Forgets a user.
+    pub async fn delete(&self, username: &str) -> Result<(), StoreError> {
+        self.0.delete(key(username)).await
+    }
+}

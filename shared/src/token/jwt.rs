@@ -1,0 +1,319 @@
+//! JSON Web Tokens in compact form (RFC 7519, RFC 7515), read strictly.
+//!
+//! [`UnverifiedJwt`] shows only what choosing a key needs; the claims come out of
+//! [`UnverifiedJwt::verify`] and from nowhere else.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::key::PublicKey;
+use super::members::Members;
+use crate::wire::jose::Algorithm;
+
+/// How far the clocks of two machines may differ, in seconds. Invariant: the only tolerance there is,
+/// applied once to each of `exp`, `nbf` and `iat`.
+pub const LEEWAY: u64 = 30;
+
+/// Header members that change what a token means and that nothing here understands
+/// (RFC 7515 §4.1.11, RFC 7797, RFC 7516 §4.1.3, RFC 7519 §5.2).
+const FORBIDDEN_HEADERS: [&str; 4] = ["crit", "b64", "zip", "cty"];
+
+/// Why a token is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JwtError {
+    /// It is not a token that we read.
+    #[error("the token is malformed or of a kind that is not accepted")]
+    Malformed,
+    /// No key of ours has its `kid`.
+    #[error("the token names a key that is not known")]
+    UnknownKey,
+    /// The signature does not match.
+    #[error("the token's signature is not valid")]
+    InvalidSignature,
+    /// Its time is over.
+    #[error("the token has expired")]
+    Expired,
+    /// A claim is missing, malformed or not what is expected.
+    #[error("the token's claim {0} is missing or not acceptable")]
+    InvalidClaim(&'static str),
+}
+
+/// A token whose signature nobody has checked yet.
+pub struct UnverifiedJwt<'a> {
+    algorithm: Algorithm,
+    key_id: Option<String>,
+    typ: Option<String>,
+    signing_input: &'a str,
+    payload: &'a str,
+    signature: &'a str,
+}
+
+/// A token whose signature is good. Its claims are still to be judged.
+pub struct VerifiedJwt {
+    /// The header's `typ`.
+    pub typ: Option<String>,
+    /// The claims.
+    pub claims: Members,
+}
+
+impl<'a> UnverifiedJwt<'a> {
+    /// Takes a token apart. `cap` is the longest one that is read, in bytes.
+    pub fn parse(text: &'a str, cap: usize) -> Result<Self, JwtError> {
+        if text.len() > cap {
+            return Err(JwtError::Malformed);
+        }
+        let (signing_input, signature) = text.rsplit_once('.').ok_or(JwtError::Malformed)?;
+        let (header, payload) = signing_input.split_once('.').ok_or(JwtError::Malformed)?;
+        if payload.contains('.') || signature.is_empty() {
+            return Err(JwtError::Malformed);
+        }
+        let header = object(header)?;
+        if FORBIDDEN_HEADERS.iter().any(|name| header.get(name).is_some()) {
+            return Err(JwtError::Malformed);
+        }
+        let optional_string = |name| match header.get(name) {
+            None => Ok(None),
+            Some(value) => value.as_str().map(|text| Some(text.to_owned())).ok_or(JwtError::Malformed),
+        };
+        Ok(Self {
+            algorithm: header.string("alg").and_then(Algorithm::from_name).ok_or(JwtError::Malformed)?,
+            key_id: optional_string("kid")?,
+            typ: optional_string("typ")?,
+            signing_input,
+            payload,
+            signature,
+        })
+    }
+
+    /// The algorithm that the token claims to be signed with.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The key that the token claims to be signed with.
+    pub fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
+    }
+
+    /// Checks the signature. The key's own algorithm must be the token's.
+    pub fn verify(self, key: &PublicKey) -> Result<VerifiedJwt, JwtError> {
+        if self.algorithm != key.algorithm() || !key.verifies(self.signing_input, self.signature) {
+            return Err(JwtError::InvalidSignature);
+        }
+        Ok(VerifiedJwt { typ: self.typ, claims: object(self.payload)? })
+    }
+}
+
+impl VerifiedJwt {
+    /// Judges the token's times: `exp` and `iat` are needed, `nbf` counts when present, and the whole
+    /// life is at most `max_ttl` seconds. Returns `iat` and `exp`.
+    pub fn times(&self, now: u64, max_ttl: u64) -> Result<(u64, u64), JwtError> {
+        let expires_at = self.claims.integer("exp").ok_or(JwtError::InvalidClaim("exp"))?;
+        let issued_at = self.claims.integer("iat").ok_or(JwtError::InvalidClaim("iat"))?;
+        if issued_at > now.saturating_add(LEEWAY) {
+            return Err(JwtError::InvalidClaim("iat"));
+        }
+        if expires_at < issued_at || expires_at - issued_at > max_ttl {
+            return Err(JwtError::InvalidClaim("exp"));
+        }
+        if self.claims.get("nbf").is_some() {
+            let not_before = self.claims.integer("nbf").ok_or(JwtError::InvalidClaim("nbf"))?;
+            if not_before > now.saturating_add(LEEWAY) {
+                return Err(JwtError::InvalidClaim("nbf"));
+            }
+        }
+        if expires_at.saturating_add(LEEWAY) <= now {
+            return Err(JwtError::Expired);
+        }
+        Ok((issued_at, expires_at))
+    }
+}
+
+/// Reads base64url (no padding, no stray bits) of a JSON object without repeated members.
+fn object(text: &str) -> Result<Members, JwtError> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| JwtError::Malformed)?;
+    serde_json::from_slice(&bytes).map_err(|_| JwtError::Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::forge::Forge;
+
+    const HEADER: &str = r#"{"alg":"EdDSA","kid":"1","typ":"at+jwt"}"#;
+
+    #[test]
+    fn a_token_is_three_strict_base64url_parts() {
+        let forge = Forge::new();
+        let good = forge.token(HEADER, "{}");
+        assert!(forge.verify(&good).is_ok());
+        let (input, signature) = good.rsplit_once('.').unwrap();
+        let (header, payload) = input.split_once('.').unwrap();
+        for bad in [
+            String::new(),
+            ".".to_owned(),
+            "..".to_owned(),
+            input.to_owned(),
+            format!("{input}."),
+            format!("{good}."),
+            format!(".{good}"),
+            format!("{good}.x"),
+            format!("{good}="),
+            format!("{good} "),
+            format!(" {good}"),
+            format!("{good}\n"),
+            format!("{header}.{payload}.{signature}\0"),
+            format!("{header}..{payload}.{signature}"),
+            format!("{header}.{payload}=.{signature}"),
+            format!("{header}=.{payload}.{signature}"),
+            good.replace('.', ". "),
+            // JSON serialization (RFC 7515 §7.2) is no compact form.
+            format!(r#"{{"protected":"{header}","payload":"{payload}","signature":"{signature}"}}"#),
+        ] {
+            assert!(forge.verify(&bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn stray_bits_at_the_end_of_a_part_are_refused() {
+        let forge = Forge::new();
+        // Two bytes need three characters, of which the last has two bits over.
+        assert!(forge.verify(&forge.sign(&format!("{}.e30", URL_SAFE_NO_PAD.encode(HEADER)))).is_ok());
+        assert!(forge.verify(&forge.sign(&format!("{}.e31", URL_SAFE_NO_PAD.encode(HEADER)))).is_err());
+        let good = forge.token(HEADER, "{}");
+        // 64 bytes need 86 characters, of which the last has four bits over.
+        let last = good.chars().last().unwrap();
+        let next = char::from_u32(u32::from(last) + 1).unwrap();
+        assert!(forge.verify(&format!("{}{next}", &good[..good.len() - 1])).is_err());
+    }
+
+    #[test]
+    fn a_token_may_be_as_long_as_the_cap_and_no_longer() {
+        let token = Forge::new().token(HEADER, "{}");
+        assert!(UnverifiedJwt::parse(&token, token.len()).is_ok());
+        assert!(UnverifiedJwt::parse(&token, token.len() - 1).is_err());
+    }
+
+    #[test]
+    fn the_algorithm_is_one_of_ours_and_the_keys_own() {
+        let forge = Forge::new();
+        for alg in [
+            r#""none""#,
+            r#""None""#,
+            r#""HS256""#,
+            r#""RS512""#,
+            r#""eddsa""#,
+            r#""""#,
+            "null",
+            "1",
+            r#"["EdDSA"]"#,
+        ] {
+            let token = forge.token(&format!(r#"{{"alg":{alg},"typ":"at+jwt"}}"#), "{}");
+            assert_eq!(forge.verify(&token).err(), Some(JwtError::Malformed), "{alg}");
+        }
+        for alg in ["RS256", "ES256"] {
+            let token = forge.token(&format!(r#"{{"alg":"{alg}"}}"#), "{}");
+            assert_eq!(forge.verify(&token).err(), Some(JwtError::InvalidSignature), "{alg}");
+        }
+        assert!(forge.verify(&forge.token(r#"{"typ":"at+jwt"}"#, "{}")).is_err());
+    }
+
+    #[test]
+    fn header_members_that_change_the_meaning_are_refused_and_keys_in_the_header_ignored() {
+        let forge = Forge::new();
+        for member in [
+            r#""crit":["exp"]"#,
+            r#""crit":[]"#,
+            r#""b64":false"#,
+            r#""b64":true"#,
+            r#""zip":"DEF""#,
+            r#""cty":"JWT""#,
+        ] {
+            let token = forge.token(&format!(r#"{{"alg":"EdDSA",{member}}}"#), "{}");
+            assert_eq!(forge.verify(&token).err(), Some(JwtError::Malformed), "{member}");
+        }
+        let other = Forge::new();
+        let header = r#"{"alg":"EdDSA","jwk":{"kty":"OKP"},"jku":"https://evil.example","x5u":"https://evil.example","x5c":["AA"]}"#;
+        assert!(forge.verify(&forge.token(header, "{}")).is_ok());
+        assert_eq!(forge.verify(&other.token(header, "{}")).err(), Some(JwtError::InvalidSignature));
+    }
+
+    #[test]
+    fn a_member_that_stands_twice_is_refused() {
+        let forge = Forge::new();
+        for (header, claims) in [
+            (r#"{"alg":"EdDSA","alg":"EdDSA"}"#, "{}"),
+            (r#"{"alg":"EdDSA","kid":"1","kid":"2"}"#, "{}"),
+            (HEADER, r#"{"sub":"a","sub":"b"}"#),
+            (HEADER, r#"{"exp":1,"\u0065xp":2}"#),
+        ] {
+            assert_eq!(
+                forge.verify(&forge.token(header, claims)).err(),
+                Some(JwtError::Malformed),
+                "{header} {claims}"
+            );
+        }
+    }
+
+    #[test]
+    fn header_and_claims_are_objects() {
+        let forge = Forge::new();
+        for (header, claims) in [
+            ("[]", "{}"),
+            ("null", "{}"),
+            ("", "{}"),
+            (HEADER, "[]"),
+            (HEADER, "1"),
+            (HEADER, ""),
+            (HEADER, "{}{}"),
+        ] {
+            assert!(forge.verify(&forge.token(header, claims)).is_err(), "{header} {claims}");
+        }
+        assert!(forge.verify(&forge.token(r#"{"alg":"EdDSA","kid":1}"#, "{}")).is_err());
+        assert!(forge.verify(&forge.token(r#"{"alg":"EdDSA","typ":["at+jwt"]}"#, "{}")).is_err());
+    }
+
+    const NOW: u64 = 1_000_000;
+    const TTL: u64 = 900;
+
+    fn times(claims: &str) -> Result<(), JwtError> {
+        let forge = Forge::new();
+        forge.verify(&forge.token(HEADER, claims))?.times(NOW, TTL).map(drop)
+    }
+
+    #[test]
+    fn times_have_one_leeway_and_no_more() {
+        let life =
+            |issued_at: u64, expires_at: u64| times(&format!(r#"{{"iat":{issued_at},"exp":{expires_at}}}"#));
+        assert_eq!(life(NOW - 100, NOW - LEEWAY + 1), Ok(()));
+        assert_eq!(life(NOW - 100, NOW - LEEWAY), Err(JwtError::Expired));
+        assert_eq!(life(NOW + LEEWAY, NOW + 100), Ok(()));
+        assert_eq!(life(NOW + LEEWAY + 1, NOW + 100), Err(JwtError::InvalidClaim("iat")));
+        assert_eq!(life(NOW, NOW + TTL), Ok(()));
+        assert_eq!(life(NOW, NOW + TTL + 1), Err(JwtError::InvalidClaim("exp")));
+        assert_eq!(life(NOW, NOW - 1), Err(JwtError::InvalidClaim("exp")));
+        let not_before = |nbf: u64| times(&format!(r#"{{"iat":{NOW},"exp":{},"nbf":{nbf}}}"#, NOW + 1));
+        assert_eq!(not_before(NOW + LEEWAY), Ok(()));
+        assert_eq!(not_before(NOW + LEEWAY + 1), Err(JwtError::InvalidClaim("nbf")));
+    }
+
+    #[test]
+    fn times_are_integers_and_malformed_is_not_absent() {
+        let good = NOW + 1;
+        for (name, claims) in [
+            ("exp", format!(r#"{{"iat":{NOW}}}"#)),
+            ("exp", format!(r#"{{"iat":{NOW},"exp":"{good}"}}"#)),
+            ("exp", format!(r#"{{"iat":{NOW},"exp":{good}.0}}"#)),
+            ("exp", format!(r#"{{"iat":{NOW},"exp":1e18}}"#)),
+            ("exp", format!(r#"{{"iat":{NOW},"exp":null}}"#)),
+            ("exp", format!(r#"{{"iat":{NOW},"exp":18446744073709551615}}"#)),
+            ("iat", format!(r#"{{"exp":{good}}}"#)),
+            ("iat", format!(r#"{{"iat":-1,"exp":{good}}}"#)),
+            ("iat", format!(r#"{{"iat":true,"exp":{good}}}"#)),
+            ("nbf", format!(r#"{{"iat":{NOW},"exp":{good},"nbf":"0"}}"#)),
+            ("nbf", format!(r#"{{"iat":{NOW},"exp":{good},"nbf":null}}"#)),
+        ] {
+            assert_eq!(times(&claims), Err(JwtError::InvalidClaim(name)), "{claims}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Public keys as JSON Web Keys (RFC 7517), read strictly.
+
+use aws_lc_rs::digest;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::DecodingKey;
+use serde_json::{Value, json};
+
+use super::members::Members;
+use crate::wire::jose::Algorithm;
+
+/// RSA moduli in bytes. Invariant: from 2048 bits, below which RSA is weak (RFC 7518 §3.3), to 8192,
+/// above which one verification is long enough to tie a function up.
+const RSA_MODULUS: std::ops::RangeInclusive<usize> = 256..=1024;
+
+/// A key that checks signatures of one algorithm.
+#[derive(Clone)]
+pub struct PublicKey {
+    algorithm: Algorithm,
+    decoding_key: DecodingKey,
+}
+
+/// Why a JWK is not taken.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum KeyError {
+    /// Not one of our algorithms, or not meant for signatures.
+    #[error("the key is not meant for a signature that we check")]
+    Unsuitable,
+    /// A member is missing or can't be read.
+    #[error("the key's member {0} is missing or malformed")]
+    Malformed(&'static str),
+}
+
+impl PublicKey {
+    /// Reads a JWK. Its `kty`, `crv`, `alg`, `use` and `key_ops` must all agree that it checks
+    /// signatures of one of our algorithms.
+    pub fn from_jwk(jwk: &Members) -> Result<Self, KeyError> {
+        let algorithm = match (jwk.string("kty"), jwk.string("crv")) {
+            (Some("RSA"), _) => Algorithm::Rs256,
+            (Some("EC"), Some("P-256")) => Algorithm::Es256,
+            (Some("OKP"), Some("Ed25519")) => Algorithm::EdDsa,
+            _ => return Err(KeyError::Unsuitable),
+        };
+        let agrees = |name, wanted: &str| jwk.get(name).is_none_or(|value| value == wanted);
+        let verifies = jwk.get("key_ops").is_none_or(|ops| {
+            ops.as_array()
+                .is_some_and(|ops| ops.iter().all(Value::is_string) && ops.contains(&json!("verify")))
+        });
+        if !agrees("alg", algorithm.name()) || !agrees("use", "sig") || !verifies {
+            return Err(KeyError::Unsuitable);
+        }
+        let decoding_key = match algorithm {
+            Algorithm::Rs256 => rsa(bytes(jwk, "n")?, bytes(jwk, "e")?)?,
+            Algorithm::Es256 => {
+                let (x, y) = (bytes(jwk, "x")?, bytes(jwk, "y")?);
+                if x.len() != 32 || y.len() != 32 {
+                    return Err(KeyError::Malformed("x"));
+                }
+                DecodingKey::from_ec_der(&[&[4], x.as_slice(), y.as_slice()].concat())
+            }
+            Algorithm::EdDsa => {
+                let x = bytes(jwk, "x")?;
+                if x.len() != 32 {
+                    return Err(KeyError::Malformed("x"));
+                }
+                DecodingKey::from_ed_der(&x)
+            }
+        };
+        Ok(Self { algorithm, decoding_key })
+    }
+
+    /// The one algorithm that the key is for.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// Whether `signature` (base64url) is this key's over `message`.
+    pub fn verifies(&self, message: &str, signature: &str) -> bool {
+        let algorithm = match self.algorithm {
+            Algorithm::Rs256 => jsonwebtoken::Algorithm::RS256,
+            Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
+            Algorithm::EdDsa => jsonwebtoken::Algorithm::EdDSA,
+        };
+        jsonwebtoken::crypto::verify(signature, message.as_bytes(), &self.decoding_key, algorithm)
+            .unwrap_or(false)
+    }
+}
+
+fn rsa(modulus: Vec<u8>, exponent: Vec<u8>) -> Result<DecodingKey, KeyError> {
+    // RFC 7518 §2: no leading zero octets. An even or tiny exponent is no RSA key.
+    if !RSA_MODULUS.contains(&modulus.len()) || modulus.first() == Some(&0) {
+        return Err(KeyError::Malformed("n"));
+    }
+    let odd = exponent.last().is_some_and(|byte| byte % 2 == 1);
+    if !odd || exponent == [1] || exponent.first() == Some(&0) || exponent.len() > 4 {
+        return Err(KeyError::Malformed("e"));
+    }
+    Ok(DecodingKey::from_rsa_raw_components(&modulus, &exponent))
+}
+
+fn bytes(jwk: &Members, name: &'static str) -> Result<Vec<u8>, KeyError> {
+    jwk.string(name).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()).ok_or(KeyError::Malformed(name))
+}
+
+/// A key's id: the RFC 7638 thumbprint over its required members.
+pub fn thumbprint(jwk: &Value) -> Option<String> {
+    let names: &[&str] = match jwk["kty"].as_str()? {
+        "RSA" => &["e", "kty", "n"],
+        "EC" => &["crv", "kty", "x", "y"],
+        "OKP" => &["crv", "kty", "x"],
+        _ => return None,
+    };
+    // RFC 7638 §3: lexicographic order, no blanks; the values are plain ASCII.
+    let members: Option<Vec<_>> =
+        names.iter().map(|name| Some(format!(r#""{name}":"{}""#, jwk[name].as_str()?))).collect();
+    let canonical = format!("{{{}}}", members?.join(","));
+    Some(URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, canonical.as_bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_thumbprint_of_rfc_7638_section_3_1() {
+        let jwk = json!({
+            "kty": "RSA",
+            "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
+            "e": "AQAB",
+            "alg": "RS256",
+            "kid": "2011-04-29"
+        });
+        assert_eq!(thumbprint(&jwk).as_deref(), Some("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"));
+    }
+
+    fn key(json: Value) -> Result<Algorithm, KeyError> {
+        let jwk: Members = serde_json::from_value(json).unwrap();
+        PublicKey::from_jwk(&jwk).map(|key| key.algorithm())
+    }
+
+    #[test]
+    fn what_a_key_says_of_itself_must_agree() {
+        // RFC 8037 appendix A.2.
+        let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+        let with = |name: &str, value: Value| {
+            let mut jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": x});
+            jwk[name] = value;
+            key(jwk)
+        };
+        assert_eq!(with("kid", json!("1")), Ok(Algorithm::EdDsa));
+        assert_eq!(with("alg", json!("EdDSA")), Ok(Algorithm::EdDsa));
+        assert_eq!(with("use", json!("sig")), Ok(Algorithm::EdDsa));
+        assert_eq!(with("key_ops", json!(["verify"])), Ok(Algorithm::EdDsa));
+        for (name, value) in [
+            ("alg", json!("ES256")),
+            ("alg", json!(1)),
+            ("use", json!("enc")),
+            ("key_ops", json!(["sign"])),
+            ("key_ops", json!("verify")),
+            ("kty", json!("oct")),
+            ("crv", json!("Ed448")),
+        ] {
+            assert_eq!(with(name, value.clone()), Err(KeyError::Unsuitable), "{name} {value}");
+        }
+        assert_eq!(with("x", json!("AA")), Err(KeyError::Malformed("x")));
+        assert_eq!(with("x", json!(format!("{x}="))), Err(KeyError::Malformed("x")));
+    }
+
+    #[test]
+    fn rsa_keys_have_2048_bits_and_an_odd_exponent() {
+        let rsa = |modulus: Vec<u8>, exponent: &str| {
+            key(json!({"kty": "RSA", "n": URL_SAFE_NO_PAD.encode(modulus), "e": exponent}))
+        };
+        assert_eq!(rsa(vec![0xff; 256], "AQAB"), Ok(Algorithm::Rs256));
+        assert_eq!(rsa(vec![0xff; 255], "AQAB"), Err(KeyError::Malformed("n")));
+        assert_eq!(rsa(vec![0xff; 1025], "AQAB"), Err(KeyError::Malformed("n")));
+        for exponent in ["AQ", "AQAC", "AAEAAQ", ""] {
+            assert_eq!(rsa(vec![0xff; 256], exponent), Err(KeyError::Malformed("e")), "{exponent}");
+        }
+    }
+}

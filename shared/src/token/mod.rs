@@ -1,0 +1,19 @@
+//! Tokens: their claims, their signatures, and the keys behind them.
+
+pub mod claims;
+#[cfg(test)]
+mod forge;
+#[cfg(feature = "issuers")]
+pub mod google;
+#[cfg(feature = "signing")]
+pub mod issue;
+#[cfg(feature = "issuers")]
+pub mod issuers;
+pub mod jwt;
+pub mod key;
+pub mod keyring;
+pub mod members;
+#[cfg(feature = "signing")]
+pub mod private_key;
+#[cfg(feature = "signing")]
+pub mod signing_keys;

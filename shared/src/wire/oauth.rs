@@ -1,0 +1,217 @@
+//! OAuth's words, and the one place that writes an error to a client (RFC 6749 §5.2).
+
+use std::error::Error;
+use std::fmt;
+
+use lambda_http::http::{HeaderValue, StatusCode, header};
+use lambda_http::{Body, Response};
+use serde_json::json;
+
+use super::http::json_response;
+
+/// `grant_type` of RFC 6749 §4.4.
+pub const CLIENT_CREDENTIALS: &str = "client_credentials";
+/// `grant_type` of RFC 6749 §4.3; only the login form knows it.
+pub const PASSWORD: &str = "password";
+
+/// Why a request was refused: what kind of error it is on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The request is malformed (RFC 6749 §5.2).
+    InvalidRequest,
+    /// As `InvalidRequest`, for a content type that the endpoint does not read (RFC 9110 §15.5.16).
+    UnsupportedMediaType,
+    /// As `InvalidRequest`, for a body over the cap (RFC 9110 §15.5.14).
+    ContentTooLarge,
+    /// As `InvalidRequest`, for a method that the endpoint does not know (RFC 9110 §15.5.6).
+    MethodNotAllowed,
+    /// As `InvalidRequest`, for a path that the function does not serve.
+    NotFound,
+    /// Client authentication failed (RFC 6749 §5.2).
+    InvalidClient,
+    /// The grant is wrong, expired or not this client's (RFC 6749 §5.2).
+    InvalidGrant,
+    /// As `InvalidGrant`, where a person or their ID token was not recognised.
+    SignInFailed,
+    /// This client may not use this grant (RFC 6749 §5.2).
+    UnauthorizedClient,
+    /// Nobody may use this grant here (RFC 6749 §5.2).
+    UnsupportedGrantType,
+    /// The scope is malformed or more than was granted (RFC 6749 §5.2).
+    InvalidScope,
+    /// The resource is not one of this client's (RFC 8707 §2).
+    InvalidTarget,
+    /// Something behind us can't be reached; nothing was granted (RFC 6749 §4.1.2.1 has the name).
+    TemporarilyUnavailable,
+}
+
+impl ErrorKind {
+    /// Every kind, for tests that walk them.
+    pub const ALL: [Self; 13] = [
+        Self::InvalidRequest,
+        Self::UnsupportedMediaType,
+        Self::ContentTooLarge,
+        Self::MethodNotAllowed,
+        Self::NotFound,
+        Self::InvalidClient,
+        Self::InvalidGrant,
+        Self::SignInFailed,
+        Self::UnauthorizedClient,
+        Self::UnsupportedGrantType,
+        Self::InvalidScope,
+        Self::InvalidTarget,
+        Self::TemporarilyUnavailable,
+    ];
+
+    /// The `error` code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::InvalidRequest
+            | Self::UnsupportedMediaType
+            | Self::ContentTooLarge
+            | Self::MethodNotAllowed
+            | Self::NotFound => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidGrant | Self::SignInFailed => "invalid_grant",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
+        }
+    }
+
+    /// The HTTP status.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::InvalidClient | Self::SignInFailed => StatusCode::UNAUTHORIZED,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::ContentTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// The header that must come with the status, if any.
+    fn header(self) -> Option<(header::HeaderName, HeaderValue)> {
+        match self {
+            Self::InvalidClient => Some((
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static(r#"Basic realm="latchkey", charset="UTF-8""#),
+            )),
+            Self::SignInFailed => {
+                Some((header::WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer realm="latchkey""#)))
+            }
+            Self::MethodNotAllowed => Some((header::ALLOW, HeaderValue::from_static("POST"))),
+            Self::TemporarilyUnavailable => Some((header::RETRY_AFTER, HeaderValue::from_static("2"))),
+            _ => None,
+        }
+    }
+}
+
+/// A refusal: a kind and a text for the client, and a cause for the log.
+#[derive(Debug)]
+pub struct OAuthError {
+    kind: ErrorKind,
+    description: &'static str,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+    concerns: Option<String>,
+}
+
+impl OAuthError {
+    /// A refusal with its public text: printable ASCII without `"` and `\` (RFC 6749 §5.2).
+    pub fn new(kind: ErrorKind, description: &'static str) -> Self {
+        Self { kind, description, cause: None, concerns: None }
+    }
+
+    /// A malformed request.
+    pub fn invalid_request(description: &'static str) -> Self {
+        Self::new(ErrorKind::InvalidRequest, description)
+    }
+
+    /// Failed client authentication: one body for every reason, so that nobody learns which it was.
+    pub fn invalid_client() -> Self {
+        Self::new(ErrorKind::InvalidClient, "client authentication failed")
+    }
+
+    /// Something behind us can't be reached. The cause goes to the log, never to the client.
+    pub fn unavailable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            kind: ErrorKind::TemporarilyUnavailable,
+            description: "try again in a moment",
+            cause: Some(cause.into()),
+            concerns: None,
+        }
+    }
+
+    /// Notes for the log whom the refusal concerns: a client or a subject that was looked up and found.
+    pub fn concerning(mut self, id: &str) -> Self {
+        self.concerns = Some(id.to_owned());
+        self
+    }
+
+    /// Whom the refusal concerns.
+    pub fn concerns(&self) -> Option<&str> {
+        self.concerns.as_deref()
+    }
+
+    /// What kind of error it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// What went wrong behind us, for the log.
+    pub fn cause(&self) -> Option<&(dyn Error + Send + Sync)> {
+        self.cause.as_deref()
+    }
+
+    /// The answer to the client.
+    pub fn into_response(self) -> Response<Body> {
+        let body = json!({"error": self.kind.code(), "error_description": self.description});
+        let mut response = json_response(self.kind.status(), &body);
+        if let Some((name, value)) = self.kind.header() {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}
+
+impl fmt::Display for OAuthError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.kind.code(), self.description)
+    }
+}
+
+impl Error for OAuthError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_status_code_and_headers() {
+        for kind in ErrorKind::ALL {
+            let response = OAuthError::new(kind, "text").into_response();
+            let headers = response.headers();
+            assert_eq!(response.status(), kind.status());
+            assert_eq!(headers[header::CACHE_CONTROL], "no-store");
+            assert_eq!(headers[header::PRAGMA], "no-cache");
+            assert_eq!(headers[header::CONTENT_TYPE], "application/json");
+            assert_eq!(headers.contains_key(header::WWW_AUTHENTICATE), kind.status() == 401, "{kind:?}");
+            assert_eq!(headers.contains_key(header::RETRY_AFTER), kind.status() == 503, "{kind:?}");
+            assert!(kind.status().is_client_error() || kind.status() == 503, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn the_cause_stays_private() {
+        let response = OAuthError::unavailable("canary").into_response();
+        let Body::Text(body) = response.body() else { panic!("text") };
+        assert_eq!(
+            body,
+            r#"{"error":"temporarily_unavailable","error_description":"try again in a moment"}"#
+        );
+    }
+}

@@ -1,0 +1,110 @@
+//! Scopes: RFC 6749 §3.3.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A set of scopes; empty is a set like any other.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Scopes(BTreeSet<String>);
+
+/// Text that breaks RFC 6749's grammar for scopes.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("a scope is made of printable ASCII without blanks, quotes and backslashes")]
+pub struct InvalidScope;
+
+impl Scopes {
+    /// Parses `scope = scope-token *( SP scope-token )`; the empty string is the empty set.
+    ///
+    /// # Errors
+    /// Double, leading and trailing blanks, and characters that no scope may have.
+    pub fn parse(text: &str) -> Result<Self, InvalidScope> {
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        Self::from_names(text.split(' '))
+    }
+
+    /// A set from single scopes.
+    pub fn from_names<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Result<Self, InvalidScope> {
+        names
+            .into_iter()
+            .map(|name| {
+                Some(name.as_ref()).filter(|name| is_scope(name)).map(str::to_owned).ok_or(InvalidScope)
+            })
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// Whether every scope of `other` is in this set.
+    pub fn contains_all(&self, other: &Scopes) -> bool {
+        other.0.is_subset(&self.0)
+    }
+
+    /// Whether there is no scope in the set.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The scopes, sorted.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+impl fmt::Display for Scopes {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, scope) in self.0.iter().enumerate() {
+            if index > 0 {
+                formatter.write_str(" ")?;
+            }
+            formatter.write_str(scope)?;
+        }
+        Ok(())
+    }
+}
+
+/// `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`
+fn is_scope(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn scopes_are_separated_by_one_blank() {
+        let scopes = Scopes::parse("todo:write todo:read").unwrap();
+        assert_eq!(scopes.to_string(), "todo:read todo:write");
+        for bad in [" ", " a", "a ", "a  b", "a\tb", "a\nb", "a\"b", "a\\b", "é", "\u{7f}"] {
+            assert_eq!(Scopes::parse(bad), Err(InvalidScope), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_empty_string_is_the_empty_set() {
+        assert!(Scopes::parse("").unwrap().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(text in "\\PC{0,40}") {
+            if let Ok(scopes) = Scopes::parse(&text) {
+                prop_assert_eq!(Scopes::parse(&scopes.to_string()), Ok(scopes));
+            }
+        }
+
+        #[test]
+        fn a_set_holds_its_subsets_and_nothing_more(
+            all in proptest::collection::btree_set("[a-c]{1,2}", 0..6),
+            some in proptest::collection::btree_set("[a-c]{1,2}", 0..6),
+        ) {
+            let (set, subset) = (Scopes(all.clone()), Scopes(some.clone()));
+            prop_assert_eq!(set.contains_all(&subset), some.iter().all(|name| all.contains(name)));
+        }
+    }
+}
