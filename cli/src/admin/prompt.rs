@@ -1,0 +1,71 @@
+//! What is asked of the person at the terminal. Without a terminal nothing is asked and nothing waits.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use anyhow::{Context, bail, ensure};
+use secrecy::{ExposeSecret, SecretString};
+
+/// A new password: typed twice and not shown, or the first line of standard input.
+///
+/// # Errors
+/// No password, two that differ, and one that isn't UTF-8.
+pub fn new_password() -> anyhow::Result<SecretString> {
+    if !io::stdin().is_terminal() {
+        return first_line(io::stdin().lock());
+    }
+    let ask = |prompt| {
+        rpassword::prompt_password(prompt).map(SecretString::from).context("can't ask for a password")
+    };
+    let password = ask("Password: ")?;
+    let again = ask("The same again: ")?;
+    ensure!(
+        password.expose_secret() == again.expose_secret(),
+        "the two passwords differ: nothing was changed"
+    );
+    Ok(password)
+}
+
+fn first_line(mut input: impl BufRead) -> anyhow::Result<SecretString> {
+    let mut line = String::new();
+    input.read_line(&mut line).context("can't read the password from standard input")?;
+    let password = line.strip_suffix('\n').unwrap_or(&line);
+    let password = password.strip_suffix('\r').unwrap_or(password);
+    ensure!(!password.is_empty(), "there is no password on standard input: write it there, on one line");
+    Ok(SecretString::from(password))
+}
+
+/// Asks before something that can't be undone, unless `yes` says it all or nobody is there to answer.
+///
+/// # Errors
+/// Any answer but yes.
+pub fn confirm(question: &str, yes: bool) -> anyhow::Result<()> {
+    if yes || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Ok(());
+    }
+    io::stderr().write_all(format!("{question} [y/N] ").as_bytes())?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    match answer.trim().to_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => bail!("nothing was deleted"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(input: &[u8]) -> Option<String> {
+        first_line(input).ok().map(|password| password.expose_secret().to_owned())
+    }
+
+    #[test]
+    fn a_password_is_one_line_without_its_end() {
+        assert_eq!(read(b"correct horse\nmore"), Some("correct horse".to_owned()));
+        assert_eq!(read(b"correct horse\r\n"), Some("correct horse".to_owned()));
+        assert_eq!(read(b" correct horse "), Some(" correct horse ".to_owned()));
+        assert_eq!(read(b"\n"), None);
+        assert_eq!(read(b""), None);
+        assert_eq!(read(b"\xff\xfe\n"), None);
+    }
+}

@@ -1,0 +1,257 @@
+//! `latchkey token`: what a token says, and whether it is one of ours.
+
+use std::io::{self, Read};
+
+use anyhow::{Context, anyhow};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use shared::clock;
+use shared::store::trust::TrustBundle;
+use shared::token::claims::{Expected, MAX_ACCESS_TOKEN, VerifiedAccessToken};
+use shared::token::jwt::{JwtError, UnverifiedJwt};
+
+use super::connection::{Connection, TableArgs};
+use super::output::{Format, Report, fields, time};
+
+/// The most that is read from standard input, in bytes: any token, and not a whole disk.
+const MAX_INPUT: u64 = 64 * 1024;
+
+/// Claims that are a moment, in seconds since 1970.
+const TIMES: [&str; 4] = ["auth_time", "exp", "iat", "nbf"];
+
+/// Tokens: what one says, and whether it is one of ours
+#[derive(Args)]
+pub struct TokenArgs {
+    #[command(flatten)]
+    table: TableArgs,
+    #[command(subcommand)]
+    command: TokenCommand,
+}
+
+#[derive(Subcommand)]
+enum TokenCommand {
+    /// Show what a token says, and check it against the published keys where the table can be reached
+    #[command(after_help = "Examples:\n  \
+        latchkey token inspect \"$TOKEN\"\n  \
+        pbpaste | latchkey token inspect - --output json")]
+    Inspect {
+        /// The token in compact form; - reads it from standard input
+        jwt: String,
+    },
+}
+
+impl TokenArgs {
+    /// Carries out the command.
+    ///
+    /// # Errors
+    /// Text that is no token.
+    pub async fn run(self, format: Format) -> anyhow::Result<()> {
+        let TokenCommand::Inspect { jwt } = self.command;
+        let jwt = if jwt == "-" { read(io::stdin().lock())? } else { jwt };
+        let (header, claims) = decode(jwt.trim())?;
+        let trust = bundle(&self.table).await.map_err(|error| format!("{error:#}"));
+        let verdict = judge(jwt.trim(), &claims, trust.as_ref().map_err(String::as_str), clock::now());
+        format.print(&Inspection { header, claims, verdict })
+    }
+}
+
+fn read(input: impl Read) -> anyhow::Result<String> {
+    let mut text = String::new();
+    input.take(MAX_INPUT).read_to_string(&mut text).context("can't read a token from standard input")?;
+    Ok(text)
+}
+
+async fn bundle(args: &TableArgs) -> anyhow::Result<TrustBundle> {
+    let connection = Connection::open(args).await?;
+    connection.trust.bundle().await.map_err(|error| connection.explain(error.into()))
+}
+
+/// Header and claims, whoever wrote them.
+fn decode(jwt: &str) -> anyhow::Result<(Map<String, Value>, Map<String, Value>)> {
+    let no_token =
+        || anyhow!("this is not a JSON Web Token: that is three parts of base64url with dots between them");
+    let object = |part: &str| {
+        let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| no_token())?;
+        serde_json::from_slice(&bytes).map_err(|_| no_token())
+    };
+    match jwt.split('.').collect::<Vec<_>>().as_slice() {
+        [header, claims, _] => Ok((object(header)?, object(claims)?)),
+        _ => Err(no_token()),
+    }
+}
+
+/// What was found out about a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Signature {
+    /// A published key of ours made it.
+    Good,
+    /// The key that the token names did not make it.
+    Bad,
+    /// The token names no key of ours.
+    UnknownKey,
+    /// Nobody looked.
+    NotChecked,
+}
+
+#[derive(Serialize)]
+struct Verdict {
+    /// Whether the signature is good. If not, anybody may have written the token.
+    verified: bool,
+    signature: Signature,
+    /// None if the token does not say when it expires.
+    expired: Option<bool>,
+    /// None if nobody looked.
+    revoked: Option<bool>,
+    /// Why the token is refused, or why nobody looked. Issuer and audience are not judged here.
+    problem: Option<String>,
+}
+
+/// Judges as the authorizer does, without knowing for which issuer and audience. `trust` is the bundle,
+/// or why there is none.
+fn judge(jwt: &str, claims: &Map<String, Value>, trust: Result<&TrustBundle, &str>, now: u64) -> Verdict {
+    let mut verdict = Verdict {
+        verified: false,
+        signature: Signature::NotChecked,
+        expired: claims.get("exp").and_then(Value::as_u64).map(|expires_at| expires_at <= now),
+        revoked: None,
+        problem: None,
+    };
+    let trust = match trust {
+        Ok(trust) => trust,
+        Err(problem) => {
+            verdict.problem = Some(problem.to_owned());
+            return verdict;
+        }
+    };
+    let unverified = match UnverifiedJwt::parse(jwt, MAX_ACCESS_TOKEN) {
+        Ok(unverified) => unverified,
+        Err(error) => {
+            verdict.problem = Some(error.to_string());
+            return verdict;
+        }
+    };
+    let Some(key) = unverified.key_id().and_then(|key_id| trust.key(key_id, now)) else {
+        verdict.signature = Signature::UnknownKey;
+        verdict.problem = Some(JwtError::UnknownKey.to_string());
+        return verdict;
+    };
+    let jwt = match unverified.verify(key) {
+        Ok(jwt) => jwt,
+        Err(error) => {
+            verdict.signature = Signature::Bad;
+            verdict.problem = Some(error.to_string());
+            return verdict;
+        }
+    };
+    verdict.verified = true;
+    verdict.signature = Signature::Good;
+    let text = |name| jwt.claims.string(name).unwrap_or_default();
+    let issued_at = jwt.claims.integer("iat").unwrap_or_default();
+    verdict.revoked = Some(["sub", "client_id"].iter().any(|name| trust.is_revoked(text(name), issued_at)));
+    let (issuer, audiences) = (text("iss").to_owned(), audiences(jwt.claims.get("aud")));
+    let expected = Expected { issuer: &issuer, audiences: &audiences };
+    verdict.problem = VerifiedAccessToken::judge(jwt, &expected, now).err().map(|error| error.to_string());
+    verdict
+}
+
+fn audiences(claim: Option<&Value>) -> Vec<String> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    match claim {
+        Some(Value::Array(many)) => many.iter().filter_map(text).collect(),
+        one => one.and_then(text).into_iter().collect(),
+    }
+}
+
+#[derive(Serialize)]
+struct Inspection {
+    header: Map<String, Value>,
+    claims: Map<String, Value>,
+    #[serde(flatten)]
+    verdict: Verdict,
+}
+
+impl Report for Inspection {
+    fn for_people(&self) -> String {
+        let Verdict { signature, expired, revoked, problem, .. } = &self.verdict;
+        let signature = match signature {
+            Signature::Good => "good: a published key of ours made it",
+            Signature::Bad => "BAD: not verified, anybody may have written this",
+            Signature::UnknownKey => "UNKNOWN KEY: not verified, anybody may have written this",
+            Signature::NotChecked => "NOT CHECKED: not verified, anybody may have written this",
+        };
+        let yes_or_no = |fact: &Option<bool>| match fact {
+            Some(true) => "YES",
+            Some(false) => "no",
+            None => "not known",
+        };
+        let mut verdict = vec![
+            ("signature", signature.to_owned()),
+            ("expired", yes_or_no(expired).to_owned()),
+            ("revoked", yes_or_no(revoked).to_owned()),
+        ];
+        verdict.extend(problem.clone().map(|problem| ("problem", problem)));
+        format!(
+            "Header\n{}\nClaims\n{}\nVerdict\n{}",
+            members(&self.header),
+            members(&self.claims),
+            fields(&verdict)
+        )
+    }
+}
+
+fn members(object: &Map<String, Value>) -> String {
+    let shown = |(name, value): (&String, &Value)| {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        match value.as_u64() {
+            Some(seconds) if TIMES.contains(&name.as_str()) => {
+                (name.clone(), format!("{text} ({})", time(seconds)))
+            }
+            _ => (name.clone(), text),
+        }
+    };
+    let shown: Vec<_> = object.iter().map(shown).collect();
+    fields(&shown.iter().map(|(name, value)| (name.as_str(), value.clone())).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jwt(header: &str, claims: &str) -> String {
+        format!("{}.{}.c2ln", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims))
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused() {
+        assert!(decode(&jwt(r#"{"alg":"none"}"#, "{}")).is_ok());
+        for bad in ["", "a", "a.b", "e30.e30", "e30.e30.a.b", "W10.e30.", "e30.!.", "e30=.e30."] {
+            assert!(decode(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_verified_without_the_published_keys() {
+        let jwt = jwt(r#"{"alg":"RS256","kid":"k"}"#, r#"{"exp":100}"#);
+        let (_, claims) = decode(&jwt).unwrap();
+        let verdict = judge(&jwt, &claims, Err("the table is out of reach"), 100);
+        assert_eq!((verdict.verified, verdict.signature), (false, Signature::NotChecked));
+        assert_eq!((verdict.expired, verdict.revoked), (Some(true), None));
+        assert_eq!(verdict.problem.as_deref(), Some("the table is out of reach"));
+        let verdict = judge(&jwt, &claims, Ok(&TrustBundle::default()), 99);
+        assert_eq!((verdict.verified, verdict.signature), (false, Signature::UnknownKey));
+        assert_eq!(verdict.expired, Some(false));
+    }
+
+    #[test]
+    fn an_algorithm_that_is_none_is_not_checked_but_named_as_a_problem() {
+        let jwt = jwt(r#"{"alg":"none"}"#, "{}");
+        let (_, claims) = decode(&jwt).unwrap();
+        let verdict = judge(&jwt, &claims, Ok(&TrustBundle::default()), 0);
+        assert_eq!((verdict.verified, verdict.signature), (false, Signature::NotChecked));
+        assert!(verdict.problem.is_some());
+    }
+}

@@ -1,0 +1,148 @@
+//! What a newcomer tries first: a signing key, a client, a user and an API key, all of the same name.
+//!
+//! Their secrets are random, made on the first start, and kept in `dev.env` alone. The stores follow
+//! that file: what it says works after every start.
+
+use anyhow::Context;
+use secrecy::{ExposeSecret, SecretString};
+use shared::identity::passwords::{PasswordHash, Verification};
+use shared::identity::secrets::{SecretDigest, SecretKind, generate, random_id};
+use shared::store::api_keys::{ApiKey, ApiKeys};
+use shared::store::clients::{Client, ClientSecret, Clients};
+use shared::store::rotation::rotate;
+use shared::store::table::Table;
+use shared::store::trust::TrustStore;
+use shared::store::users::{User, Users};
+use shared::token::signing_keys::SigningSecret;
+use shared::wire::jose::Algorithm;
+use shared::wire::scope::Scopes;
+
+use super::env_file::Environment;
+
+const CLIENT_ID: &str = "demo-client";
+const USERNAME: &str = "demo";
+const OWNER: &str = "demo";
+const SCOPES: &str = "todo:read todo:write";
+const API_KEY_SCOPES: &str = "todo:read";
+
+/// Makes sure that there is a key to sign with and that verifiers know it. One of the two stores may be
+/// new while the other isn't: DynamoDB can be swapped for another engine.
+///
+/// # Errors
+/// A store that does not answer.
+pub async fn make_signing_key(secret: &SigningSecret, table: &Table, now: u64) -> anyhow::Result<()> {
+    let trust = TrustStore::new(table.clone());
+    let stored = secret.read().await?.keys.signing(now).is_some();
+    if !stored || trust.jwks(now).await?.is_empty() {
+        // The template's default algorithm.
+        rotate(secret, &trust, Algorithm::Rs256, 0, now).await?;
+    }
+    Ok(())
+}
+
+/// Makes sure that the demo identities are there, with the secrets that `before` names or new ones, and
+/// returns their part of the environment.
+///
+/// # Errors
+/// A store that does not answer.
+pub async fn make_identities(table: &Table, before: &Environment, now: u64) -> anyhow::Result<Environment> {
+    let kept = |name: &str| before.get(name).map(|value| SecretString::from(value.as_str()));
+    let client_secret = make_client(table, kept("DEMO_CLIENT_SECRET"), now).await?;
+    let password = make_user(table, kept("DEMO_PASSWORD"), now).await?;
+    let api_key = make_api_key(table, kept("DEMO_API_KEY"), now).await?;
+    let pairs = [
+        ("DEMO_API_KEY", api_key.expose_secret()),
+        ("DEMO_CLIENT_ID", CLIENT_ID),
+        ("DEMO_CLIENT_SECRET", client_secret.expose_secret()),
+        ("DEMO_PASSWORD", password.expose_secret()),
+        ("DEMO_USERNAME", USERNAME),
+    ];
+    Ok(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
+async fn make_client(table: &Table, kept: Option<SecretString>, now: u64) -> anyhow::Result<SecretString> {
+    let (secret, digest) = kept_or_new(SecretKind::ClientSecret, kept)?;
+    let clients = Clients::new(table.clone());
+    if let Some(client) = clients.get(CLIENT_ID).await? {
+        if client.secrets.iter().any(|secret| secret.digest.matches(&digest) && secret.expires_at.is_none()) {
+            return Ok(secret);
+        }
+        clients.delete(CLIENT_ID).await?;
+    }
+    let client = Client {
+        client_id: CLIENT_ID.to_owned(),
+        secrets: vec![ClientSecret { digest, created_at: now, expires_at: None }],
+        scopes: Scopes::parse(SCOPES)?,
+        audiences: Vec::new(),
+        token_ttl: None,
+        claims: Default::default(),
+        disabled: false,
+        created_at: now,
+    };
+    clients.create(&client).await?;
+    Ok(secret)
+}
+
+async fn make_user(table: &Table, kept: Option<SecretString>, now: u64) -> anyhow::Result<SecretString> {
+    let users = Users::new(table.clone());
+    let user = users.get(USERNAME).await?;
+    let stored = user.as_ref().and_then(|user| user.password_hash.as_ref());
+    if let (Some(stored), Some(kept)) = (stored, &kept)
+        && PasswordHash::verify(Some(stored), kept) != Verification::Wrong
+    {
+        return Ok(kept.clone());
+    }
+    let kept = kept.and_then(|kept| Some((PasswordHash::of(USERNAME, &kept).ok()?, kept)));
+    let (hash, password) = match kept {
+        Some(kept) => kept,
+        None => {
+            let password = SecretString::from(random_id(""));
+            (PasswordHash::of(USERNAME, &password)?, password)
+        }
+    };
+    match user {
+        Some(_) => users.set_password(USERNAME, &hash).await?,
+        None => {
+            let user = User {
+                username: USERNAME.to_owned(),
+                sub: random_id("usr_"),
+                password_hash: Some(hash),
+                email: Some("demo@example.com".to_owned()),
+                scopes: Scopes::parse(SCOPES)?,
+                disabled: false,
+                created_at: now,
+            };
+            users.create(&user).await?;
+        }
+    }
+    Ok(password)
+}
+
+async fn make_api_key(table: &Table, kept: Option<SecretString>, now: u64) -> anyhow::Result<SecretString> {
+    let (secret, digest) = kept_or_new(SecretKind::ApiKey, kept)?;
+    let api_keys = ApiKeys::new(table.clone());
+    if api_keys.get(&digest).await?.is_none() {
+        let api_key = ApiKey {
+            id: ApiKey::id_of(&digest),
+            digest,
+            owner: OWNER.to_owned(),
+            scopes: Scopes::parse(API_KEY_SCOPES)?,
+            key_expires_at: None,
+            disabled: false,
+            created_at: now,
+        };
+        api_keys.create(&api_key).await?;
+    }
+    Ok(secret)
+}
+
+/// The secret that was kept, if it is one of that kind, or a new one.
+fn kept_or_new(kind: SecretKind, kept: Option<SecretString>) -> anyhow::Result<(SecretString, SecretDigest)> {
+    let kept = kept.and_then(|kept| Some((SecretDigest::of(kind, &kept)?, kept)));
+    if let Some((digest, kept)) = kept {
+        return Ok((kept, digest));
+    }
+    let secret = generate(kind);
+    let digest = SecretDigest::of(kind, &secret).context("a new secret is malformed")?;
+    Ok((secret, digest))
+}

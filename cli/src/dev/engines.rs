@@ -1,0 +1,118 @@
+//! What the functions find on the other end of the wire: DynamoDB, Secrets Manager and Google.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::Options;
+use super::data::DataFolder;
+use super::env_file::Environment;
+use super::server::{Server, listen_again};
+use super::{dynamodb, google, secrets_manager, template};
+
+/// The table's name on the laptop.
+pub const TABLE_NAME: &str = "latchkey";
+/// The signing secret's name on the laptop.
+pub const SIGNING_SECRET_ID: &str = "latchkey/signing-keys";
+/// Says in `dev.env` which DynamoDB endpoint was the embedded engine's.
+pub const EMBEDDED_DYNAMODB: &str = "LATCHKEY_EMBEDDED_DYNAMODB";
+/// Credentials that no AWS account has. DynamoDB Local takes letters and digits alone.
+const ACCESS_KEY_ID: &str = "latchkeydev";
+const SECRET_ACCESS_KEY: &str = "latchkeydev";
+
+const DYNAMODB_URL: &str = "AWS_ENDPOINT_URL_DYNAMODB";
+const SECRETS_MANAGER_URL: &str = "AWS_ENDPOINT_URL_SECRETS_MANAGER";
+const GOOGLE_JWKS_URL: &str = "GOOGLE_JWKS_URL";
+
+/// The running engines.
+pub struct Engines {
+    secrets_manager: Server,
+    google: Server,
+    google_key: SecretString,
+    dynamodb: DynamoDb,
+}
+
+enum DynamoDb {
+    Embedded(Server),
+    Foreign(String),
+}
+
+impl Engines {
+    /// Starts them where the last run, which left `before`, had them, with what it kept in the folder.
+    ///
+    /// # Errors
+    /// Anything kept that can't be used.
+    pub async fn start(options: &Options, folder: &DataFolder, before: &Environment) -> anyhow::Result<Self> {
+        let kept = (!options.ephemeral).then_some(folder);
+        let listener = listen_again(before.get(SECRETS_MANAGER_URL)).await?;
+        let secrets_manager = secrets_manager::start(listener, kept.cloned()).await?;
+
+        let kept_key = before.get(google::KEY_VARIABLE).map(|text| SecretString::from(text.as_str()));
+        let google_key = match kept_key.filter(|key| google::parse_key(key).is_ok()) {
+            Some(key) => key,
+            None => google::generate_key()?,
+        };
+        let listener = listen_again(before.get(GOOGLE_JWKS_URL)).await?;
+        let google = google::start(listener, &google::parse_key(&google_key)?)?;
+
+        let dynamodb = match &options.dynamodb {
+            Some(url) => DynamoDb::Foreign(url.clone()),
+            None => {
+                let listener = listen_again(before.get(EMBEDDED_DYNAMODB)).await?;
+                DynamoDb::Embedded(dynamodb::start(listener, kept)?)
+            }
+        };
+        Ok(Self { secrets_manager, google, google_key, dynamodb })
+    }
+
+    /// What Lambda and the AWS SDK put into every function's environment.
+    pub fn everywhere(&self) -> Environment {
+        let dynamodb = match &self.dynamodb {
+            DynamoDb::Embedded(server) => server.url(),
+            DynamoDb::Foreign(url) => url,
+        };
+        pairs([
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID),
+            (DYNAMODB_URL, dynamodb),
+            (SECRETS_MANAGER_URL, self.secrets_manager.url()),
+            ("AWS_REGION", template::REGION),
+            ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY),
+        ])
+    }
+
+    /// What stands in for the template's own values, where a function has them.
+    pub fn values(&self) -> Environment {
+        pairs([
+            ("GOOGLE_CLIENT_IDS", google::CLIENT_ID),
+            (GOOGLE_JWKS_URL, &format!("{}{}", self.google.url(), google::JWKS_PATH)),
+            ("SIGNING_SECRET_ID", SIGNING_SECRET_ID),
+            ("TABLE_NAME", TABLE_NAME),
+        ])
+    }
+
+    /// The engines' part of `dev.env`.
+    pub fn environment(&self) -> Environment {
+        let mut environment = self.everywhere();
+        environment.extend(self.values());
+        environment.extend(pairs([
+            (google::KEY_VARIABLE, self.google_key.expose_secret()),
+            // Python's SDK, and with it SAM, reads the region under this name alone.
+            ("AWS_DEFAULT_REGION", template::REGION),
+        ]));
+        if let DynamoDb::Embedded(server) = &self.dynamodb {
+            environment.extend(pairs([(EMBEDDED_DYNAMODB, server.url())]));
+        }
+        environment
+    }
+
+    /// The servers, to be stopped.
+    pub fn into_servers(self) -> Vec<Server> {
+        let mut servers = vec![self.google, self.secrets_manager];
+        if let DynamoDb::Embedded(server) = self.dynamodb {
+            servers.push(server);
+        }
+        servers
+    }
+}
+
+fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> Environment {
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}

@@ -1,0 +1,136 @@
+//! Our functions, called as Lambda calls them: a JSON event in, a JSON answer out.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use lambda_http::request::LambdaRequest;
+use lambda_http::{Body, Request, Response};
+use lambda_runtime::{Context, Error, LambdaEvent};
+use serde_json::{Value, json};
+use shared::clock;
+use shared::config::Settings;
+use shared::wire::lambda;
+
+use super::template::Function;
+
+/// A function that is ready to be called.
+pub type Invoke = Arc<dyn Fn(Value) -> Answer + Send + Sync>;
+/// What a call comes to.
+pub type Answer = Pin<Box<dyn Future<Output = Result<Value, Error>> + Send>>;
+
+/// Makes every function of the template ready, by its logical id. Each gets the environment that the
+/// template gives it, with `values` in place of what is different on a laptop, and `everywhere` on top:
+/// what Lambda itself adds.
+///
+/// # Errors
+/// A function that isn't linked into this program, and settings that a function refuses.
+pub async fn link(
+    functions: &BTreeMap<String, Function>,
+    values: &BTreeMap<String, String>,
+    everywhere: &BTreeMap<String, String>,
+) -> anyhow::Result<BTreeMap<String, Invoke>> {
+    let mut linked = BTreeMap::new();
+    for (id, function) in functions {
+        let own = function.environment.iter().map(|(name, value)| (name, values.get(name).unwrap_or(value)));
+        let settings = own.chain(everywhere).map(|(name, value)| (name.clone(), value.clone())).collect();
+        let invoke = link_one(&function.name, &settings).await.with_context(|| format!("function {id}"))?;
+        linked.insert(id.clone(), isolated(function.name.clone(), invoke));
+    }
+    Ok(linked)
+}
+
+/// What the `main.rs` of a function that answers over HTTP does before its first request.
+macro_rules! http_function {
+    ($name:ident, $settings:expr) => {{
+        let deps = Arc::new($name::Deps::from_settings($settings)?);
+        deps.warm_up(clock::now()).await;
+        http(move |request| {
+            let deps = Arc::clone(&deps);
+            async move { $name::handle(&deps, request, clock::now()).await }
+        })
+    }};
+}
+
+async fn link_one(name: &str, settings: &Settings) -> anyhow::Result<Invoke> {
+    Ok(match name {
+        "authorizer" => {
+            let deps = Arc::new(authorizer::Deps::from_settings(settings)?);
+            deps.warm_up(clock::now()).await;
+            Arc::new(move |event: Value| -> Answer {
+                let deps = Arc::clone(&deps);
+                Box::pin(async move {
+                    let event = serde_json::from_str(&event.to_string())?;
+                    let answer = authorizer::handle(&deps, event, clock::now()).await?;
+                    Ok(serde_json::to_value(answer)?)
+                })
+            })
+        }
+        "discovery" => http_function!(discovery, settings),
+        "google" => http_function!(google, settings),
+        "login" => http_function!(login, settings),
+        "token" => http_function!(token, settings),
+        "whoami" => http(whoami::handle),
+        unknown => bail!("{unknown} is not linked into this program"),
+    })
+}
+
+/// A handler of HTTP requests behind the translation that it has in Lambda. Lambda hands it text, and
+/// what can't be read from text fails in both places.
+fn http<H, F>(handler: H) -> Invoke
+where
+    H: Fn(Request) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let handler = Arc::new(handler);
+    Arc::new(move |event: Value| -> Answer {
+        let handler = Arc::clone(&handler);
+        Box::pin(async move {
+            let request: LambdaRequest = serde_json::from_str(&event.to_string())?;
+            let answer = lambda::serve(LambdaEvent::new(request, Context::default()), &*handler).await?;
+            Ok(serde_json::to_value(answer)?)
+        })
+    })
+}
+
+/// Lambda's walls around a function: it runs to its end though the caller hangs up, a panic stays
+/// inside, and a failure is one line in the log.
+fn isolated(name: String, invoke: Invoke) -> Invoke {
+    Arc::new(move |event| {
+        let (name, call) = (name.clone(), tokio::spawn(invoke(event)));
+        Box::pin(async move {
+            let answer = call.await.unwrap_or_else(|_| Err("the function panicked".into()));
+            if answer.is_err() {
+                // Not the error itself, which may hold what the caller sent. What a function knows of
+                // its failures it logs by itself.
+                log_failure(&name, "the function failed");
+            }
+            answer
+        })
+    })
+}
+
+/// One line on standard error, as Lambda writes one to its log.
+pub fn log_failure(function: &str, message: &str) {
+    eprintln!("{}", json!({"function": function, "message": message}));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_function_that_is_not_linked_is_named() {
+        let function = Function { name: "nobody".to_owned(), environment: BTreeMap::new() };
+        let none = BTreeMap::new();
+        let error = link(&[("Id".to_owned(), function)].into(), &none, &none).await.err().unwrap();
+        assert_eq!(format!("{error:#}"), "function Id: nobody is not linked into this program");
+    }
+
+    #[tokio::test]
+    async fn a_panic_stays_inside() {
+        let panicking: Invoke = Arc::new(|_| -> Answer { Box::pin(async { panic!("on purpose") }) });
+        assert!(isolated("f".to_owned(), panicking)(Value::Null).await.is_err());
+    }
+}

@@ -1,0 +1,110 @@
+//! Secrets Manager on the laptop: an emulator behind HTTP, its state in one file.
+
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::operation::create_secret::CreateSecretError;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use winterbaume_core::{MockRequest, MockService, StatefulService, default_account_id};
+use winterbaume_secretsmanager::SecretsManagerService;
+
+use super::data::DataFolder;
+use super::server::Server;
+use super::template::REGION;
+
+/// The file that holds the secrets.
+const FILE: &str = "secrets.json";
+/// More than the 64 KiB that a secret may have, in JSON's spelling.
+const MAX_BODY: usize = 1024 * 1024;
+
+struct Emulator {
+    service: SecretsManagerService,
+    /// Where the secrets are kept; without it they live in memory alone.
+    folder: Option<DataFolder>,
+    /// What the file holds. Calls go one by one, so that the file never goes back in time.
+    saved: Mutex<String>,
+}
+
+/// Starts the emulator with the secrets that the last run left in the folder, or without any.
+///
+/// # Errors
+/// Secrets that can't be read: they are never thrown away in silence.
+pub async fn start(listener: TcpListener, folder: Option<DataFolder>) -> anyhow::Result<Server> {
+    let service = SecretsManagerService::new();
+    let saved = folder.as_ref().map(|folder| folder.read(FILE)).transpose()?.flatten();
+    if let (Some(folder), Some(text)) = (&folder, &saved) {
+        let view = serde_json::from_str(text)
+            .with_context(|| format!("{} is damaged", folder.file(FILE).display()))?;
+        let restored = service.restore(default_account_id(), REGION, view).await;
+        restored.map_err(|_| anyhow!("{} is damaged", folder.file(FILE).display()))?;
+    }
+    let emulator = Arc::new(Emulator { service, folder, saved: Mutex::new(saved.unwrap_or_default()) });
+    Server::start(listener, Router::new().fallback(handle).with_state(emulator))
+}
+
+/// Makes the secret unless it is there; like CloudFormation, without a value.
+///
+/// # Errors
+/// An emulator that does not answer.
+pub async fn make_secret(client: &Client, name: &str) -> anyhow::Result<()> {
+    match client.create_secret().name(name).send().await {
+        Ok(_) => Ok(()),
+        Err(error)
+            if error.as_service_error().is_some_and(CreateSecretError::is_resource_exists_exception) =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(error).context("Secrets Manager does not answer"),
+    }
+}
+
+async fn handle(State(emulator): State<Arc<Emulator>>, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, MAX_BODY).await else {
+        return respond(StatusCode::PAYLOAD_TOO_LARGE, HeaderMap::new(), Body::empty());
+    };
+    let request = MockRequest {
+        method: parts.method.to_string(),
+        // The emulator knows its region by the host's name.
+        uri: format!("https://secretsmanager.{REGION}.amazonaws.com/"),
+        headers: parts.headers,
+        body,
+    };
+    let mut saved = emulator.saved.lock().await;
+    let response = emulator.service.handle(request).await;
+    if let Err(error) = emulator.save(&mut saved).await {
+        // The caller must not count on what a restart would lose.
+        eprintln!("latchkey dev: can't save the secrets: {error}");
+        return respond(StatusCode::INTERNAL_SERVER_ERROR, HeaderMap::new(), Body::empty());
+    }
+    let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    respond(status, response.headers, Body::from(response.body))
+}
+
+impl Emulator {
+    /// Writes the secrets down if they are others than the file's.
+    async fn save(&self, saved: &mut String) -> anyhow::Result<()> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        // By way of a value, whose keys are sorted: the same secrets are the same text.
+        let view = serde_json::to_value(self.service.snapshot(default_account_id(), REGION).await)?;
+        let text = view.to_string();
+        if text != *saved {
+            folder.write(FILE, &text)?;
+            *saved = text;
+        }
+        Ok(())
+    }
+}
+
+fn respond(status: StatusCode, headers: HeaderMap<HeaderValue>, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}

@@ -1,0 +1,253 @@
+//! `template.yaml` as the laptop needs it: functions, routes, authorizers, CORS and the table.
+//!
+//! The template is written for CloudFormation. Whatever this reader meets in the parts that it reads
+//! and doesn't know is an error that names the place: the laptop must not differ from the cloud in
+//! silence.
+
+mod api;
+mod function;
+mod intrinsics;
+mod table;
+mod yaml;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use self::api::Api;
+pub use self::api::{Authorizer, Cors, IdentitySource};
+pub use self::function::{Function, Route};
+use self::intrinsics::Scope;
+pub use self::table::{Key, Table};
+
+/// The account that the laptop stands for; AWS's documentation uses it.
+pub const ACCOUNT_ID: &str = "123456789012";
+/// The region that the laptop stands for.
+pub const REGION: &str = "us-east-1";
+
+/// A template, read and checked.
+pub struct Template {
+    /// The functions by logical id.
+    pub functions: BTreeMap<String, Function>,
+    /// The API's routes.
+    pub routes: Vec<Route>,
+    /// The API's authorizers by name.
+    pub authorizers: BTreeMap<String, Authorizer>,
+    /// What the API answers to browsers of other origins, if anything.
+    pub cors: Option<Cors>,
+    /// The one table.
+    pub table: Table,
+}
+
+/// Something in the template that can't be used.
+#[derive(Debug, thiserror::Error)]
+#[error("template.yaml, {place}: {problem}")]
+pub struct TemplateError {
+    place: String,
+    problem: String,
+}
+
+type Result<T> = std::result::Result<T, TemplateError>;
+
+impl TemplateError {
+    fn new(place: impl Into<String>, problem: impl fmt::Display) -> Self {
+        Self { place: place.into(), problem: problem.to_string() }
+    }
+}
+
+impl Template {
+    /// Reads a template, every parameter at its default.
+    ///
+    /// # Errors
+    /// Text that isn't a template, and anything that the laptop would have to ignore.
+    pub fn read(text: &str) -> Result<Self> {
+        let resources = Resources::of(&yaml::read(text)?)?;
+        let (api_id, api) = resources.only("AWS::Serverless::HttpApi")?;
+        let Api { cors, authorizers, default_authorizer } = api::read(&resources, api)?;
+        let mut functions = BTreeMap::new();
+        let mut routes = Vec::new();
+        for (id, resource) in resources.of_type("AWS::Serverless::Function") {
+            let (function, its_routes) =
+                function::read(&resources, id, resource, api_id, default_authorizer.as_deref())?;
+            functions.insert(id.to_owned(), function);
+            routes.extend(its_routes);
+        }
+        for (name, authorizer) in &authorizers {
+            if !functions.contains_key(&authorizer.function) {
+                let problem = format!("{} is no function", authorizer.function);
+                return Err(TemplateError::new(format!("authorizer {name}"), problem));
+            }
+        }
+        for route in &routes {
+            if let Some(name) = route.authorizer.as_ref().filter(|name| !authorizers.contains_key(*name)) {
+                return Err(TemplateError::new(route.key(), format!("{name} is no authorizer")));
+            }
+        }
+        let (_, table) = resources.only("AWS::DynamoDB::Table")?;
+        Ok(Self { functions, routes, authorizers, cors, table: table::read(&resources, table)? })
+    }
+}
+
+/// The resources whose condition holds, and what is true of all of them.
+struct Resources {
+    scope: Scope,
+    globals: Value,
+    resources: Map<String, Value>,
+}
+
+impl Resources {
+    fn of(template: &Value) -> Result<Self> {
+        let scope = Scope::of(template)?;
+        let mut resources = Map::new();
+        for (id, resource) in template.get("Resources").and_then(Value::as_object).into_iter().flatten() {
+            let holds = match resource.get("Condition") {
+                None => true,
+                Some(Value::String(name)) => scope.holds(&format!("Resources.{id}"), name)?,
+                Some(_) => return Err(TemplateError::new(format!("Resources.{id}"), "has a bad Condition")),
+            };
+            if holds {
+                resources.insert(id.clone(), resource.clone());
+            }
+        }
+        let globals = template.get("Globals").cloned().unwrap_or_default();
+        Ok(Self { scope, globals, resources })
+    }
+
+    fn of_type(&self, kind: &str) -> impl Iterator<Item = (&str, &Value)> {
+        self.resources
+            .iter()
+            .filter(move |(_, resource)| resource.get("Type").and_then(Value::as_str) == Some(kind))
+            .map(|(id, resource)| (id.as_str(), resource))
+    }
+
+    /// The one resource of a type.
+    fn only(&self, kind: &str) -> Result<(&str, &Value)> {
+        let mut found = self.of_type(kind);
+        match (found.next(), found.next()) {
+            (Some(resource), None) => Ok(resource),
+            _ => Err(TemplateError::new("Resources", format!("needs one {kind}, no less and no more"))),
+        }
+    }
+
+    /// A part of the template with its functions carried out, as a type that knows its properties.
+    fn read<T: DeserializeOwned>(&self, place: &str, part: Option<&Value>) -> Result<Option<T>> {
+        let Some(value) = part.map(|part| self.scope.resolve(place, part)).transpose()?.flatten() else {
+            return Ok(None);
+        };
+        serde_json::from_value(value).map(Some).map_err(|error| TemplateError::new(place, error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_template_reads() {
+        let template = Template::read(crate::dev::TEMPLATE).unwrap();
+        let profile = template.routes.iter().find(|route| route.path == "/profile").unwrap();
+        let authorizer = &template.authorizers[profile.authorizer.as_deref().unwrap()];
+        assert_eq!(template.functions[&authorizer.function].name, "authorizer");
+        assert_eq!(template.functions[&profile.function].name, "whoami");
+        assert_eq!(template.table.time_to_live.as_deref(), Some("expires_at"));
+    }
+
+    fn error(template: &str) -> String {
+        Template::read(template).err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    /// A whole template in few lines, for tests to break one thing in.
+    const SMALL: &str = r#"
+Conditions:
+  Never: !Equals [a, b]
+Globals:
+  Function:
+    Environment: { Variables: { EVERYWHERE: 1, HERE: "no" } }
+Resources:
+  Api:
+    Type: AWS::Serverless::HttpApi
+    Properties:
+      Auth:
+        DefaultAuthorizer: Key
+        Authorizers:
+          Key:
+            FunctionArn: !GetAtt Checker.Arn
+            AuthorizerPayloadFormatVersion: "2.0"
+            EnableSimpleResponses: true
+            EnableFunctionDefaultPermissions: true
+            Identity: { Headers: [X-Api-Key], Context: [routeKey], ReauthorizeEvery: 7 }
+  Checker:
+    Type: AWS::Serverless::Function
+    Properties: { CodeUri: functions/authorizer/ }
+  Hello:
+    Type: AWS::Serverless::Function
+    Metadata: { BuildProperties: { Binary: hello } }
+    Properties:
+      Environment: { Variables: { HERE: !Ref Table } }
+      Events:
+        Closed: { Type: HttpApi, Properties: { ApiId: !Ref Api, Method: get, Path: "/a/{id}" } }
+        Open: { Type: HttpApi, Properties: { ApiId: !Ref Api, Method: any, Path: /b, Auth: { Authorizer: NONE } } }
+  Off: { Type: AWS::Serverless::Function, Condition: Never }
+  Table:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      KeySchema: [{ AttributeName: pk, KeyType: HASH }]
+      AttributeDefinitions: [{ AttributeName: pk, AttributeType: S }]
+"#;
+
+    #[test]
+    fn globals_defaults_and_conditions_apply() {
+        let template = Template::read(SMALL).unwrap();
+        let hello = &template.functions["Hello"];
+        assert_eq!(
+            (hello.name.as_str(), template.functions["Checker"].name.as_str()),
+            ("hello", "authorizer")
+        );
+        let environment: Vec<_> = hello.environment.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        assert_eq!(environment, [("EVERYWHERE", "1"), ("HERE", "Table")]);
+        assert!(!template.functions.contains_key("Off"));
+        let routes: Vec<_> =
+            template.routes.iter().map(|route| (route.key(), route.authorizer.as_deref())).collect();
+        assert_eq!(routes, [("GET /a/{id}".to_owned(), Some("Key")), ("ANY /b".to_owned(), None)]);
+        let key = &template.authorizers["Key"];
+        assert_eq!((key.function.as_str(), key.ttl), ("Checker", 7));
+        assert_eq!(
+            key.identity_sources,
+            [IdentitySource::Header("x-api-key".to_owned()), IdentitySource::RouteKey]
+        );
+    }
+
+    #[test]
+    fn nothing_is_ignored_in_silence() {
+        for (from, to, complaint) in [
+            ("Headers:", "QueryStrings: [a], Headers:", "QueryStrings"),
+            ("\"2.0\"", "\"1.0\"", "AuthorizerPayloadFormatVersion"),
+            ("EnableSimpleResponses: true", "EnableSimpleResponses: false", "EnableSimpleResponses"),
+            (
+                "EnableFunctionDefaultPermissions: true",
+                "EnableFunctionDefaultPermissions: false",
+                "EnableFunction",
+            ),
+            ("[routeKey]", "[identity.sourceIp]", "identity.sourceIp"),
+            ("!GetAtt Checker.Arn", "!GetAtt Table.Arn", "Table is no function"),
+            ("DefaultAuthorizer: Key", "DefaultAuthorizer: Lock", "Lock is no authorizer"),
+            ("Type: HttpApi", "Type: Schedule", "Schedule"),
+            ("ApiId: !Ref Api", "ApiId: Other", "ApiId"),
+            ("Path: /b,", "Path: /b, PayloadFormatVersion: \"1.0\",", "PayloadFormatVersion"),
+            ("      Auth:", "      Domain: {}\n      Auth:", "Domain"),
+            ("Metadata: { BuildProperties: { Binary: hello } }", "Metadata: {}", "Hello"),
+            ("KeyType: HASH", "KeyType: HATCH", "HATCH"),
+            ("Condition: Never", "Condition: Ever", "Ever is no condition"),
+            ("  Off: {", "  Two: { Type: AWS::DynamoDB::Table }\n  Off: {", "one AWS::DynamoDB::Table"),
+        ] {
+            assert!(SMALL.contains(from), "{from}");
+            let error = error(&SMALL.replacen(from, to, 1));
+            assert!(
+                error.starts_with("template.yaml, ") && error.contains(complaint),
+                "{complaint}: {error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Whole local stacks: what they keep, what they leave behind, and whom they let in beside them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use shared::store::users::Users;
+
+use super::engines::EMBEDDED_DYNAMODB;
+use super::*;
+
+fn options(data: &Path) -> Options {
+    Options { port: 0, data: data.to_owned(), ephemeral: false, dynamodb: None }
+}
+
+/// The stack's table, as anybody with `dev.env` sees it.
+fn table(stack: &Running) -> Table {
+    let settings = stack.environment.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    Table::new(Aws::from_settings(&settings).unwrap().dynamodb(), TABLE_NAME)
+}
+
+async fn subject_of_demo(stack: &Running) -> String {
+    Users::new(table(stack)).get("demo").await.unwrap().unwrap().sub
+}
+
+fn names(folder: &Path) -> BTreeSet<String> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_second_start_finds_everything_again() {
+    let data = tempfile::tempdir().unwrap();
+    let first = start(options(data.path())).await.unwrap();
+    let (environment, subject) = (first.environment.clone(), subject_of_demo(&first).await);
+    let jwks = jwks(&first).await;
+    first.stop().await.unwrap();
+
+    let second = start(options(data.path())).await.unwrap();
+    for (name, value) in &environment {
+        // Somebody else may have taken a port meanwhile.
+        assert!(value.starts_with("http://") || second.environment.get(name) == Some(value), "{name}");
+    }
+    assert_eq!(subject_of_demo(&second).await, subject);
+    assert_eq!(self::jwks(&second).await, jwks);
+    second.stop().await.unwrap();
+}
+
+async fn jwks(stack: &Running) -> Vec<serde_json::Value> {
+    let trust = shared::store::trust::TrustStore::new(table(stack));
+    trust.jwks(clock::now()).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_is_kept_is_its_owners_alone() {
+    let data = tempfile::tempdir().unwrap();
+    let stack = start(options(&data.path().join("new"))).await.unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let folder = data.path().join("new");
+    assert_eq!(mode(&folder), 0o700);
+    for name in names(&folder) {
+        assert_eq!(mode(&folder.join(&name)), 0o600, "{name}");
+    }
+    stack.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn dev_env_on_disk_is_what_the_stack_says() {
+    let data = tempfile::tempdir().unwrap();
+    let stack = start(options(data.path())).await.unwrap();
+    let text = fs::read_to_string(data.path().join("dev.env")).unwrap();
+    assert_eq!(env_file::read(&text), stack.environment);
+    for name in [
+        "LATCHKEY_URL",
+        "DEMO_CLIENT_ID",
+        "DEMO_CLIENT_SECRET",
+        "DEMO_USERNAME",
+        "DEMO_PASSWORD",
+        "DEMO_API_KEY",
+        "AWS_ENDPOINT_URL_DYNAMODB",
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+        "AWS_REGION",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "TABLE_NAME",
+        "SIGNING_SECRET_ID",
+    ] {
+        assert!(stack.environment.contains_key(name), "{name}");
+    }
+    stack.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_port_and_a_folder_have_one_stack() {
+    let data = tempfile::tempdir().unwrap();
+    let stack = start(options(data.path())).await.unwrap();
+    let error = start(options(data.path())).await.err().unwrap().to_string();
+    assert!(error.ends_with("is in use by another latchkey dev"), "{error}");
+
+    let other = tempfile::tempdir().unwrap();
+    let port = stack.url.rsplit(':').next().unwrap().parse().unwrap();
+    let error = start(Options { port, ..options(other.path()) }).await.err().unwrap().to_string();
+    assert_eq!(error, format!("port {port} is already in use"));
+    assert!(names(other.path()).is_empty());
+    stack.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_ephemeral_stack_leaves_its_environment_alone_behind() {
+    let data = tempfile::tempdir().unwrap();
+    let stack = start(Options { ephemeral: true, ..options(data.path()) }).await.unwrap();
+    stack.stop().await.unwrap();
+    assert_eq!(names(data.path()), ["dev.env", "lock"].map(str::to_owned).into());
+}
+
+#[tokio::test]
+async fn the_stores_follow_dev_env() {
+    let data = tempfile::tempdir().unwrap();
+    let first = start(options(data.path())).await.unwrap();
+    let (environment, subject) = (first.environment.clone(), subject_of_demo(&first).await);
+    first.stop().await.unwrap();
+    fs::remove_file(data.path().join("dev.env")).unwrap();
+
+    let second = start(options(data.path())).await.unwrap();
+    for name in ["DEMO_CLIENT_SECRET", "DEMO_PASSWORD", "DEMO_API_KEY"] {
+        assert_ne!(second.environment[name], environment[name], "{name}");
+    }
+    assert_eq!(subject_of_demo(&second).await, subject);
+    let (environment, client_secret) = (second.environment.clone(), "DEMO_CLIENT_SECRET");
+    second.stop().await.unwrap();
+
+    let third = start(options(data.path())).await.unwrap();
+    assert_eq!(third.environment[client_secret], environment[client_secret]);
+    third.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn another_dynamodb_can_take_the_engines_place() {
+    let data = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let first = start(options(data[0].path())).await.unwrap();
+    let url = first.environment["AWS_ENDPOINT_URL_DYNAMODB"].clone();
+    let options = Options { dynamodb: Some(url.clone()), ..options(data[1].path()) };
+    let second = start(options).await.unwrap();
+    assert_eq!(second.environment["AWS_ENDPOINT_URL_DYNAMODB"], url);
+    assert_eq!(second.environment.get(EMBEDDED_DYNAMODB), None);
+    assert_eq!(subject_of_demo(&second).await, subject_of_demo(&first).await);
+    assert!(!names(data[1].path()).iter().any(|name| name.starts_with("dynamodb")));
+    second.stop().await.unwrap();
+    first.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn secrets_that_are_damaged_stop_the_start() {
+    let data = tempfile::tempdir().unwrap();
+    fs::write(data.path().join("secrets.json"), "{").unwrap();
+    let error = start(options(data.path())).await.err().unwrap().to_string();
+    assert!(error.ends_with("secrets.json is damaged"), "{error}");
+    assert_eq!(fs::read_to_string(data.path().join("secrets.json")).unwrap(), "{");
+}

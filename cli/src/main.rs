@@ -1,0 +1,18 @@
+//! Parses the command line, runs the command, and tells how it went by the exit status: 0 done,
+//! 1 refused, 2 usage.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use latchkey::Cli;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match Cli::parse().run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("latchkey: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,545 @@
+//! The administrator's commands, as the shell sees them: the real program against a local stack.
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+
+use latchkey::dev::{Options, Running, start};
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const PASSWORD: &str = "correct horse battery";
+const HASH: &str = "$2b$12$abcdefghijklmnopqrstuuOcGvNgpRSKa7I8bIYwbgPnPO4dLyAaS";
+
+struct Stack {
+    running: Running,
+    folder: TempDir,
+    /// Everything that was printed, to look for secrets in.
+    printed: Mutex<String>,
+}
+
+struct Answer {
+    status: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Answer {
+    /// The one document of a command that was done.
+    fn json(&self) -> Value {
+        assert_eq!((self.status, self.stderr.as_str()), (Some(0), ""), "{}", self.stdout);
+        serde_json::from_str(&self.stdout).expect(&self.stdout)
+    }
+
+    fn text(&self) -> &str {
+        assert_eq!((self.status, self.stderr.as_str()), (Some(0), ""), "{}", self.stdout);
+        &self.stdout
+    }
+
+    /// One clear line and nothing else.
+    fn refused(&self, words: &str) {
+        assert_eq!((self.status, self.stdout.as_str()), (Some(1), ""), "{}", self.stderr);
+        assert!(self.stderr.starts_with("latchkey: ") && self.stderr.lines().count() == 1, "{}", self.stderr);
+        assert!(self.stderr.contains(words), "{}", self.stderr);
+    }
+}
+
+impl Stack {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options { port: 0, data: folder.path().join("data"), ephemeral: true, dynamodb: None };
+        Self { running: start(options).await.unwrap(), folder, printed: Mutex::default() }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_latchkey"));
+        command.args(args).env_clear().envs(&self.running.environment).stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Answer {
+        self.finish(&mut self.command(args), "")
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        self.run(&[args, &["--output", "json"]].concat()).json()
+    }
+
+    fn with_input(&self, args: &[&str], input: &str) -> Answer {
+        self.finish(self.command(args).stdin(Stdio::piped()), input)
+    }
+
+    fn finish(&self, command: &mut Command, input: &str) -> Answer {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        if let Some(mut stdin) = child.stdin.take() {
+            // A command that refuses early reads nothing.
+            stdin.write_all(input.as_bytes()).unwrap_or_default();
+        }
+        let output = child.wait_with_output().unwrap();
+        let (stdout, stderr) = (output.stdout, output.stderr);
+        let [stdout, stderr] = [stdout, stderr].map(|text| String::from_utf8(text).unwrap());
+        let mut printed = self.printed.lock().unwrap();
+        printed.push_str(&stdout);
+        printed.push_str(&stderr);
+        Answer { status: output.status.code(), stdout, stderr }
+    }
+
+    /// How often a text was printed by all commands together.
+    fn times_printed(&self, text: &str) -> usize {
+        self.printed.lock().unwrap().matches(text).count()
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.running.url)
+    }
+
+    async fn client_token(&self, id: &str, secret: &str) -> Option<String> {
+        let form = [("grant_type", "client_credentials"), ("client_id", id), ("client_secret", secret)];
+        self.access_token(Client::new().post(self.url("/oauth2/token")).form(&form)).await
+    }
+
+    async fn user_token(&self, username: &str, password: &str) -> Option<String> {
+        let body = json!({"username": username, "password": password});
+        self.access_token(Client::new().post(self.url("/login")).json(&body)).await
+    }
+
+    async fn google_token(&self, email: &str) -> Option<String> {
+        let id_token = self.run(&["google-token", "--email", email]);
+        self.access_token(Client::new().post(self.url("/google")).bearer_auth(id_token.text().trim())).await
+    }
+
+    async fn access_token(&self, request: reqwest::RequestBuilder) -> Option<String> {
+        let body: Value = request.send().await.unwrap().json().await.unwrap();
+        body["access_token"].as_str().map(str::to_owned)
+    }
+
+    async fn get(&self, path: &str, header: &str, value: &str) -> StatusCode {
+        Client::new().get(self.url(path)).header(header, value).send().await.unwrap().status()
+    }
+
+    fn inspect(&self, token: &str) -> Value {
+        self.json(&["token", "inspect", token])
+    }
+}
+
+fn text<'a>(document: &'a Value, name: &str) -> &'a str {
+    document[name].as_str().unwrap_or_else(|| panic!("{name} in {document}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_gets_tokens_that_say_what_it_was_made_with() {
+    let stack = Stack::start().await;
+    let made = stack.json(&[
+        "client",
+        "create",
+        "billing",
+        "--scope",
+        "todo:write",
+        "todo:read",
+        "--audience",
+        "https://api.example.com",
+        "--token-ttl",
+        "60",
+        "--claim",
+        "tenant=acme=1",
+        "--claim",
+        "plan=",
+    ]);
+    let secret = text(&made, "client_secret");
+    assert_eq!(made, json!({"client_id": "billing", "client_secret": secret}));
+
+    let token = stack.client_token("billing", secret).await.unwrap();
+    let seen = stack.inspect(&token);
+    let claims = &seen["claims"];
+    assert_eq!((text(&seen, "signature"), &seen["verified"]), ("good", &json!(true)));
+    assert_eq!(
+        (&seen["expired"], &seen["revoked"], &seen["problem"]),
+        (&json!(false), &json!(false), &Value::Null)
+    );
+    assert_eq!(text(claims, "aud"), "https://api.example.com");
+    assert_eq!(text(claims, "scope"), "todo:read todo:write");
+    assert_eq!((text(claims, "tenant"), text(claims, "plan")), ("acme=1", ""));
+    assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 60);
+
+    let shown = stack.json(&["client", "show", "billing"]);
+    assert_eq!(shown["scopes"], json!(["todo:read", "todo:write"]));
+    assert_eq!((&shown["token_ttl"], &shown["claims"]["plan"]), (&json!(60), &json!("")));
+    assert_eq!((&shown["disabled"], shown["secrets"].as_array().unwrap().len()), (&json!(false), 1));
+    let listed = stack.json(&["client", "list"]);
+    let row = listed.as_array().unwrap().iter().find(|row| row["client_id"] == "billing").unwrap();
+    assert_eq!((&row["scopes"], &row["disabled"]), (&shown["scopes"], &json!(false)));
+    assert_eq!(row["created_at"], shown["created_at"]);
+
+    assert!(stack.run(&["client", "list"]).text().starts_with("CLIENT_ID"));
+    assert!(stack.run(&["client", "show", "billing"]).text().contains("tenant=acme=1"));
+    assert_eq!(stack.times_printed(secret), 1);
+    assert_eq!(stack.times_printed("digest"), 0);
+    let for_people = stack.run(&["client", "create", "other", "--scope", "a b"]);
+    assert!(
+        for_people.text().contains("client_secret  lk_cs_") && for_people.text().contains("not shown again")
+    );
+    // The format may stand in front as well.
+    let other = stack.run(&["--output", "json", "client", "show", "other"]).json();
+    assert_eq!(other["scopes"], json!(["a", "b"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clients_tokens_live_no_longer_than_it_may() {
+    let stack = Stack::start().await;
+    let create = || stack.json(&["client", "create", "billing", "--scope", "todo:read"]);
+    let made = create();
+    let secret = text(&made, "client_secret");
+    let token = stack.client_token("billing", secret).await.unwrap();
+
+    // Whoever isn't shut out keeps the tokens that are out.
+    assert_eq!(
+        stack.json(&["client", "enable", "billing"]),
+        json!({"client_id": "billing", "disabled": false})
+    );
+    assert_eq!(stack.inspect(&token)["revoked"], false);
+
+    assert_eq!(
+        stack.json(&["client", "disable", "billing"]),
+        json!({"client_id": "billing", "disabled": true})
+    );
+    assert_eq!(stack.inspect(&token)["revoked"], true);
+    assert_eq!(stack.client_token("billing", secret).await, None);
+    assert_eq!(stack.json(&["client", "show", "billing"])["disabled"], true);
+    assert!(stack.run(&["client", "disable", "billing"]).text().contains("is disabled"));
+
+    stack.json(&["client", "enable", "billing"]);
+    let token = stack.client_token("billing", secret).await.unwrap();
+    assert_eq!(stack.inspect(&token)["revoked"], false);
+
+    assert_eq!(
+        stack.json(&["client", "delete", "billing"]),
+        json!({"client_id": "billing", "deleted": true})
+    );
+    assert_eq!(stack.inspect(&token)["revoked"], true);
+    assert_eq!(stack.client_token("billing", secret).await, None);
+    stack.run(&["client", "delete", "billing", "--yes"]).refused("there is no client billing");
+
+    let made_again = create();
+    let token = stack.client_token("billing", text(&made_again, "client_secret")).await.unwrap();
+    assert_eq!(stack.inspect(&token)["revoked"], false, "a new client of an old name");
+    assert_eq!(stack.client_token("billing", secret).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_break_a_rule_are_refused() {
+    let stack = Stack::start().await;
+    let create = |args: &[&str]| stack.run(&[&["client", "create"], args].concat());
+    for id in ["latchkey", "usr_1", "key_1"] {
+        create(&[id, "--scope", "a"]).refused("choose another id");
+    }
+    create(&["a b", "--scope", "a"]).refused("choose another one");
+    create(&["billing", "--scope", "a\"b"]).refused("a scope is made of");
+    create(&["billing", "--scope", "a", "--audience", "a b"]).refused("an audience is made of");
+    create(&["billing", "--scope", "a", "--token-ttl", "59"]).refused("60 to 86400");
+    create(&["billing", "--scope", "a", "--claim", "sub=x"]).refused("choose another name");
+    create(&["billing", "--scope", "a", "--claim", "a=1", "a=2"]).refused("given twice");
+    create(&["billing", "--scope", &"x".repeat(2049)]).refused("too many for a token");
+    create(&["demo-client", "--scope", "a"]).refused("client demo-client exists already");
+    for command in ["show", "disable", "enable", "delete"] {
+        stack.run(&["client", command, "nobody"]).refused("there is no client nobody");
+    }
+    for usage in [
+        &["client", "create", "billing"][..],
+        &["client", "create", "billing", "--scope", "a", "--token-ttl", "soon"],
+        &["client", "create", "billing", "--scope", "a", "--claim", "tenant"],
+        &["client", "create", "billing", "--scope", "a", "--output", "yaml"],
+        &["client"],
+    ] {
+        let answer = stack.run(usage);
+        assert_eq!((answer.status, answer.stdout.as_str()), (Some(2), ""), "{usage:?}");
+    }
+    stack.run(&["client", "show", "billing"]).refused("there is no client billing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_signs_in_until_disabled_or_deleted() {
+    let stack = Stack::start().await;
+    let create =
+        ["user", "create", "Ada", "--email", "ada@example.com", "--scope", "todo:read", "--output", "json"];
+    let made = stack.with_input(&create, &format!("{PASSWORD}\n")).json();
+    let sub = text(&made, "sub").to_owned();
+    assert_eq!(made, json!({"username": "Ada", "sub": sub}));
+    assert!(sub.starts_with("usr_"));
+
+    let token = stack.user_token("ada", PASSWORD).await.unwrap();
+    let claims = &stack.inspect(&token)["claims"];
+    assert_eq!((text(claims, "sub"), text(claims, "scope")), (sub.as_str(), "todo:read"));
+    assert_eq!((text(claims, "email"), text(claims, "preferred_username")), ("ada@example.com", "Ada"));
+
+    let shown = stack.json(&["user", "show", "ADA"]);
+    assert_eq!((text(&shown, "username"), text(&shown, "sub")), ("Ada", sub.as_str()));
+    assert_eq!((&shown["has_password"], &shown["disabled"]), (&json!(true), &json!(false)));
+    let listed = stack.json(&["user", "list"]);
+    let row = listed.as_array().unwrap().iter().find(|row| row["username"] == "Ada").unwrap();
+    assert_eq!((&row["scopes"], &row["email"]), (&json!(["todo:read"]), &json!("ada@example.com")));
+    assert_eq!((&row["disabled"], &row["created_at"]), (&json!(false), &shown["created_at"]));
+    assert!(stack.run(&["user", "list"]).text().contains("ada@example.com"));
+
+    let other = "another good password";
+    let changed = stack.with_input(&["user", "set-password", "ada"], &format!("{other}\r\n"));
+    assert_eq!(changed.text(), "User Ada has a new password.\n");
+    assert_eq!(stack.user_token("ada", PASSWORD).await, None);
+    let token = stack.user_token("ada", other).await.unwrap();
+
+    let disabled = stack.json(&["user", "disable", "ada"]);
+    assert_eq!(disabled, json!({"username": "Ada", "sub": sub, "disabled": true}));
+    assert_eq!(stack.inspect(&token)["revoked"], true);
+    assert_eq!(stack.user_token("ada", other).await, None);
+    stack.json(&["user", "enable", "ada"]);
+    let token = stack.user_token("ada", other).await.unwrap();
+    assert_eq!(stack.inspect(&token)["revoked"], false);
+
+    let deleted = stack.json(&["user", "delete", "ada"]);
+    assert_eq!(deleted, json!({"username": "Ada", "sub": sub, "deleted": true}));
+    assert_eq!(stack.inspect(&token)["revoked"], true);
+    assert_eq!(stack.user_token("ada", other).await, None);
+    assert_eq!(
+        stack.times_printed(PASSWORD) + stack.times_printed(other) + stack.times_printed("$argon2"),
+        0
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_that_break_a_rule_are_refused() {
+    let stack = Stack::start().await;
+    let create = |args: &[&str], input: &str| stack.with_input(&[&["user", "create"], args].concat(), input);
+    create(&["usr_1"], PASSWORD).refused("a user name has");
+    create(&[" ada"], PASSWORD).refused("a user name has");
+    create(&["ada", "--email", "ada"], PASSWORD).refused("NAME@DOMAIN");
+    create(&["ada", "--scope", "é"], PASSWORD).refused("a scope is made of");
+    create(&["ada"], "").refused("no password on standard input");
+    create(&["ada"], "seven77").refused("fewer than 8 characters: choose another one");
+    create(&["ada"], "password123").refused("attackers try first");
+    create(&["DEMO"], PASSWORD).refused("user DEMO exists already");
+    stack.with_input(&["user", "set-password", "demo"], "short").refused("fewer than 8 characters");
+    stack.with_input(&["user", "set-password", "nobody"], PASSWORD).refused("there is no user nobody");
+    for command in ["show", "disable", "enable", "delete"] {
+        stack.run(&["user", command, "nobody"]).refused("there is no user nobody");
+    }
+    assert_eq!(stack.run(&["user", "create", "ada", "--password", PASSWORD]).status, Some(2));
+    assert!(stack.user_token("ada", PASSWORD).await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_from_another_issuer_is_a_user_without_a_password() {
+    let stack = Stack::start().await;
+    let token = stack.google_token("grace@example.com").await.unwrap();
+    let sub = text(&stack.inspect(&token)["claims"], "sub").to_owned();
+    let shown = stack.json(&["user", "show", &sub]);
+    assert_eq!((text(&shown, "username"), &shown["has_password"]), (sub.as_str(), &json!(false)));
+    stack.with_input(&["user", "set-password", &sub], PASSWORD).refused("has no password");
+
+    stack.json(&["user", "disable", &sub]);
+    assert_eq!(stack.inspect(&token)["revoked"], true);
+    assert_eq!(stack.google_token("grace@example.com").await, None);
+    stack.json(&["user", "enable", &sub]);
+    assert!(stack.google_token("grace@example.com").await.is_some());
+    stack.json(&["user", "delete", &sub]);
+    assert_eq!(stack.google_token("grace@example.com").await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_key_opens_routes_until_it_is_revoked() {
+    let stack = Stack::start().await;
+    let create = |args: &[&str]| stack.json(&[&["api-key", "create", "--owner", "team"], args].concat());
+    let good = create(&["--scope", "todo:read", "--expires", "90d"]);
+    let revoked = create(&["--scope", "todo:read"]);
+    let (id, key) = (text(&good, "id"), text(&good, "api_key"));
+    assert_eq!(good, json!({"id": id, "api_key": key}));
+    assert_eq!(stack.get("/users", "x-api-key", key).await, 200);
+
+    let shut = text(&revoked, "id");
+    assert_eq!(stack.json(&["api-key", "revoke", shut]), json!({"id": shut, "disabled": true}));
+    assert_eq!(stack.get("/users", "x-api-key", text(&revoked, "api_key")).await, 403);
+
+    let listed = stack.json(&["api-key", "list"]);
+    let row = |id: &str| listed.as_array().unwrap().iter().find(|row| row["id"] == id).unwrap().clone();
+    let (good_row, revoked_row) = (row(id), row(shut));
+    assert_eq!((text(&good_row, "owner"), &good_row["scopes"]), ("team", &json!(["todo:read"])));
+    let life = good_row["expires_at"].as_u64().unwrap() - good_row["created_at"].as_u64().unwrap();
+    assert_eq!((life, &good_row["disabled"]), (90 * 86_400, &json!(false)));
+    assert_eq!((&revoked_row["expires_at"], &revoked_row["disabled"]), (&Value::Null, &json!(true)));
+    assert!(stack.run(&["api-key", "list"]).text().contains("revoked"));
+
+    stack.run(&["api-key", "revoke", "key_0"]).refused("there is no API key key_0");
+    stack.run(&["api-key", "revoke", key]).refused("not a key's id");
+    stack.run(&["api-key", "create", "--owner", "usr_1", "--scope", "a"]).refused("an owner is made of");
+    stack.run(&["api-key", "create", "--owner", "team", "--scope", "é"]).refused("a scope is made of");
+    stack
+        .run(&["api-key", "create", "--owner", "team", "--scope", "a", "--expires", "0s"])
+        .refused("longer time");
+    assert_eq!(stack.run(&["api-key", "create", "--owner", "team"]).status, Some(2));
+    assert_eq!(
+        stack.run(&["api-key", "create", "--owner", "a", "--scope", "a", "--expires", "soon"]).status,
+        Some(2)
+    );
+    assert_eq!((stack.times_printed(key), stack.times_printed(text(&revoked, "api_key"))), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_signing_key_is_published_before_it_signs() {
+    let stack = Stack::start().await;
+    let keys = |document: &Value| document["keys"].as_array().unwrap().clone();
+    let before = keys(&stack.json(&["signing-key", "status"]));
+    assert_eq!(before.len(), 1, "latchkey dev made the first");
+    assert_eq!((text(&before[0], "state"), &before[0]["retires_at"]), ("signing", &Value::Null));
+    assert_eq!(text(&before[0], "algorithm"), "RS256");
+
+    let rotated = keys(&stack.json(&["signing-key", "rotate"]));
+    let (old, new) = (&rotated[0], &rotated[1]);
+    assert_eq!((old["kid"].clone(), text(old, "state")), (before[0]["kid"].clone(), "signing"));
+    assert_eq!((text(new, "algorithm"), text(new, "state")), ("RS256", "upcoming"));
+    let lead = new["signs_from"].as_u64().unwrap() - new["published_at"].as_u64().unwrap();
+    assert!(lead > 2 * 3600 + 300, "{lead} s are shorter than the caches");
+    assert!(old["retires_at"].as_u64().unwrap() >= new["signs_from"].as_u64().unwrap() + 86_400);
+
+    let at_once = ["signing-key", "rotate", "--lead", "0s", "--algorithm", "ES256", "--output", "json"];
+    let hurried = stack.run(&at_once);
+    assert_eq!(hurried.status, Some(0));
+    assert!(hurried.stderr.starts_with("latchkey: warning: ") && hurried.stderr.lines().count() == 1);
+    let hurried = keys(&serde_json::from_str(&hurried.stdout).unwrap());
+    let states: Vec<_> = hurried.iter().map(|key| text(key, "state")).collect();
+    assert_eq!(states, ["retiring", "retiring", "signing"], "the one in the middle was overtaken");
+    assert_eq!(keys(&stack.json(&["signing-key", "status"])), hurried);
+
+    assert!(stack.run(&["signing-key", "status"]).text().starts_with("KID"));
+    assert_eq!(stack.run(&["signing-key", "rotate", "--algorithm", "HS256"]).status, Some(2));
+    assert_eq!(stack.run(&["signing-key", "rotate", "--lead", "-1s"]).status, Some(2));
+    assert_eq!(stack.times_printed("pkcs8"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_for_the_wrong_secret_leaves_the_published_keys_alone() {
+    let stack = Stack::start().await;
+    let jwks =
+        async || Client::new().get(stack.url("/.well-known/jwks.json")).send().await.unwrap().text().await;
+    stack.run(&["signing-key", "rotate", "--signing-secret", "other"]).refused("is SIGNING_SECRET_ID right?");
+    let client = ["DEMO_CLIENT_ID", "DEMO_CLIENT_SECRET"].map(|name| stack.running.environment[name].clone());
+    let token = stack.client_token(&client[0], &client[1]).await.unwrap();
+    assert_eq!(text(&stack.inspect(&token), "signature"), "good");
+    let kid = text(&stack.inspect(&token)["header"], "kid").to_owned();
+    assert!(jwks().await.unwrap().contains(&kid));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_shown_for_what_it_is() {
+    let stack = Stack::start().await;
+    let client = ["DEMO_CLIENT_ID", "DEMO_CLIENT_SECRET"].map(|name| stack.running.environment[name].clone());
+    let token = stack.client_token(&client[0], &client[1]).await.unwrap();
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+
+    let for_people = stack.run(&["token", "inspect", &token]);
+    assert!(for_people.text().contains("good: a published key of ours made it"), "{}", for_people.stdout);
+    assert_eq!(stack.times_printed(signature), 0, "what was shown can't be used");
+    let piped = stack.with_input(&["token", "inspect", "-", "--output", "json"], &format!(" {token}\n"));
+    assert_eq!(piped.json()["verified"], true);
+
+    // The middle of a signature is all signature; its last character has bits that mean nothing.
+    let flipped = if &signature[100..101] == "A" { "B" } else { "A" };
+    let forged = format!("{signed}.{}{flipped}{}", &signature[..100], &signature[101..]);
+    let seen = stack.inspect(&forged);
+    assert_eq!(
+        (text(&seen, "signature"), &seen["verified"], &seen["revoked"]),
+        ("bad", &json!(false), &Value::Null)
+    );
+    assert!(stack.run(&["token", "inspect", &forged]).text().contains("not verified"));
+
+    let googles =
+        stack.run(&["google-token", "--email", "a@example.com", "--expired"]).text().trim().to_owned();
+    let seen = stack.inspect(&googles);
+    assert_eq!((text(&seen, "signature"), &seen["expired"]), ("unknown_key", &json!(true)));
+
+    // Without a table to ask, the token is still read.
+    for (variable, value) in
+        [("TABLE_NAME", ""), ("TABLE_NAME", "other"), ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1")]
+    {
+        let args = ["token", "inspect", &token, "--output", "json"];
+        let seen = stack.finish(stack.command(&args).env(variable, value), "").json();
+        assert_eq!(
+            (text(&seen, "signature"), &seen["verified"]),
+            ("not_checked", &json!(false)),
+            "{variable}"
+        );
+        assert_eq!(text(&seen["claims"], "sub"), "demo-client");
+        assert!(!text(&seen, "problem").is_empty());
+    }
+    for bad in ["", "canary", "e30.e30", "e30.e30.e30.e30"] {
+        stack.run(&["token", "inspect", bad]).refused("this is not a JSON Web Token");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_takes_the_good_lines_and_names_the_bad_ones() {
+    let stack = Stack::start().await;
+    let line = |name: &str, hash: &str| json!({"username": name, "password_hash": hash}).to_string();
+    let many: Vec<_> = (0..100).map(|number| line(&format!("user-{number}"), HASH)).collect();
+    let ada = json!({"username": "ada", "password_hash": HASH, "email": "ada@example.com", "scopes": ["todo:read"]});
+    let lines =
+        [ada.to_string(), String::new(), line("grace", "canary"), line("DEMO", HASH), line("ADA", HASH)];
+    let file = stack.folder.path().join("users.jsonl");
+    std::fs::write(&file, [&lines[..], &many[..]].concat().join("\n")).unwrap();
+    let path = file.to_str().unwrap();
+
+    let import = ["user", "import", path, "--output", "json"];
+    let first = stack.run(&import);
+    assert_eq!(first.status, Some(1));
+    assert_eq!(first.stderr, "latchkey: a line was not imported: mend it and run the import again\n");
+    let done: Value = serde_json::from_str(&first.stdout).unwrap();
+    let reason = text(&done["failed"][0], "reason").to_owned();
+    assert_eq!(done, json!({"imported": 101, "skipped": 2, "failed": [{"line": 3, "reason": reason}]}));
+    assert!(reason.contains("neither bcrypt"));
+    let shown = stack.json(&["user", "show", "ada"]);
+    assert_eq!((&shown["email"], &shown["scopes"]), (&json!("ada@example.com"), &json!(["todo:read"])));
+
+    std::fs::write(&file, lines.join("\n").replace("canary", HASH)).unwrap();
+    assert_eq!(stack.run(&import).json(), json!({"imported": 1, "skipped": 3, "failed": []}));
+    let piped = stack.with_input(&["user", "import", "-"], &line("linus", HASH));
+    assert_eq!(piped.text(), "1 imported, 0 skipped, 0 failed\n");
+    let bad = stack.with_input(&["user", "import", "-"], "{}\n[]\n");
+    assert_eq!((bad.status, bad.stdout.lines().count()), (Some(1), 3));
+
+    stack.run(&["user", "import", "nothing.jsonl"]).refused("can't read nothing.jsonl");
+    let unreachable = &mut stack.command(&["user", "import", path]);
+    let stopped = stack.finish(unreachable.env("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1"), "");
+    stopped.refused("stopped after 0 new users; run it again to go on: can't reach DynamoDB");
+    assert_eq!(stack.times_printed("canary") + stack.times_printed("$2b$12"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_there_is_named_with_what_to_do() {
+    let stack = Stack::start().await;
+    let refused = |args: &[&str], variable: &str, value: Option<&str>, words: &str| {
+        let mut command = stack.command(args);
+        match value {
+            Some(value) => command.env(variable, value),
+            None => command.env_remove(variable),
+        };
+        stack.finish(&mut command, "").refused(words);
+    };
+    let list = ["client", "list"];
+    refused(&list, "TABLE_NAME", None, "TABLE_NAME is not set");
+    refused(&list, "TABLE_NAME", Some(""), "TABLE_NAME is not set");
+    refused(&list, "TABLE_NAME", Some("other"), "is TABLE_NAME right?");
+    refused(&["signing-key", "status"], "SIGNING_SECRET_ID", None, "SIGNING_SECRET_ID is not set");
+    refused(&["signing-key", "status"], "SIGNING_SECRET_ID", Some("other"), "is SIGNING_SECRET_ID right?");
+    // A port that nobody listens on.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nowhere = format!("http://127.0.0.1:{port}");
+    refused(&list, "AWS_ENDPOINT_URL_DYNAMODB", Some(&nowhere), "is `latchkey dev` running?");
+    let secrets = "AWS_ENDPOINT_URL_SECRETS_MANAGER";
+    refused(&["signing-key", "status"], secrets, Some(&nowhere), "is `latchkey dev` running?");
+    let mut elsewhere = stack.command(&["client", "list", "--table", "latchkey"]);
+    assert_eq!(stack.finish(elsewhere.env_remove("TABLE_NAME"), "").status, Some(0));
+
+    let help = stack.run(&["client", "create", "--help"]);
+    assert!(help.text().contains("Examples:"));
+    let secret = &stack.running.environment["AWS_SECRET_ACCESS_KEY"];
+    assert_eq!(stack.times_printed(secret), 0);
+}

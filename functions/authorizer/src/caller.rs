@@ -1,0 +1,106 @@
+//! Who the caller is, once the credential was found good.
+
+use secrecy::{ExposeSecret, SecretString};
+use shared::cache::{Unavailable, chain};
+use shared::identity::secrets::{SecretDigest, SecretKind};
+use shared::store::api_keys::ApiKey;
+use shared::token::claims::{AccessClaims, Expected, MAX_ACCESS_TOKEN, VerifiedAccessToken};
+use shared::token::jwt::{JwtError, UnverifiedJwt};
+use shared::wire::scope::Scopes;
+
+use crate::answer::Context;
+use crate::credential::Credential;
+use crate::reason::Reason;
+use crate::{Deps, Refusal};
+
+/// A caller that is who it says.
+pub(crate) struct Caller {
+    /// What it may do.
+    pub scopes: Scopes,
+    /// What the route's function learns of it.
+    pub context: Context,
+}
+
+impl Caller {
+    /// Finds out who shows this credential. `issuer` is ours.
+    pub(crate) async fn identify(
+        deps: &Deps,
+        credential: Credential,
+        issuer: Option<&str>,
+        now: u64,
+    ) -> Result<Self, Refusal> {
+        match credential {
+            Credential::Bearer(token) => {
+                let issuer = issuer
+                    .ok_or_else(|| Unavailable::new("ISSUER is empty and the event names no domain"))?;
+                Self::by_token(deps, &token, issuer, now).await
+            }
+            Credential::ApiKey(key) => Self::by_api_key(deps, &key, now).await,
+        }
+    }
+
+    async fn by_token(deps: &Deps, token: &SecretString, issuer: &str, now: u64) -> Result<Self, Refusal> {
+        let jwt = UnverifiedJwt::parse(token.expose_secret(), MAX_ACCESS_TOKEN)?;
+        let key_id = jwt.key_id().ok_or(JwtError::UnknownKey)?;
+        let mut trust = deps.trust.bundle(now).await?;
+        if trust.key(key_id, now).is_none() {
+            trust = deps.trust.renewed(now, &trust).await?;
+        }
+        let key = trust.key(key_id, now).ok_or(JwtError::UnknownKey)?;
+        let expected = Expected { issuer, audiences: &deps.audiences };
+        let token = VerifiedAccessToken::judge(jwt.verify(key)?, &expected, now)?;
+        let claims = token.claims();
+        let revoked = |subject| trust.is_revoked(subject, claims.issued_at);
+        if revoked(&claims.subject) || revoked(&claims.client_id) {
+            return Err(Reason::Revoked.into());
+        }
+        Ok(Self { scopes: claims.scopes.clone(), context: token_context(claims) })
+    }
+
+    async fn by_api_key(deps: &Deps, key: &SecretString, now: u64) -> Result<Self, Refusal> {
+        // A malformed key is nobody's: it is refused before any look-up.
+        let digest = SecretDigest::of(SecretKind::ApiKey, key).ok_or(Reason::InvalidToken)?;
+        let api_key =
+            deps.api_keys.get(&digest, now).await.map_err(|error| Unavailable::new(chain(&error)))?;
+        let api_key = api_key.filter(|found| found.digest.matches(&digest)).ok_or(Reason::InvalidToken)?;
+        if api_key.disabled {
+            return Err(Reason::Revoked.into());
+        }
+        if !api_key.is_good(now) {
+            return Err(Reason::TokenExpired.into());
+        }
+        Ok(Self { context: api_key_context(&api_key), scopes: api_key.scopes })
+    }
+}
+
+fn token_context(claims: &AccessClaims) -> Context {
+    let kind = if claims.subject.starts_with("usr_") { "user" } else { "client" };
+    let mut context = claims.custom.clone();
+    let own = [
+        ("sub", Some(claims.subject.as_str())),
+        ("client_id", Some(&claims.client_id)),
+        ("scope", Some(&claims.scopes.to_string())),
+        ("kind", Some(kind)),
+        ("jti", Some(&claims.token_id)),
+        ("preferred_username", claims.username.as_deref()),
+        ("email", claims.email.as_deref()),
+    ]
+    .map(|(name, value)| value.map(|value| (name.to_owned(), value.to_owned())));
+    context.extend(own.into_iter().flatten());
+    context
+}
+
+/// A key is its own subject: its owner is a note, not somebody who signed in.
+fn api_key_context(api_key: &ApiKey) -> Context {
+    Context::from(
+        [
+            ("sub", api_key.id.as_str()),
+            ("client_id", &api_key.id),
+            ("scope", &api_key.scopes.to_string()),
+            ("kind", "api_key"),
+            ("jti", &api_key.id),
+            ("owner", &api_key.owner),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    )
+}

@@ -1,0 +1,142 @@
+//! Decides who may call a route, for every shape in which API Gateway asks.
+//!
+//! It reads public keys, revocations and API keys, and nothing that could sign. A credential that is not
+//! good is a denial; an error is returned only where nothing can be decided, and is never a yes.
+
+mod answer;
+mod api_keys;
+mod caller;
+mod credential;
+mod event;
+mod reason;
+mod routes;
+
+use shared::aws::Aws;
+use shared::cache::Unavailable;
+use shared::config::{ConfigError, Issuer, Settings};
+use shared::store::api_keys::ApiKeys;
+use shared::store::table::Table;
+use shared::store::trust::Trust;
+use shared::telemetry::{Decision, Outcome};
+use shared::token::jwt::JwtError;
+
+pub use self::answer::Answer;
+pub use self::event::Event;
+
+use self::api_keys::ApiKeyCache;
+use self::caller::Caller;
+use self::credential::Credential;
+use self::reason::Reason;
+use self::routes::{Route, RoutePolicy};
+
+/// What this function needs.
+pub struct Deps {
+    trust: Trust,
+    api_keys: ApiKeyCache,
+    routes: RoutePolicy,
+    issuer: Issuer,
+    audiences: Vec<String>,
+}
+
+impl Deps {
+    /// From the environment.
+    pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
+        let aws = Aws::from_settings(settings)?;
+        let table = Table::new(aws.dynamodb(), settings.table_name()?);
+        let refresh = settings.trust_refresh()?;
+        Ok(Self {
+            api_keys: ApiKeyCache::new(ApiKeys::new(table.clone()), refresh),
+            trust: Trust::new(table, refresh),
+            routes: RoutePolicy::new(settings.route_scopes()?)?,
+            issuer: settings.issuer()?,
+            audiences: settings.audiences()?,
+        })
+    }
+
+    /// Loads the trust bundle before the first request. A failure is left to that request.
+    pub async fn warm_up(&self, now: u64) {
+        let _ = self.trust.bundle(now).await;
+    }
+}
+
+/// Why a call may not go on.
+pub(crate) enum Refusal {
+    /// It was decided.
+    Denied(Reason),
+    /// It can't be decided.
+    Undecidable(Unavailable),
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self::Denied(reason)
+    }
+}
+
+impl From<JwtError> for Refusal {
+    fn from(error: JwtError) -> Self {
+        Self::Denied(error.into())
+    }
+}
+
+impl From<Unavailable> for Refusal {
+    fn from(error: Unavailable) -> Self {
+        Self::Undecidable(error)
+    }
+}
+
+/// What was found out about a call with a good credential.
+struct Verdict<'a> {
+    caller: Caller,
+    route: Route<'a>,
+    permitted: bool,
+}
+
+/// Answers one question.
+///
+/// # Errors
+/// Only when it can't be decided: keys or store are out of reach. API Gateway makes that a 500.
+pub async fn handle(deps: &Deps, event: Event, now: u64) -> Result<Answer, Unavailable> {
+    let verdict = decide(deps, &event, now).await;
+    log(&event, &verdict);
+    match verdict {
+        Ok(Verdict { caller, route, permitted }) => {
+            Ok(Answer::for_caller(&event, &deps.routes, &route, permitted, caller))
+        }
+        Err(Refusal::Denied(_)) => Ok(Answer::deny(&event)),
+        Err(Refusal::Undecidable(error)) => Err(error),
+    }
+}
+
+/// What is shown; who shows it; what for; and whether that is open to them.
+async fn decide<'a>(deps: &Deps, event: &'a Event, now: u64) -> Result<Verdict<'a>, Refusal> {
+    let credential = Credential::presented(event)?;
+    let issuer = deps.issuer.resolve(event.domain());
+    let caller = Caller::identify(deps, credential, issuer.as_deref(), now).await?;
+    let route = event.route().ok_or_else(|| Unavailable::new("the event names no route"))?;
+    Ok(Verdict { permitted: deps.routes.permits(&route, &caller.scopes), caller, route })
+}
+
+fn log(event: &Event, verdict: &Result<Verdict<'_>, Refusal>) {
+    let (outcome, reason, cause) = match verdict {
+        Ok(Verdict { permitted: true, .. }) => (Outcome::Allowed, None, None),
+        Ok(Verdict { permitted: false, .. }) => (Outcome::Denied, Some(Reason::InsufficientScope), None),
+        Err(Refusal::Denied(reason)) => (Outcome::Denied, Some(*reason), None),
+        Err(Refusal::Undecidable(error)) => {
+            (Outcome::Failed, Some(Reason::KeysUnavailable), Some(error.to_string()))
+        }
+    };
+    let context = verdict.as_ref().ok().map(|verdict| &verdict.caller.context);
+    let text = |name| context.and_then(|context| context.get(name)).map(String::as_str);
+    Decision {
+        function: "authorizer",
+        outcome,
+        reason: reason.map(Reason::word),
+        request_id: event.request_id(),
+        sub: text("sub"),
+        client_id: text("client_id"),
+        jti: text("jti"),
+        cause: cause.as_deref(),
+    }
+    .log();
+}

@@ -1,0 +1,20 @@
+//! Runs `authorizer` on Lambda.
+
+// The SDK's futures nest deeper than the compiler's default.
+#![recursion_limit = "256"]
+
+use authorizer::{Deps, handle};
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use shared::config::Settings;
+use shared::{clock, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::install("authorizer");
+    let deps = &Deps::from_settings(&Settings::from_process())?;
+    deps.warm_up(clock::now()).await;
+    run(service_fn(async |event: LambdaEvent<_>| {
+        handle(deps, event.payload, clock::now()).await.map_err(Error::from)
+    }))
+    .await
+}

@@ -1,0 +1,102 @@
+//! Publishes the public keys and the metadata.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use lambda_http::http::{HeaderValue, StatusCode, header};
+use lambda_http::{Body, Request, Response};
+use serde_json::{Value, json};
+use shared::aws::Aws;
+use shared::cache::{Cache, Limits, Loaded};
+use shared::config::{ConfigError, Issuer, Settings};
+use shared::store::table::{StoreError, Table};
+use shared::store::trust::TrustStore;
+use shared::wire::context::{domain, route_path};
+use shared::wire::http::json_response;
+use shared::wire::oauth::{CLIENT_CREDENTIALS, ErrorKind, OAuthError};
+
+/// How long others may keep our keys and metadata, in seconds. Invariant: with [`FRESH_FOR`] below the
+/// two hours that a new key is published before it signs.
+const MAX_AGE: HeaderValue = HeaderValue::from_static("public, max-age=3600");
+
+/// How long the keys are answered from memory, in seconds.
+const FRESH_FOR: u64 = 60;
+
+/// While the store is down, the last keys serve for an hour.
+const LIMITS: Limits = Limits { usable_for: 3600, cool_down: 2 };
+
+/// What this function needs: it reads the published keys.
+pub struct Deps {
+    trust: TrustStore,
+    keys: Cache<Vec<Value>>,
+    issuer: Issuer,
+}
+
+impl Deps {
+    /// From the environment.
+    pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
+        let aws = Aws::from_settings(settings)?;
+        let table = Table::new(aws.dynamodb(), settings.table_name()?);
+        Ok(Self { trust: TrustStore::new(table), keys: Cache::new(LIMITS), issuer: settings.issuer()? })
+    }
+
+    /// Loads the keys before the first request. A failure is left to that request.
+    pub async fn warm_up(&self, now: u64) {
+        let _ = self.keys(now).await;
+    }
+
+    async fn keys(&self, now: u64) -> Result<Arc<Vec<Value>>, OAuthError> {
+        self.keys.get(now, async || self.load(now).await).await.map_err(OAuthError::unavailable)
+    }
+
+    async fn load(&self, now: u64) -> Result<Loaded<Vec<Value>>, StoreError> {
+        Ok(Loaded { value: self.trust.jwks(now).await?, fresh_for: FRESH_FOR })
+    }
+}
+
+/// Answers one request for keys or metadata.
+pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
+    match document(deps, &request, now).await {
+        Ok(document) => {
+            let mut response = json_response(StatusCode::OK, &document);
+            let headers = response.headers_mut();
+            headers.insert(header::CACHE_CONTROL, MAX_AGE);
+            headers.remove(header::PRAGMA);
+            response
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn document(deps: &Deps, request: &Request, now: u64) -> Result<Value, OAuthError> {
+    match route_path(request) {
+        "/.well-known/jwks.json" => Ok(json!({"keys": *deps.keys(now).await?})),
+        "/.well-known/oauth-authorization-server" => metadata(deps, request),
+        "/.well-known/openid-configuration" => {
+            let mut metadata = metadata(deps, request)?;
+            // What OpenID Connect Discovery §3 needs beside RFC 8414. There is no ID token: the
+            // algorithms are those of the access tokens, which API Gateway checks by this document.
+            let keys = deps.keys(now).await?;
+            let algorithms: BTreeSet<&str> = keys.iter().filter_map(|key| key["alg"].as_str()).collect();
+            metadata["subject_types_supported"] = json!(["public"]);
+            metadata["id_token_signing_alg_values_supported"] = json!(algorithms);
+            Ok(metadata)
+        }
+        _ => Err(OAuthError::new(ErrorKind::NotFound, "there is nothing here")),
+    }
+}
+
+/// RFC 8414 §2: what works, and nothing more.
+fn metadata(deps: &Deps, request: &Request) -> Result<Value, OAuthError> {
+    let issuer = deps.issuer.resolve(domain(request));
+    let issuer = issuer.ok_or_else(|| OAuthError::unavailable("the issuer is not known"))?;
+    let base = issuer.trim_end_matches('/');
+    Ok(json!({
+        "issuer": issuer,
+        "token_endpoint": format!("{base}/oauth2/token"),
+        "jwks_uri": format!("{base}/.well-known/jwks.json"),
+        "response_types_supported": [],
+        "grant_types_supported": [CLIENT_CREDENTIALS],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+    }))
+}

@@ -1,0 +1,138 @@
+//! Exchanges Google's ID token for an access token of ours.
+
+use lambda_http::http::header;
+use lambda_http::{Body, Request, Response};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use shared::aws::Aws;
+use shared::config::{ConfigError, Settings};
+use shared::grants::FIRST_PARTY;
+use shared::grants::response::respond;
+use shared::store::identities::{Account, Found, Identities};
+use shared::store::table::{StoreError, Table};
+use shared::token::google::{Google, GoogleIdentity};
+use shared::token::issue::{Grant, Issued, Mint};
+use shared::token::issuers::IssuerError;
+use shared::wire::context::domain;
+use shared::wire::http::{Credentials, Form, is_content_type, read_json, refuse_in_query};
+use shared::wire::oauth::{ErrorKind, OAuthError};
+
+/// The form field and the cookie by which Google Identity Services shows that a post comes from our own
+/// page (developers.google.com/identity/gsi/web/guides/verify-google-id-token).
+const CSRF_TOKEN: &str = "g_csrf_token";
+
+/// What this function needs: it checks Google's tokens, keeps the identities, and signs tokens.
+pub struct Deps {
+    google: Google,
+    identities: Identities,
+    mint: Mint,
+}
+
+impl Deps {
+    /// From the environment.
+    pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
+        let aws = Aws::from_settings(settings)?;
+        let table = Table::new(aws.dynamodb(), settings.table_name()?);
+        Ok(Self {
+            google: Google::from_settings(settings)?,
+            identities: Identities::new(table),
+            mint: Mint::from_settings(settings, &aws)?,
+        })
+    }
+
+    /// Opens the connections and loads the keys, Google's too, before the first request.
+    pub async fn warm_up(&self, now: u64) {
+        tokio::join!(self.identities.warm_up(), self.google.warm_up(now), self.mint.warm_up(now));
+    }
+}
+
+/// Answers one exchange.
+pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
+    let result = issue(deps, &request, now).await;
+    respond("google", &request, result, Issued::to_json)
+}
+
+async fn issue(deps: &Deps, request: &Request, now: u64) -> Result<Issued, OAuthError> {
+    let id_token = presented(request)?;
+    let identity = match deps.google.verify(id_token.expose_secret(), now).await {
+        Ok(identity) => identity,
+        Err(IssuerError::Token(_)) => return Err(refused()),
+        Err(IssuerError::Keys(error)) => return Err(OAuthError::unavailable(error)),
+    };
+    let account = account(deps, &identity, now).await?;
+    if account.disabled {
+        return Err(refused().concerning(&account.sub));
+    }
+    let grant = Grant {
+        subject: account.sub,
+        client_id: FIRST_PARTY.to_owned(),
+        audience: None,
+        scopes: account.scopes,
+        ttl: None,
+        username: Some(account.username),
+        email: identity.email,
+        custom: Default::default(),
+    };
+    deps.mint.issue(grant, domain(request), now).await
+}
+
+/// The ID token, from whichever of the three places it stands in.
+fn presented(request: &Request) -> Result<SecretString, OAuthError> {
+    #[derive(Deserialize)]
+    struct Body {
+        id_token: SecretString,
+    }
+    refuse_in_query(request, &["id_token", "credential"])?;
+    if let Credentials::Bearer(token) = Credentials::read(request.headers())? {
+        return Ok(token);
+    }
+    if is_content_type(request, "application/json") {
+        return read_json(request).map(|Body { id_token }| id_token);
+    }
+    if is_content_type(request, "application/x-www-form-urlencoded") {
+        let mut form = Form::read(request)?;
+        check_csrf(request, form.text(CSRF_TOKEN))?;
+        return form.secret("credential").ok_or_else(|| OAuthError::invalid_request("credential is missing"));
+    }
+    if request.headers().contains_key(header::CONTENT_TYPE) {
+        return Err(OAuthError::new(ErrorKind::UnsupportedMediaType, "the content type is not read here"));
+    }
+    Err(OAuthError::invalid_request("there is no ID token: send it as bearer, as JSON or as Google's form"))
+}
+
+/// The double-submit check: field and cookie must be there and equal, and there must be one cookie.
+fn check_csrf(request: &Request, field: Option<&str>) -> Result<(), OAuthError> {
+    let cookies = request.headers().get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let values: Vec<&str> = pairs.filter(|(name, _)| *name == CSRF_TOKEN).map(|(_, value)| value).collect();
+    match (field, values.as_slice()) {
+        (Some(field), [cookie]) if field == *cookie => Ok(()),
+        _ => Err(OAuthError::invalid_request("the form's g_csrf_token is not the cookie's")),
+    }
+}
+
+fn refused() -> OAuthError {
+    OAuthError::new(ErrorKind::SignInFailed, "the ID token is not accepted")
+}
+
+/// The user behind the identity; made at the first sign-in.
+async fn account(deps: &Deps, identity: &GoogleIdentity, now: u64) -> Result<Account, OAuthError> {
+    let (issuer, subject) = (GoogleIdentity::ISSUER, identity.subject.as_str());
+    let found = deps.identities.find(issuer, subject).await.map_err(OAuthError::unavailable)?;
+    let found = match found {
+        Some(found) => found,
+        None => match deps.identities.create(issuer, subject, identity.email.clone(), now).await {
+            Ok(account) => Found::Account(account),
+            // Two first sign-ins at once: the other one was first, and its user counts.
+            Err(StoreError::Exists) => {
+                let found = deps.identities.find(issuer, subject).await.map_err(OAuthError::unavailable)?;
+                found.ok_or_else(|| OAuthError::unavailable(StoreError::Missing))?
+            }
+            Err(error) => return Err(OAuthError::unavailable(error)),
+        },
+    };
+    match found {
+        Found::Account(account) => Ok(account),
+        Found::Deleted => Err(refused()),
+    }
+}

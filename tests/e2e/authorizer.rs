@@ -1,0 +1,262 @@
+//! The authorizer, by raw events in every shape.
+
+use e2e::{Stack, claims};
+use serde_json::{Value, json};
+use shared::clock;
+use shared::store::api_keys::ApiKeys;
+use shared::store::trust::TrustStore;
+use shared::wire::jose::Algorithm;
+
+const ROUTE_SCOPES: (&str, &str) = (
+    "ROUTE_SCOPES",
+    r#"{"GET /todo":["todo:read"],"DELETE /todo/{id}":["todo:write"],"GET /profile":[],"$connect":["chat"]}"#,
+);
+const ARN: &str = "arn:aws:execute-api:eu-west-1:123456789012:api/prod";
+
+async fn ask(deps: &authorizer::Deps, event: &Value, now: u64) -> Value {
+    let event = serde_json::from_value(event.clone()).expect("an event");
+    serde_json::to_value(authorizer::handle(deps, event, now).await.expect("a decision")).unwrap()
+}
+
+fn http(headers: Value, route: &str) -> Value {
+    let (method, path) = route.split_once(' ').unwrap();
+    json!({
+        "version": "2.0", "type": "REQUEST", "routeArn": format!("{ARN}/{method}{path}"), "routeKey": route,
+        "rawPath": path, "rawQueryString": "", "headers": headers,
+        "requestContext": {"requestId": "request-1", "stage": "$default", "http": {"method": method, "path": path}},
+    })
+}
+
+/// The answer for a bearer token on an HTTP API's `GET /profile`.
+pub async fn bearer(deps: &authorizer::Deps, token: &str, now: u64) -> Value {
+    ask(deps, &http(json!({"authorization": format!("Bearer {token}")}), "GET /profile"), now).await
+}
+
+fn rest(token: &str, resource: &str, path: &str) -> Value {
+    json!({
+        "type": "REQUEST", "methodArn": format!("{ARN}/GET{path}"), "resource": resource, "path": path,
+        "httpMethod": "GET", "headers": {"Authorization": format!("Bearer {token}")},
+        "multiValueHeaders": {"Authorization": [format!("Bearer {token}")]},
+        "requestContext": {"requestId": "request-1", "stage": "prod", "resourcePath": resource, "httpMethod": "GET"},
+    })
+}
+
+fn resources(answer: &Value, effect: &str) -> Vec<String> {
+    let statements = answer["policyDocument"]["Statement"].as_array().unwrap();
+    let of = statements.iter().filter(|statement| statement["Effect"] == effect);
+    of.flat_map(|statement| statement["Resource"].as_array().unwrap())
+        .map(|arn| arn.as_str().unwrap().to_owned())
+        .collect()
+}
+
+async fn ready(scopes: &str) -> (Stack, authorizer::Deps, String) {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", scopes).await;
+    let token = stack.token("backend", &secret).await;
+    let deps = authorizer::Deps::from_settings(&stack.settings(&[ROUTE_SCOPES])).unwrap();
+    (stack, deps, token)
+}
+
+#[tokio::test]
+async fn the_context_is_flat_strings_and_nothing_that_was_sent() {
+    let (stack, deps, token) = ready("todo:read").await;
+    let headers = json!({
+        "authorization": format!("Bearer {token}"), "sub": "usr_root", "x-sub": "usr_root", "kind": "user", "scope": "admin",
+    });
+    let answer = ask(&deps, &http(headers, "GET /todo"), clock::now()).await;
+    let jti = claims(&token)["jti"].clone();
+    assert_eq!(
+        answer,
+        json!({"isAuthorized": true, "context": {
+            "sub": "backend", "client_id": "backend", "kind": "client", "scope": "todo:read", "jti": jti,
+        }})
+    );
+    let key = stack.api_key("todo:read", None).await;
+    let answer = ask(&deps, &http(json!({"x-api-key": key}), "GET /todo"), clock::now()).await;
+    assert_eq!((&answer["isAuthorized"], &answer["context"]["kind"]), (&json!(true), &json!("api_key")));
+    assert!(answer["context"].as_object().unwrap().values().all(Value::is_string));
+}
+
+#[tokio::test]
+async fn the_bearer_scheme_is_strict_about_blanks_and_not_about_case() {
+    let (_stack, deps, token) = ready("todo:read").await;
+    for (value, good) in [
+        (format!("Bearer {token}"), true),
+        (format!("bearer {token}"), true),
+        (format!("BEARER {token}"), true),
+        (format!("Bearer  {token}"), false),
+        (format!("Bearer\t{token}"), false),
+        (format!(" Bearer {token}"), false),
+        (format!("Bearer {token} "), false),
+        (format!("Bearer {token},Bearer {token}"), false),
+        (token.clone(), false),
+        ("Bearer".to_owned(), false),
+        ("Bearer ".to_owned(), false),
+        (format!("Basic {token}"), false),
+        (String::new(), false),
+    ] {
+        let answer = ask(&deps, &http(json!({"authorization": value}), "GET /todo"), clock::now()).await;
+        assert_eq!(answer["isAuthorized"], good, "{value}");
+    }
+}
+
+#[tokio::test]
+async fn two_credentials_are_refused() {
+    let (stack, deps, token) = ready("todo:read").await;
+    let key = stack.api_key("todo:read", None).await;
+    let both = json!({"authorization": format!("Bearer {token}"), "x-api-key": key});
+    assert_eq!(ask(&deps, &http(both, "GET /todo"), clock::now()).await["isAuthorized"], false);
+    let mut twice = rest(&token, "/todo", "/todo");
+    twice["multiValueHeaders"]["Authorization"] =
+        json!([format!("Bearer {token}"), format!("Bearer {token}")]);
+    assert_eq!(resources(&ask(&deps, &twice, clock::now()).await, "Allow"), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_cached_policy_is_right_for_every_route() {
+    let (_stack, deps, token) = ready("todo:read").await;
+    let now = clock::now();
+    let on_profile = ask(&deps, &rest(&token, "/profile", "/profile"), now).await;
+    assert_eq!(on_profile["principalId"], "backend");
+    assert_eq!(resources(&on_profile, "Allow"), [format!("{ARN}/GET/profile"), format!("{ARN}/GET/todo")]);
+    assert_eq!(on_profile, ask(&deps, &rest(&token, "/todo", "/todo"), now).await);
+    let unnamed = ask(&deps, &rest(&token, "/other/{id}", "/other/1"), now).await;
+    assert_eq!(resources(&unnamed, "Allow").last().unwrap(), &format!("{ARN}/GET/other/*"));
+    assert!(!resources(&unnamed, "Allow").iter().any(|arn| arn == "*" || arn.ends_with("prod/*")));
+
+    let (_stack, deps, token) = ready("nothing").await;
+    let answer = ask(&deps, &rest(&token, "/todo", "/todo"), clock::now()).await;
+    assert_eq!(resources(&answer, "Allow"), [format!("{ARN}/GET/profile")]);
+    assert_eq!(resources(&answer, "Deny"), [format!("{ARN}/GET/todo")]);
+}
+
+#[tokio::test]
+async fn a_caller_cannot_widen_the_policy() {
+    let (_stack, deps, token) = ready("todo:read").await;
+    for path in ["/*", "/other/*", "/a?b", "/todo*"] {
+        let event = json!({"type": "TOKEN", "authorizationToken": format!("Bearer {token}"), "methodArn": format!("{ARN}/GET{path}")});
+        let answer = ask(&deps, &event, clock::now()).await;
+        assert_eq!(
+            resources(&answer, "Allow"),
+            [format!("{ARN}/GET/profile"), format!("{ARN}/GET/todo")],
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn websockets_and_token_authorizers_get_a_policy() {
+    let (stack, deps, token) = ready("todo:read chat").await;
+    let token_event = json!({"type": "TOKEN", "authorizationToken": format!("Bearer {token}"), "methodArn": format!("{ARN}/GET/todo")});
+    let answer = ask(&deps, &token_event, clock::now()).await;
+    assert!(resources(&answer, "Allow").contains(&format!("{ARN}/GET/todo")));
+    assert_eq!(answer["context"]["sub"], "backend");
+    let socket = json!({
+        "type": "REQUEST", "methodArn": format!("{ARN}/$connect"), "headers": {"Authorization": format!("Bearer {token}")},
+        "requestContext": {"routeKey": "$connect", "eventType": "CONNECT", "stage": "prod", "domainName": "x"},
+    });
+    assert!(
+        resources(&ask(&deps, &socket, clock::now()).await, "Allow").contains(&format!("{ARN}/$connect"))
+    );
+    let secret = stack.client("silent", "todo:read").await;
+    let mut socket = socket;
+    socket["headers"]["Authorization"] = json!(format!("Bearer {}", stack.token("silent", &secret).await));
+    assert!(
+        !resources(&ask(&deps, &socket, clock::now()).await, "Allow").contains(&format!("{ARN}/$connect"))
+    );
+}
+
+#[tokio::test]
+async fn every_algorithm_signs_and_verifies() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "").await;
+    for algorithm in Algorithm::ALL {
+        stack.rotate(algorithm, 0).await;
+        // A function that has just started: a running one learns of the new key when its copy is old.
+        let token = token::Deps::from_settings(&stack.settings(&[])).unwrap();
+        let answer = crate::events::call_token(&token, &secret).await;
+        let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+        let access_token = body["access_token"].as_str().unwrap();
+        let deps = authorizer::Deps::from_settings(&stack.settings(&[])).unwrap();
+        assert_eq!(bearer(&deps, access_token, clock::now()).await["isAuthorized"], true, "{algorithm:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_good_until_it_expires() {
+    let (_stack, deps, token) = ready("").await;
+    let expires_at = claims(&token)["exp"].as_u64().unwrap();
+    assert_eq!(bearer(&deps, &token, expires_at + 29).await["isAuthorized"], true);
+    assert_eq!(bearer(&deps, &token, expires_at + 30).await["isAuthorized"], false);
+}
+
+#[tokio::test]
+async fn a_token_of_another_issuer_or_audience_is_refused() {
+    let (stack, _, token) = ready("").await;
+    for (name, value) in [("ISSUER", "https://other.example"), ("AUDIENCE", "other")] {
+        let deps = authorizer::Deps::from_settings(&stack.settings(&[(name, value)])).unwrap();
+        assert_eq!(bearer(&deps, &token, clock::now()).await["isAuthorized"], false, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_shut_out_is_refused_within_the_trust_interval() {
+    let (stack, deps, token) = ready("").await;
+    let now = clock::now();
+    let trust = TrustStore::new(stack.table());
+    assert_eq!(bearer(&deps, &token, now).await["isAuthorized"], true);
+    trust.shut_out("backend", now).await.unwrap();
+    assert_eq!(bearer(&deps, &token, now + 15).await["isAuthorized"], false);
+    trust.readmit("backend", now + 20).await.unwrap();
+    assert_eq!(bearer(&deps, &token, now + 30).await["isAuthorized"], false, "its old tokens stay refused");
+    trust.readmit("backend", now - 20).await.unwrap();
+    assert_eq!(bearer(&deps, &token, now + 45).await["isAuthorized"], true);
+}
+
+#[tokio::test]
+async fn an_api_key_ends_when_it_expires_or_is_revoked() {
+    let stack = Stack::start().await;
+    let deps = authorizer::Deps::from_settings(&stack.settings(&[])).unwrap();
+    let now = clock::now();
+    let key = stack.api_key("", Some(now + 100)).await;
+    let ask_at = async |now| {
+        ask(&deps, &http(json!({"x-api-key": key}), "GET /users"), now).await["isAuthorized"].clone()
+    };
+    assert_eq!(ask_at(now + 99).await, true);
+    assert_eq!(ask_at(now + 100).await, false);
+    let id = ApiKeys::new(stack.table())
+        .list()
+        .await
+        .unwrap()
+        .into_iter()
+        .find(|key| key.owner == "tests")
+        .unwrap()
+        .id;
+    ApiKeys::new(stack.table()).revoke(&id).await.unwrap();
+    assert_eq!(ask_at(now + 90).await, true, "within the trust interval");
+    assert_eq!(ask_at(now + 84).await, true);
+    let fresh = authorizer::Deps::from_settings(&stack.settings(&[])).unwrap();
+    assert_eq!(ask(&fresh, &http(json!({"x-api-key": key}), "GET /users"), now).await["isAuthorized"], false);
+}
+
+#[tokio::test]
+async fn without_the_store_nothing_is_allowed() {
+    let (stack, _, token) = ready("").await;
+    let key = stack.api_key("", None).await;
+    let deps = authorizer::Deps::from_settings(
+        &stack.settings(&[("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")]),
+    )
+    .unwrap();
+    for headers in [json!({"authorization": format!("Bearer {token}")}), json!({"x-api-key": key})] {
+        let event = serde_json::from_value(http(headers, "GET /profile")).unwrap();
+        assert!(authorizer::handle(&deps, event, clock::now()).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn without_an_issuer_a_token_cannot_be_judged() {
+    let (stack, _, token) = ready("").await;
+    let deps = authorizer::Deps::from_settings(&stack.settings(&[("ISSUER", "")])).unwrap();
+    let event = json!({"type": "TOKEN", "authorizationToken": format!("Bearer {token}"), "methodArn": format!("{ARN}/GET/todo")});
+    assert!(authorizer::handle(&deps, serde_json::from_value(event).unwrap(), clock::now()).await.is_err());
+}

@@ -1,0 +1,92 @@
+//! Hostile input of any kind, at any route: no 5xx, no open door.
+
+use e2e::Stack;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use reqwest::Method;
+
+const PUBLIC: [&str; 5] = ["/login", "/token", "/oauth2/token", "/oauth2/authorize", "/google"];
+const PROTECTED: [&str; 5] = ["/profile", "/get/clientinfo", "/todo", "/users", "/whoami"];
+const TYPES: [&str; 5] = [
+    "application/json",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=x",
+    "text/plain",
+    "a;;=é",
+];
+const AUTHORIZATIONS: [&str; 8] = [
+    "Bearer e30.e30.e30",
+    "Bearer eyJhbGciOiJub25lIn0.e30.",
+    "Basic Og==",
+    "Basic %%%",
+    "Bearer",
+    "bearer \u{e9}",
+    "",
+    "Digest x",
+];
+
+/// Bodies that have broken parsers before, and random bytes.
+fn bodies() -> impl Strategy<Value = Vec<u8>> {
+    let known = [
+        "",
+        "{",
+        "[",
+        "null",
+        "{}",
+        "{\"username\":{}}",
+        "{\"username\":\"a\",\"username\":\"b\",\"password\":\"c\"}",
+        "{\"id_token\":[]}",
+        "%",
+        "%%%",
+        "a&b&c",
+        "=&=",
+        "grant_type=client_credentials&grant_type=x",
+        "grant_type=client_credentials&client_id=%00&client_secret=%ff",
+        "username=%F0%9F%92%A9&password=%00",
+        "credential=x&g_csrf_token=x",
+        "{\"username\":\"\\u0000\",\"password\":\"\\ud800\"}",
+        "\u{feff}{}",
+    ];
+    let deep = "[".repeat(20_000);
+    prop_oneof![
+        proptest::sample::select(known.to_vec()).prop_map(|text| text.as_bytes().to_vec()),
+        Just(deep.into_bytes()),
+        Just(vec![b'a'; 40_000]),
+        proptest::collection::vec(any::<u8>(), 0..200),
+        "[a-z_]{1,12}=\\PC{0,40}(&[a-z_]{1,12}=\\PC{0,40}){0,4}".prop_map(String::into_bytes),
+    ]
+}
+
+#[test]
+fn no_input_makes_a_5xx_or_opens_a_door() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let stack = runtime.block_on(Stack::start());
+    let paths: Vec<&str> = PUBLIC.iter().chain(&PROTECTED).copied().collect();
+    let case = (
+        proptest::sample::select(paths),
+        proptest::sample::select(TYPES.to_vec()),
+        proptest::sample::select(AUTHORIZATIONS.to_vec()),
+        "[ -~]{0,20}",
+        bodies(),
+    );
+    let mut runner = TestRunner::new(Config { cases: 400, failure_persistence: None, ..Config::default() });
+    let result = runner.run(&case, |(path, content_type, authorization, noise, body)| {
+        let method = if PUBLIC.contains(&path) { Method::POST } else { Method::GET };
+        let request = stack
+            .http
+            .request(method, stack.url(path) + "?q=%00%ff%22&q&&=")
+            .header("content-type", content_type.as_bytes())
+            .header("authorization", authorization.as_bytes())
+            .header("cookie", noise.as_bytes())
+            .header("x-forwarded-proto", noise.as_bytes())
+            .header("x-api-key", if path == "/users" { noise.as_bytes() } else { b"" })
+            .body(body);
+        let status = runtime
+            .block_on(request.send())
+            .map_err(|error| TestCaseError::fail(error.to_string()))?
+            .status();
+        prop_assert!(status.is_client_error(), "{path}: {status}");
+        Ok(())
+    });
+    result.unwrap();
+}

@@ -1,0 +1,117 @@
+//! The house holds together: imports run one way, and a function links only what it may use.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The folders of `shared` and what each may import, itself apart.
+const LAYERS: [(&str, &[&str]); 10] = [
+    ("clock", &[]),
+    ("wire", &[]),
+    ("identity", &[]),
+    ("cache", &[]),
+    ("config", &["wire"]),
+    ("telemetry", &[]),
+    ("aws", &["config"]),
+    ("token", &["wire", "identity", "config", "cache", "clock", "aws"]),
+    ("store", &["wire", "identity", "config", "cache", "clock", "token"]),
+    ("grants", &["wire", "identity", "config", "cache", "clock", "telemetry", "token", "store"]),
+];
+
+/// What each function has no business with: crates that must not be in its dependency tree.
+const FORBIDDEN: [(&str, &[&str]); 6] = [
+    ("authorizer", &["aws-sdk-secretsmanager", "argon2", "bcrypt", "webpki-roots"]),
+    ("discovery", &["aws-sdk-secretsmanager", "argon2", "bcrypt"]),
+    ("whoami", &["aws-sdk-secretsmanager", "argon2", "bcrypt"]),
+    ("token", &["argon2", "bcrypt"]),
+    ("google", &["argon2", "bcrypt"]),
+    ("login", &["webpki-roots"]),
+];
+
+/// What no function may link: the laptop's side, and crypto that isn't ours.
+const FORBIDDEN_EVERYWHERE: [&str; 9] =
+    ["aws-config", "clap", "axum", "rusqlite", "dynoxide-rs", "winterbaume-core", "ring", "rsa", "openssl"];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+#[test]
+fn imports_in_shared_run_one_way() {
+    let source = root().join("shared/src");
+    let mut layers = BTreeSet::new();
+    for file in rust_files(&source) {
+        let name = file.strip_prefix(&source).unwrap().to_str().unwrap();
+        let layer = name.split(['/', '.']).next().unwrap();
+        if layer == "lib" {
+            continue;
+        }
+        layers.insert(layer.to_owned());
+        let (_, allowed) = LAYERS.iter().find(|(known, _)| *known == layer).expect(layer);
+        for import in fs::read_to_string(&file).unwrap().split("crate::").skip(1) {
+            let imported = import
+                .split(|character: char| !character.is_alphanumeric() && character != '_')
+                .next()
+                .unwrap();
+            assert!(imported == layer || allowed.contains(&imported), "{name} imports {imported}");
+        }
+    }
+    assert_eq!(layers.len(), LAYERS.len());
+}
+
+#[test]
+fn functions_never_import_each_other() {
+    let names: Vec<&str> = FORBIDDEN.iter().map(|(name, _)| *name).collect();
+    for name in &names {
+        let manifest = fs::read_to_string(root().join(format!("functions/{name}/Cargo.toml"))).unwrap();
+        let (manifest, _) = manifest.split_once("[dev-dependencies]").unwrap_or((&manifest, ""));
+        for other in names.iter().chain(&["latchkey", "e2e"]).filter(|other| *other != name) {
+            assert!(!manifest.contains(&format!("{other}.workspace")), "{name} depends on {other}");
+        }
+    }
+    assert_eq!(fs::read_dir(root().join("functions")).unwrap().count(), names.len());
+}
+
+#[test]
+fn a_function_links_only_what_it_may_use() {
+    for (name, forbidden) in FORBIDDEN {
+        let tree = Command::new(env!("CARGO"))
+            .args([
+                "tree",
+                "--offline",
+                "--locked",
+                "-p",
+                name,
+                "-e",
+                "normal",
+                "--prefix",
+                "none",
+                "-f",
+                "{p}",
+            ])
+            .current_dir(root())
+            .output()
+            .unwrap();
+        assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+        let tree = String::from_utf8(tree.stdout).unwrap();
+        let crates: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+        assert!(crates.contains("shared"), "{tree}");
+        for unwanted in forbidden.iter().chain(&FORBIDDEN_EVERYWHERE) {
+            assert!(!crates.contains(unwanted), "{name} links {unwanted}");
+        }
+    }
+}

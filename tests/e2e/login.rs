@@ -1,0 +1,102 @@
+//! Sign-in with a password.
+
+use e2e::{PASSWORD, Stack, claims, read};
+use serde_json::{Value, json};
+use shared::identity::passwords::PasswordHash;
+use shared::store::users::Users;
+
+async fn login(stack: &Stack, body: &Value) -> (u16, Value) {
+    read(stack.post("/login").json(body)).await
+}
+
+#[tokio::test]
+async fn unknown_wrong_and_disabled_are_the_same_answer() {
+    let stack = Stack::start().await;
+    stack.user("ada", "a").await;
+    stack.user("bob", "a").await;
+    Users::new(stack.table()).set_disabled("bob", true).await.unwrap();
+    let wrong = login(&stack, &json!({"username": "ada", "password": "wrong password"})).await;
+    assert_eq!((wrong.0, &wrong.1["error"]), (401, &json!("invalid_grant")));
+    for body in [
+        json!({"username": "nobody", "password": PASSWORD}),
+        json!({"username": "bob", "password": PASSWORD}),
+        json!({"username": "x".repeat(5000), "password": PASSWORD}),
+        json!({"username": "CLIENT#ada", "password": PASSWORD}),
+    ] {
+        assert_eq!(login(&stack, &body).await, wrong, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_cannot_assign_anything() {
+    let stack = Stack::start().await;
+    let sub = stack.user("ada", "a").await;
+    let (status, body) = login(
+        &stack,
+        &json!({
+            "username": "ada", "password": PASSWORD, "roles": ["admin"], "scope": "admin", "scopes": ["admin"],
+            "sub": "usr_root", "is_admin": true, "client_id": "other", "aud": "other",
+        }),
+    )
+    .await;
+    assert_eq!((status, &body["scope"]), (200, &json!("a")));
+    let claims = claims(body["token"].as_str().unwrap());
+    assert_eq!(
+        (&claims["sub"], &claims["client_id"], &claims["aud"]),
+        (&json!(sub), &json!("latchkey"), &json!("latchkey"))
+    );
+    assert_eq!((claims.get("roles"), claims.get("is_admin")), (None, None));
+}
+
+#[tokio::test]
+async fn the_form_narrows_the_scope_and_never_widens_it() {
+    let stack = Stack::start().await;
+    stack.user("ada", "a b").await;
+    let form = async |scope: &str| {
+        let form =
+            [("username", "ada"), ("password", PASSWORD), ("scope", scope), ("grant_type", "password")];
+        read(stack.post("/token").form(&form)).await
+    };
+    assert_eq!(form("b").await.1["scope"], "b");
+    assert_eq!(form("").await.1["scope"], "a b");
+    let (status, body) = form("a admin").await;
+    assert_eq!((status, &body["error"]), (400, &json!("invalid_scope")));
+    let other = [("username", "ada"), ("password", PASSWORD), ("grant_type", "client_credentials")];
+    let (status, body) = read(stack.post("/token").form(&other)).await;
+    assert_eq!((status, &body["error"]), (400, &json!("unsupported_grant_type")));
+}
+
+#[tokio::test]
+async fn a_bcrypt_hash_is_made_anew_at_the_next_good_login() {
+    let stack = Stack::start().await;
+    // "correct horse battery staple", made by another system.
+    let hash = bcrypt::hash(PASSWORD, 10).unwrap();
+    stack.user_with("ada", "a", PasswordHash::import(&hash).unwrap()).await;
+    let stored = async || {
+        let user = Users::new(stack.table()).get("ada").await.unwrap().unwrap();
+        serde_json::to_value(user.password_hash).unwrap().as_str().unwrap().to_owned()
+    };
+    assert_eq!(login(&stack, &json!({"username": "ada", "password": "wrong password"})).await.0, 401);
+    assert_eq!(stored().await, hash);
+    assert_eq!(login(&stack, &json!({"username": "ada", "password": PASSWORD})).await.0, 200);
+    assert!(stored().await.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+    assert_eq!(login(&stack, &json!({"username": "ada", "password": PASSWORD})).await.0, 200);
+}
+
+#[tokio::test]
+async fn malformed_sign_ins_are_bad_requests() {
+    let stack = Stack::start().await;
+    for body in [
+        json!({}),
+        json!([]),
+        json!("ada"),
+        json!({"username": "ada"}),
+        json!({"username": "ada", "password": 1}),
+        json!({"username": "ada", "password": null}),
+        json!({"username": "", "password": "x"}),
+        json!({"username": "ada", "password": ""}),
+    ] {
+        let (status, body) = login(&stack, &body).await;
+        assert_eq!((status, &body["error"]), (400, &json!("invalid_request")));
+    }
+}

@@ -1,0 +1,96 @@
+//! What is logged: one line of JSON a decision, and no secret in any.
+//!
+//! The functions log to their own standard error, so the test runs them as a person does: as a process.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use e2e::{PASSWORD, Stack};
+use serde_json::Value;
+
+/// Set in the process that this test starts: itself, with its standard error in a file.
+const INNER: &str = "LATCHKEY_TEST_LOGS_INNER";
+
+#[tokio::test]
+async fn decisions() {
+    if std::env::var_os(INNER).is_none() {
+        return;
+    }
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "todo:read").await;
+    stack.user("ada", "todo:read").await;
+    let (token, key) = (stack.token("backend", &secret).await, stack.api_key("", None).await);
+    let id_token = stack.id_token("ada@example.com");
+    let canaries = ["CANARY-password", "CANARY-\"quoted\"\nline", "CANARY-client\u{7}"];
+    let send = async |request: reqwest::RequestBuilder| drop(request.send().await.expect("an answer"));
+    send(stack.get("/profile").bearer_auth(&token)).await;
+    send(stack.get("/profile").bearer_auth(format!("{token}CANARY"))).await;
+    send(stack.get("/todo").bearer_auth(&token)).await;
+    send(stack.get("/users").header("x-api-key", &key)).await;
+    send(stack.get("/users").header("x-api-key", "lk_ak_CANARY")).await;
+    send(stack.post("/google").bearer_auth(&id_token)).await;
+    send(stack.post("/google").bearer_auth(format!("{id_token}CANARY"))).await;
+    send(stack.post("/login").json(&serde_json::json!({"username": "ada", "password": PASSWORD}))).await;
+    for canary in canaries {
+        send(stack.post("/login").json(&serde_json::json!({"username": "ada", "password": canary}))).await;
+        send(stack.post("/login").json(&serde_json::json!({"username": canary, "password": canary}))).await;
+        send(stack.post("/token").form(&[
+            ("username", canary),
+            ("password", canary),
+            ("grant_type", canary),
+        ]))
+        .await;
+        send(stack.post("/oauth2/token").basic_auth(canary, Some(canary)).form(&[("grant_type", canary)]))
+            .await;
+        let form = [("grant_type", "client_credentials"), ("scope", canary), ("resource", canary)];
+        send(stack.post("/oauth2/token").basic_auth("backend", Some(&secret)).form(&form)).await;
+        let form = [("grant_type", "client_credentials"), ("client_id", canary), ("client_secret", &secret)];
+        send(stack.post("/oauth2/token").form(&form)).await;
+        send(stack.post("/login").header("content-type", "application/json").body(canary)).await;
+    }
+    // For the outer test: what must not be found.
+    let secrets = [&secret, &token, &key, &id_token].map(String::as_str);
+    fs::write(std::env::var(INNER).unwrap(), [secrets.as_slice(), &[PASSWORD]].concat().join("\n")).unwrap();
+}
+
+#[test]
+fn no_secret_is_logged_and_every_line_is_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, secrets) = (folder.path().join("log"), folder.path().join("secrets"));
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "logs::decisions", "--nocapture"])
+        .env(INNER, &secrets)
+        .env("RUST_LOG", "trace")
+        .stderr(fs::File::create(&log).unwrap())
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    let text = fs::read_to_string(&log).unwrap();
+    assert!(status.success(), "{text}");
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    assert!(!text.contains("CANARY"), "{text}");
+    for secret in fs::read_to_string(&secrets).unwrap().lines() {
+        assert!(!text.contains(secret), "a secret of {} characters is in the log", secret.len());
+        if let Some((_, signature)) = secret.rsplit_once('.') {
+            assert!(!text.contains(signature));
+        }
+    }
+    for (function, outcome, reason) in [
+        ("token", "issued", None),
+        ("token", "refused", Some("invalid_client")),
+        ("token", "refused", Some("invalid_scope")),
+        ("login", "issued", None),
+        ("login", "refused", Some("invalid_grant")),
+        ("google", "issued", None),
+        ("google", "refused", Some("invalid_grant")),
+        ("authorizer", "allowed", None),
+        ("authorizer", "denied", Some("invalid_token")),
+        ("authorizer", "denied", Some("invalid_signature")),
+    ] {
+        let found = lines.iter().any(|line| {
+            line["function"] == function && line["outcome"] == outcome && line["reason"].as_str() == reason
+        });
+        assert!(found, "{function} {outcome} {reason:?}\n{text}");
+    }
+    assert!(lines.iter().all(|line| line["request_id"].is_string()), "{text}");
+}

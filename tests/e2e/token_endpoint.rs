@@ -1,0 +1,283 @@
+//! The token endpoint by RFC 6749's rules: one rejection each.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use e2e::{Stack, claims, json as body_of, read};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use serde_json::{Value, json};
+
+const GRANT: (&str, &str) = ("grant_type", "client_credentials");
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// Posts a form with Basic credentials.
+async fn basic(stack: &Stack, id: &str, secret: &str, form: &[(&str, &str)]) -> (u16, Value) {
+    read(stack.post("/oauth2/token").basic_auth(id, Some(secret)).form(form)).await
+}
+
+fn error(code: &str) -> Value {
+    Value::from(code)
+}
+
+#[tokio::test]
+async fn a_token_answer_has_its_members_and_is_not_cached() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "a b").await;
+    let answer =
+        stack.post("/oauth2/token").basic_auth("backend", Some(&secret)).form(&[GRANT]).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["cache-control"], "no-store");
+    assert_eq!(answer.headers()["pragma"], "no-cache");
+    assert_eq!(answer.headers()[CONTENT_TYPE], "application/json");
+    let body = body_of(answer).await;
+    assert_eq!(
+        (&body["token_type"], &body["expires_in"], &body["scope"]),
+        (&json!("Bearer"), &json!(900), &json!("a b"))
+    );
+    assert_eq!(body.get("refresh_token"), None);
+    let claims = claims(body["access_token"].as_str().unwrap());
+    assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 900);
+    for name in ["iss", "sub", "aud", "client_id", "jti", "scope"] {
+        assert!(claims[name].is_string(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn errors_are_not_cached_either() {
+    let stack = Stack::start().await;
+    let answer = stack.post("/oauth2/token").form(&[GRANT]).send().await.unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["cache-control"]),
+        (401, &"no-store".parse().unwrap())
+    );
+    assert_eq!(answer.headers()["pragma"], "no-cache");
+}
+
+#[tokio::test]
+async fn an_unknown_client_and_a_wrong_secret_are_the_same_answer() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "a").await;
+    let other = stack.client("other", "a").await;
+    let answer =
+        stack.post("/oauth2/token").basic_auth("backend", Some(&other)).form(&[GRANT]).send().await.unwrap();
+    assert_eq!(answer.status(), 401);
+    assert!(answer.headers()["www-authenticate"].to_str().unwrap().starts_with("Basic"));
+    let wrong = (401, body_of(answer).await);
+    assert_eq!(wrong.1["error"], "invalid_client");
+    assert_eq!(basic(&stack, "nobody", &secret, &[GRANT]).await, wrong);
+    assert_eq!(basic(&stack, "backend", "malformed", &[GRANT]).await, wrong);
+    assert_eq!(
+        basic(&stack, &"x".repeat(5000), &secret, &[GRANT]).await,
+        wrong,
+        "beyond DynamoDB's limit for a key"
+    );
+    let disabled = stack.client_with("disabled", "a", |client| client.disabled = true).await;
+    assert_eq!(basic(&stack, "disabled", &disabled, &[GRANT]).await, wrong);
+    let expired = stack.client_with("expired", "a", |client| client.secrets[0].expires_at = Some(1)).await;
+    assert_eq!(basic(&stack, "expired", &expired, &[GRANT]).await, wrong);
+}
+
+#[tokio::test]
+async fn credentials_come_one_way_and_from_one_client() {
+    let stack = Stack::start().await;
+    let (secret, other) = (stack.client("backend", "a").await, stack.client("other", "b").await);
+    let both = [GRANT, ("client_id", "backend"), ("client_secret", &secret)];
+    assert_eq!(basic(&stack, "backend", &secret, &both).await.1["error"], error("invalid_request"));
+    let twisted = [GRANT, ("client_id", "other"), ("scope", "b")];
+    let (status, body) = basic(&stack, "backend", &secret, &twisted).await;
+    assert_eq!((status, &body["error"]), (400, &error("invalid_request")));
+    let same = [GRANT, ("client_id", "backend")];
+    assert_eq!(basic(&stack, "backend", &secret, &same).await.0, 200);
+    let in_body = [GRANT, ("client_id", "other"), ("client_secret", &other)];
+    assert_eq!(read(stack.post("/oauth2/token").form(&in_body)).await.0, 200);
+    for incomplete in [&[GRANT][..], &[GRANT, ("client_id", "other")], &[GRANT, ("client_secret", &other)]] {
+        let (status, body) = read(stack.post("/oauth2/token").form(incomplete)).await;
+        assert_eq!((status, &body["error"]), (401, &error("invalid_client")), "{incomplete:?}");
+    }
+}
+
+#[tokio::test]
+async fn basic_reads_the_same_encoded_and_raw() {
+    let stack = Stack::start().await;
+    let secret = stack.client("back-end_1.x", "a").await;
+    let encoded: String = secret.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    for credentials in [format!("back-end_1.x:{secret}"), format!("back%2Dend%5F1%2Ex:{encoded}")] {
+        let header = format!("Basic {}", STANDARD.encode(credentials));
+        assert_eq!(
+            read(stack.post("/oauth2/token").header(AUTHORIZATION, header).form(&[GRANT])).await.0,
+            200
+        );
+    }
+}
+
+#[tokio::test]
+async fn credentials_in_the_query_are_refused() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "a").await;
+    let query = format!("/oauth2/token?client_id=backend&client_secret={secret}");
+    let (status, body) = read(stack.post(&query).form(&[GRANT])).await;
+    assert_eq!((status, &body["error"]), (400, &error("invalid_request")));
+    let (status, _) = read(stack.post(&query).basic_auth("backend", Some(&secret)).form(&[GRANT])).await;
+    assert_eq!(status, 400);
+}
+
+#[tokio::test]
+async fn parameters_stand_once() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "a b").await;
+    for form in [
+        &[GRANT, GRANT][..],
+        &[GRANT, ("scope", "a"), ("scope", "b")],
+        &[GRANT, ("scope", ""), ("scope", "a")],
+        &[("grant_type", "")],
+        &[],
+        &[("scope", "a")],
+    ] {
+        let (status, body) = basic(&stack, "backend", &secret, form).await;
+        assert_eq!((status, &body["error"]), (400, &error("invalid_request")), "{form:?}");
+    }
+    let (status, body) = basic(&stack, "backend", &secret, &[GRANT, ("scope", ""), ("unknown", "x")]).await;
+    assert_eq!((status, &body["scope"]), (200, &json!("a b")));
+}
+
+#[tokio::test]
+async fn other_grants_are_not_supported() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "a").await;
+    for path in ["/oauth2/token", "/oauth2/authorize"] {
+        for grant in ["password", "authorization_code", "CLIENT_CREDENTIALS", "client_credentials ", "x"] {
+            let form = [("grant_type", grant), ("username", "demo"), ("password", "secret")];
+            let (status, body) =
+                read(stack.post(path).basic_auth("backend", Some(&secret)).form(&form)).await;
+            assert_eq!((status, &body["error"]), (400, &error("unsupported_grant_type")), "{path} {grant}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_scope_is_among_the_clients_and_well_formed() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "a b").await;
+    let (status, body) = basic(&stack, "backend", &secret, &[GRANT, ("scope", "b")]).await;
+    assert_eq!((status, &body["scope"]), (200, &json!("b")));
+    for scope in ["c", "a c", "A", "a  b", " a", "a ", "a\"", "a\\", "a\u{7}", "é"] {
+        let (status, body) = basic(&stack, "backend", &secret, &[GRANT, ("scope", scope)]).await;
+        assert_eq!((status, &body["error"]), (400, &error("invalid_scope")), "{scope:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_without_scopes_gets_none() {
+    let stack = Stack::start().await;
+    let secret = stack.client("bare", "").await;
+    let (status, body) = basic(&stack, "bare", &secret, &[GRANT]).await;
+    assert_eq!((status, &body["scope"]), (200, &json!("")));
+    let (status, body) = basic(&stack, "bare", &secret, &[GRANT, ("scope", "todo:read")]).await;
+    assert_eq!((status, &body["error"]), (400, &error("invalid_scope")));
+}
+
+#[tokio::test]
+async fn a_resource_is_one_of_the_clients() {
+    let stack = Stack::start().await;
+    let audiences = || vec!["https://a.example".to_owned(), "https://b.example".to_owned()];
+    let secret = stack.client_with("backend", "a", |client| client.audiences = audiences()).await;
+    let audience = async |form: &[(&str, &str)]| {
+        let (status, body) = basic(&stack, "backend", &secret, form).await;
+        (
+            status,
+            body["access_token"].as_str().map(|token| claims(token)["aud"].clone()),
+            body["error"].clone(),
+        )
+    };
+    assert_eq!(audience(&[GRANT]).await.1, Some(json!("https://a.example")));
+    assert_eq!(
+        audience(&[GRANT, ("resource", "https://b.example")]).await.1,
+        Some(json!("https://b.example"))
+    );
+    for resource in ["https://c.example", "latchkey", "https://b.example/"] {
+        let (status, _, code) = audience(&[GRANT, ("resource", resource)]).await;
+        assert_eq!((status, code), (400, error("invalid_target")), "{resource}");
+    }
+}
+
+#[tokio::test]
+async fn a_clients_own_lifetime_and_claims_are_in_its_tokens() {
+    let stack = Stack::start().await;
+    let secret = stack
+        .client_with("backend", "a", |client| {
+            client.token_ttl = Some(60);
+            client.claims = [("tenant".to_owned(), "blue".to_owned())].into();
+        })
+        .await;
+    let (_, body) = basic(&stack, "backend", &secret, &[GRANT]).await;
+    let claims = claims(body["access_token"].as_str().unwrap());
+    assert_eq!((&body["expires_in"], &claims["tenant"]), (&json!(60), &json!("blue")));
+    let (_, info) =
+        read(stack.get("/get/clientinfo").bearer_auth(body["access_token"].as_str().unwrap())).await;
+    assert_eq!(info["tenant"], "blue");
+}
+
+#[tokio::test]
+async fn bodies_of_other_kinds_are_refused() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "a").await;
+    let post = async |content_type: &str, body: &str| {
+        let request = stack.post("/oauth2/token").basic_auth("backend", Some(&secret));
+        read(request.header(CONTENT_TYPE, content_type).body(body.to_owned())).await
+    };
+    let form = "grant_type=client_credentials";
+    assert_eq!(post(FORM, form).await.0, 200);
+    assert_eq!(post("application/x-www-form-urlencoded;charset=UTF-8", form).await.0, 200);
+    for (content_type, body) in [
+        ("application/json", r#"{"grant_type":"client_credentials"}"#),
+        ("multipart/form-data; boundary=x", "--x--"),
+        ("application/x-www-form-urlencoded; charset=utf-16", form),
+        ("text/plain", form),
+    ] {
+        let (status, body) = post(content_type, body).await;
+        assert_eq!((status, &body["error"]), (415, &error("invalid_request")), "{content_type}");
+    }
+    assert_eq!(post(FORM, "grant_type=%ff").await.0, 400);
+    assert_eq!(post(FORM, &format!("x={}", "y".repeat(40_000))).await.0, 413);
+}
+
+#[tokio::test]
+async fn bad_basic_credentials_are_refused() {
+    let stack = Stack::start().await;
+    for header in ["Basic", "Basic ", "Basic !!!", "Basic Zm9v", "Basic /w==", "basic Og=="] {
+        let (status, body) =
+            read(stack.post("/oauth2/token").header(AUTHORIZATION, header).form(&[GRANT])).await;
+        assert!(matches!(status, 400 | 401), "{header}: {status}");
+        assert!(matches!(body["error"].as_str(), Some("invalid_request" | "invalid_client")), "{header}");
+    }
+}
+
+#[tokio::test]
+async fn the_token_endpoint_is_there_for_posts_alone() {
+    let stack = Stack::start().await;
+    for path in ["/oauth2/token", "/oauth2/authorize", "/login", "/token", "/google"] {
+        assert_eq!(read(stack.get(path)).await.0, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn without_the_store_nothing_is_granted() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "a").await;
+    let deps =
+        token::Deps::from_settings(&stack.settings(&[("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")]))
+            .unwrap();
+    let answer = crate::events::call_token(&deps, &secret).await;
+    assert_eq!(answer["statusCode"], 503);
+    assert_eq!(answer["headers"]["retry-after"], "2");
+    assert!(answer["body"].as_str().unwrap().contains("temporarily_unavailable"));
+}
+
+#[tokio::test]
+async fn without_the_signing_key_nothing_is_granted() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "a").await;
+    for name in ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "SIGNING_SECRET_ID"] {
+        let deps = token::Deps::from_settings(&stack.settings(&[(name, "http://127.0.0.1:9")])).unwrap();
+        assert_eq!(crate::events::call_token(&deps, &secret).await["statusCode"], 503, "{name}");
+    }
+}

@@ -1,0 +1,134 @@
+//! A stand-in for the Lambda Runtime API, in which the real binaries run
+//! (docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html).
+
+use std::process::Stdio;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::sync::{Mutex, mpsc};
+
+use crate::Stack;
+use crate::events::recorded;
+
+/// A function that runs in the stand-in.
+pub struct Function {
+    events: mpsc::UnboundedSender<String>,
+    answers: mpsc::UnboundedReceiver<(String, Value)>,
+    process: Child,
+}
+
+struct Api {
+    events: Mutex<mpsc::UnboundedReceiver<String>>,
+    answers: mpsc::UnboundedSender<(String, Value)>,
+}
+
+/// What a function's process is started with, beside the stack's environment and Lambda's own.
+pub type Settings<'a> = &'a [(&'a str, &'a str)];
+
+fn command(binary: &str, runtime_api: &str, stack: &Stack, settings: Settings<'_>) -> Command {
+    let mut command = Command::new(binary);
+    command
+        .env_clear()
+        .envs(stack.environment(settings))
+        .envs([
+            ("AWS_LAMBDA_RUNTIME_API", runtime_api),
+            ("AWS_LAMBDA_FUNCTION_NAME", "test"),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
+            ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/test"),
+            ("AWS_LAMBDA_LOG_STREAM_NAME", "test"),
+        ])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+impl Function {
+    /// Starts a binary against a stack's stores.
+    pub async fn start(binary: &str, stack: &Stack, settings: Settings<'_>) -> Self {
+        let (events, to_run) = mpsc::unbounded_channel();
+        let (done, answers) = mpsc::unbounded_channel();
+        let api = Arc::new(Api { events: Mutex::new(to_run), answers: done });
+        let router = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next))
+            .route("/2018-06-01/runtime/invocation/{id}/{outcome}", post(finished))
+            .with_state(api);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address").to_string();
+        tokio::spawn(async { axum::serve(listener, router).await });
+        let process = command(binary, &address, stack, settings).stderr(Stdio::null()).spawn();
+        Self { events, answers, process: process.expect("the binary runs") }
+    }
+
+    /// Hands the function an event; its answer.
+    pub async fn call(&mut self, event: &Value) -> Value {
+        let (outcome, answer) = self.outcome(event).await;
+        assert_eq!(outcome, "response", "{answer}");
+        answer
+    }
+
+    /// Hands the function an event that it can't answer; the error that it reports.
+    pub async fn failure(&mut self, event: &Value) -> Value {
+        let (outcome, error) = self.outcome(event).await;
+        assert_eq!(outcome, "error", "{error}");
+        error
+    }
+
+    async fn outcome(&mut self, event: &Value) -> (String, Value) {
+        self.events.send(event.to_string()).expect("the function is running");
+        tokio::select! {
+            outcome = self.answers.recv() => outcome.expect("the stand-in is running"),
+            ended = self.process.wait() => panic!("the function ended: {ended:?}"),
+        }
+    }
+}
+
+/// Runs every recorded event of a function through its binary.
+pub async fn answer_every_recorded_event(function: &str, binary: &str, settings: Settings<'_>) {
+    let stack = Stack::start().await;
+    let mut process = Function::start(binary, &stack, settings).await;
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for recorded in recorded(&stack).await.iter().filter(|recorded| recorded.function() == function) {
+        wrong.extend(recorded.complaint(&process.call(&recorded.event).await));
+        count += 1;
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(count > 0, "{function} has no events");
+}
+
+/// Starts a binary that can't start, and returns what it says.
+pub async fn refusal(binary: &str, stack: &Stack, settings: Settings<'_>) -> String {
+    let output = command(binary, "127.0.0.1:9", stack, settings).output().await.expect("the binary runs");
+    assert!(!output.status.success());
+    String::from_utf8(output.stderr).expect("UTF-8")
+}
+
+async fn next(State(api): State<Arc<Api>>) -> impl IntoResponse {
+    let event = api.events.lock().await.recv().await;
+    let headers = [
+        ("lambda-runtime-aws-request-id", "1"),
+        ("lambda-runtime-deadline-ms", "99999999999999"),
+        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-west-1:123456789012:function:test"),
+    ];
+    event.map(|event| (headers, event)).ok_or(StatusCode::GONE)
+}
+
+async fn finished(
+    State(api): State<Arc<Api>>,
+    Path((_, outcome)): Path<(String, String)>,
+    body: String,
+) -> StatusCode {
+    let answer = serde_json::from_str(&body).unwrap_or(Value::String(body));
+    // Nobody waits any more when the test is over.
+    let _ = api.answers.send((outcome, answer));
+    StatusCode::ACCEPTED
+}

@@ -1,0 +1,205 @@
+//! A running stack for each test, and people and machines to try it with.
+
+pub mod events;
+pub mod lambda;
+pub mod proxy;
+
+use std::collections::BTreeMap;
+
+use latchkey::dev::google::{CLIENT_ID, KEY_VARIABLE, Person, parse_key};
+use latchkey::dev::{self, Options, Running};
+use reqwest::{Client as Http, RequestBuilder, Response};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use shared::aws::Aws;
+use shared::clock;
+use shared::config::Settings;
+use shared::grants::client_auth::new_secret;
+use shared::identity::passwords::PasswordHash;
+use shared::identity::secrets::{SecretDigest, SecretKind, generate, random_id};
+use shared::store::api_keys::{ApiKey, ApiKeys};
+use shared::store::clients::{Client, ClientSecret, Clients};
+use shared::store::rotation::rotate;
+use shared::store::table::Table;
+use shared::store::trust::TrustStore;
+use shared::store::users::{User, Users};
+use shared::token::private_key::PrivateKey;
+use shared::token::signing_keys::SigningSecret;
+use shared::wire::jose::Algorithm;
+use shared::wire::scope::Scopes;
+use tempfile::TempDir;
+
+/// The password of [`Stack::user`].
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// The whole bundle, with stores of its own.
+pub struct Stack {
+    pub running: Running,
+    pub http: Http,
+    pub data: TempDir,
+}
+
+impl Stack {
+    pub async fn start() -> Self {
+        let data = tempfile::tempdir().expect("a temporary folder");
+        let options = Options { port: 0, data: data.path().to_owned(), ephemeral: true, dynamodb: None };
+        let running = dev::start(options).await.expect("the stack starts");
+        let http = Http::builder().no_proxy().build().expect("an HTTP client");
+        let stack = Self { running, http, data };
+        let document = stack.secret().read().await.expect("the signing secret");
+        if document.keys.signing(clock::now()).is_none() {
+            stack.rotate(Algorithm::Rs256, 0).await;
+        }
+        stack
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.running.url)
+    }
+
+    pub fn get(&self, path: &str) -> RequestBuilder {
+        self.http.get(self.url(path))
+    }
+
+    pub fn post(&self, path: &str) -> RequestBuilder {
+        self.http.post(self.url(path))
+    }
+
+    /// The environment of a function: the stack's, what every function needs, and `more` on top.
+    pub fn environment(&self, more: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let mut pairs = self.running.environment.clone();
+        let fixed = [("AUDIENCE", "latchkey"), ("ISSUER", self.running.url.as_str())];
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        pairs.extend(fixed.iter().chain(more).map(own));
+        pairs
+    }
+
+    /// The same, as a function reads it.
+    pub fn settings(&self, more: &[(&str, &str)]) -> Settings {
+        self.environment(more).into_iter().collect()
+    }
+
+    fn aws(&self) -> Aws {
+        Aws::from_settings(&self.settings(&[])).expect("the stack's environment")
+    }
+
+    pub fn table(&self) -> Table {
+        Table::new(self.aws().dynamodb(), self.settings(&[]).table_name().expect("TABLE_NAME"))
+    }
+
+    pub fn secret(&self) -> SigningSecret {
+        let settings = self.settings(&[]);
+        SigningSecret::new(
+            self.aws().secrets_manager(),
+            settings.signing_secret_id().expect("SIGNING_SECRET_ID"),
+        )
+    }
+
+    pub async fn rotate(&self, algorithm: Algorithm, lead: u64) {
+        let trust = TrustStore::new(self.table());
+        rotate(&self.secret(), &trust, algorithm, lead, clock::now()).await.expect("a new signing key");
+    }
+
+    /// A client with the secret that is returned.
+    pub async fn client(&self, client_id: &str, scopes: &str) -> String {
+        self.client_with(client_id, scopes, |_| {}).await
+    }
+
+    pub async fn client_with(
+        &self,
+        client_id: &str,
+        scopes: &str,
+        change: impl FnOnce(&mut Client),
+    ) -> String {
+        let (secret, digest) = new_secret();
+        let mut client = Client {
+            client_id: client_id.to_owned(),
+            secrets: vec![ClientSecret { digest, created_at: clock::now(), expires_at: None }],
+            scopes: Scopes::parse(scopes).expect("scopes"),
+            audiences: Vec::new(),
+            token_ttl: None,
+            claims: BTreeMap::new(),
+            disabled: false,
+            created_at: clock::now(),
+        };
+        change(&mut client);
+        Clients::new(self.table()).create(&client).await.expect("a new client");
+        secret.expose_secret().to_owned()
+    }
+
+    /// A user with [`PASSWORD`]; their subject is returned.
+    pub async fn user(&self, username: &str, scopes: &str) -> String {
+        let hash = PasswordHash::of(username, &PASSWORD.into()).expect("a good password");
+        self.user_with(username, scopes, hash).await
+    }
+
+    pub async fn user_with(&self, username: &str, scopes: &str, hash: PasswordHash) -> String {
+        let user = User {
+            username: username.to_owned(),
+            sub: random_id("usr_"),
+            password_hash: Some(hash),
+            email: None,
+            scopes: Scopes::parse(scopes).expect("scopes"),
+            disabled: false,
+            created_at: clock::now(),
+        };
+        Users::new(self.table()).create(&user).await.expect("a new user");
+        user.sub
+    }
+
+    /// An API key.
+    pub async fn api_key(&self, scopes: &str, expires_at: Option<u64>) -> String {
+        let key = generate(SecretKind::ApiKey);
+        let digest = SecretDigest::of(SecretKind::ApiKey, &key).expect("a well-formed key");
+        let api_key = ApiKey {
+            id: ApiKey::id_of(&digest),
+            digest,
+            owner: "tests".to_owned(),
+            scopes: Scopes::parse(scopes).expect("scopes"),
+            key_expires_at: expires_at,
+            disabled: false,
+            created_at: clock::now(),
+        };
+        ApiKeys::new(self.table()).create(&api_key).await.expect("a new API key");
+        key.expose_secret().to_owned()
+    }
+
+    /// The key of the stand-in for Google.
+    pub fn google_key(&self) -> PrivateKey {
+        parse_key(&self.running.environment[KEY_VARIABLE].as_str().into()).expect("the stand-in's key")
+    }
+
+    /// An ID token of the stand-in for Google.
+    pub fn id_token(&self, email: &str) -> String {
+        let person = Person { email: email.to_owned(), hosted_domain: None };
+        let token = person.id_token(&self.google_key(), CLIENT_ID, clock::now()).expect("an ID token");
+        token.expose_secret().to_owned()
+    }
+
+    /// A client's access token with all its scopes.
+    pub async fn token(&self, client_id: &str, secret: &str) -> String {
+        let form = [("grant_type", "client_credentials")];
+        let answer = self.post("/oauth2/token").basic_auth(client_id, Some(secret)).form(&form);
+        let (status, body) = read(answer).await;
+        assert_eq!(status, 200, "{body}");
+        body["access_token"].as_str().expect("an access token").to_owned()
+    }
+}
+
+/// Sends a request; its status and its JSON body, null when it has none.
+pub async fn read(request: RequestBuilder) -> (u16, Value) {
+    let answer = request.send().await.expect("an answer");
+    (answer.status().as_u16(), json(answer).await)
+}
+
+pub async fn json(answer: Response) -> Value {
+    serde_json::from_str(&answer.text().await.expect("a body")).unwrap_or_default()
+}
+
+/// The claims of a token, unverified.
+pub fn claims(token: &str) -> Value {
+    use base64::Engine;
+    let payload = token.split('.').nth(1).expect("three parts");
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).expect("base64url");
+    serde_json::from_slice(&bytes).expect("JSON")
+}
