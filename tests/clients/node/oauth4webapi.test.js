@@ -1,0 +1,117 @@
+// oauth4webapi, the strictest of the JavaScript clients.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import * as oauth from 'oauth4webapi'
+
+const { LATCHKEY_URL, DEMO_CLIENT_ID, DEMO_CLIENT_SECRET } = process.env
+const AUDIENCE = 'latchkey'
+const issuer = new URL(LATCHKEY_URL)
+const client = { client_id: DEMO_CLIENT_ID }
+// The laptop speaks plain http.
+const plainHttp = { [oauth.allowInsecureRequests]: true }
+
+const basic = oauth.ClientSecretBasic(DEMO_CLIENT_SECRET)
+const post = oauth.ClientSecretPost(DEMO_CLIENT_SECRET)
+
+async function discover(algorithm = 'oauth2') {
+  const response = await oauth.discoveryRequest(issuer, { algorithm, ...plainHttp })
+  return oauth.processDiscoveryResponse(issuer, response)
+}
+
+async function grant(authentication, parameters = {}, options = {}) {
+  const server = await discover()
+  const response = await oauth.clientCredentialsGrantRequest(
+    server, client, authentication, parameters, { ...plainHttp, ...options },
+  )
+  return oauth.processClientCredentialsResponse(server, client, response)
+}
+
+async function validate(accessToken, audience = AUDIENCE) {
+  const request = new Request(`${LATCHKEY_URL}/todo`, { headers: { authorization: `Bearer ${accessToken}` } })
+  return oauth.validateJwtAccessToken(await discover(), request, audience, plainHttp)
+}
+
+for (const algorithm of ['oauth2', 'oidc']) {
+  test(`discovery by ${algorithm} finds the token endpoint`, async () => {
+    const server = await discover(algorithm)
+    assert.equal(server.issuer, LATCHKEY_URL)
+    assert.equal(server.token_endpoint, `${LATCHKEY_URL}/oauth2/token`)
+    assert.equal(server.jwks_uri, `${LATCHKEY_URL}/.well-known/jwks.json`)
+  })
+}
+
+test('basic, with id and secret encoded, yields a token', async () => {
+  let sent
+  const customFetch = (url, init) => {
+    sent = atob(init.headers.authorization.replace('Basic ', ''))
+    return fetch(url, init)
+  }
+  const token = await grant(basic, {}, { [oauth.customFetch]: customFetch })
+  // The client encodes more than it must, and all of it must be read.
+  assert.match(sent, /%2D.*:.*%5F/)
+  assert.equal(token.token_type, 'bearer')
+  assert.equal(typeof token.expires_in, 'number')
+  assert.equal(token.scope, 'todo:read todo:write')
+  assert.equal(token.refresh_token, undefined)
+})
+
+test('post, with id and secret in the body, yields a token', async () => {
+  const token = await grant(post)
+  assert.equal(token.scope, 'todo:read todo:write')
+})
+
+test('a narrower scope is granted as asked', async () => {
+  const token = await grant(basic, { scope: 'todo:read' })
+  assert.equal((await validate(token.access_token)).scope, 'todo:read')
+})
+
+test('the access token passes RFC 9068 validation', async () => {
+  const token = await grant(basic)
+  const claims = await validate(token.access_token)
+  assert.equal(claims.iss, LATCHKEY_URL)
+  assert.equal(claims.sub, DEMO_CLIENT_ID)
+  assert.equal(claims.client_id, DEMO_CLIENT_ID)
+  assert.equal(claims.exp - claims.iat, token.expires_in)
+  await assert.rejects(validate(token.access_token, 'somebody-else'), { name: 'OperationProcessingError' })
+})
+
+test('the access token opens the route, and one without its scope does not', async () => {
+  const todo = new URL('/todo', issuer)
+  const call = async (scope) => {
+    const { access_token } = await grant(basic, { scope })
+    return oauth.protectedResourceRequest(access_token, 'GET', todo, undefined, undefined, plainHttp)
+  }
+  const response = await call('todo:read')
+  assert.equal(response.status, 200)
+  assert.equal((await response.json()).sub, DEMO_CLIENT_ID)
+  assert.equal((await call('todo:write')).status, 403)
+})
+
+for (const method of [oauth.ClientSecretBasic, oauth.ClientSecretPost]) {
+  test(`a wrong secret by ${method.name} is invalid_client with a challenge`, async () => {
+    const error = await grant(method('wrong')).catch((error) => error)
+    assert.ok(error instanceof oauth.WWWAuthenticateChallengeError, error)
+    assert.equal(error.status, 401)
+    assert.equal(error.cause[0].scheme, 'basic')
+    assert.equal((await error.response.json()).error, 'invalid_client')
+  })
+}
+
+test('a scope that the client does not hold is invalid_scope', async () => {
+  const error = await grant(basic, { scope: 'todo:read admin' }).catch((error) => error)
+  assert.ok(error instanceof oauth.ResponseBodyError, error)
+  assert.equal(error.status, 400)
+  assert.equal(error.error, 'invalid_scope')
+})
+
+test('a grant that is not offered is unsupported_grant_type', async () => {
+  const server = await discover()
+  const response = await oauth.genericTokenEndpointRequest(
+    server, client, basic, 'password', { username: 'a', password: 'b' }, plainHttp,
+  )
+  const error = await oauth.processGenericTokenEndpointResponse(server, client, response).catch((error) => error)
+  assert.ok(error instanceof oauth.ResponseBodyError, error)
+  assert.equal(error.error, 'unsupported_grant_type')
+})

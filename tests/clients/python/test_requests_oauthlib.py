@@ -1,0 +1,69 @@
+"""requests-oauthlib, the oldest of the Python clients."""
+
+import unittest
+
+from oauthlib.oauth2 import (
+    BackendApplicationClient,
+    InvalidClientError,
+    InvalidGrantError,
+    InvalidScopeError,
+    LegacyApplicationClient,
+)
+from requests.auth import HTTPBasicAuth
+from requests_oauthlib import OAuth2Session
+
+from latchkey import CLIENT_ID, CLIENT_SECRET, PASSWORD, TODO, URL, USERNAME
+
+
+def by_basic(secret):
+    return {"auth": HTTPBasicAuth(CLIENT_ID, secret)}
+
+
+def by_post(secret):
+    return {"client_secret": secret, "include_client_id": True}
+
+
+def grant(authentication, scope=None):
+    client = OAuth2Session(client=BackendApplicationClient(CLIENT_ID, scope=scope))
+    client.fetch_token(f"{URL}/oauth2/token", **authentication)
+    return client
+
+
+class ClientCredentials(unittest.TestCase):
+    def test_basic_and_post_yield_a_token_that_opens_the_route(self):
+        for way in (by_basic, by_post):
+            with self.subTest(way.__name__):
+                client = grant(way(CLIENT_SECRET))
+                self.assertCountEqual(client.token.scopes, ["todo:read", "todo:write"])
+                self.assertEqual(client.get(TODO).json()["sub"], CLIENT_ID)
+
+    def test_a_narrower_scope_is_granted_as_asked(self):
+        # oauthlib warns when the scope is not the one that was asked for, and a warning is an error here.
+        client = grant(by_basic(CLIENT_SECRET), ["todo:write"])
+        self.assertCountEqual(client.token.scopes, ["todo:write"])
+        self.assertEqual(client.get(TODO).status_code, 403)
+
+    def test_a_wrong_secret_is_invalid_client(self):
+        for way in (by_basic, by_post):
+            with self.subTest(way.__name__), self.assertRaises(InvalidClientError):
+                grant(way("wrong"))
+
+    def test_a_scope_that_the_client_does_not_hold_is_invalid_scope(self):
+        with self.assertRaises(InvalidScopeError):
+            grant(by_basic(CLIENT_SECRET), ["admin"])
+
+
+class LoginForm(unittest.TestCase):
+    """`POST /token` as FastAPI's clients use it: a password form, with a client id that means nothing."""
+
+    def sign_in(self, password):
+        client = OAuth2Session(client=LegacyApplicationClient("anything"))
+        client.fetch_token(f"{URL}/token", username=USERNAME, password=password)
+        return client
+
+    def test_the_right_password_opens_the_route(self):
+        self.assertEqual(self.sign_in(PASSWORD).get(TODO).json()["preferred_username"], USERNAME)
+
+    def test_a_wrong_password_is_invalid_grant(self):
+        with self.assertRaises(InvalidGrantError):
+            self.sign_in("wrong")
