@@ -18,6 +18,8 @@ use crate::wire::scope::Scopes;
 /// outlive its revocation.
 pub const MAX_ACCESS_TOKEN_TTL: u64 = 86_400;
 
+const DAY: u64 = 86_400;
+
 /// Where the `iss` of our tokens comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Issuer {
@@ -28,6 +30,13 @@ pub enum Issuer {
 }
 
 impl Issuer {
+    /// A URL of ours as the caller wrote it: the domain that API Gateway received the request on is
+    /// always spoken to by TLS, except on a laptop.
+    pub fn own_url(&self, domain: &str, path: &str) -> String {
+        let plain = matches!(self, Self::Fixed(url) if url.starts_with("http://"));
+        format!("{}://{domain}{path}", if plain { "http" } else { "https" })
+    }
+
     /// The issuer for a request that came in on `domain`; none when it can't be known.
     pub fn resolve(&self, domain: Option<&str>) -> Option<Cow<'_, str>> {
         match self {
@@ -100,10 +109,15 @@ impl Settings {
 
     /// `GOOGLE_JWKS_URL`: where Google's keys are.
     pub fn google_jwks_url(&self) -> Result<Uri, ConfigError> {
-        let url = self.required("GOOGLE_JWKS_URL")?;
-        Some(url).filter(|url| is_secure_url(url)).and_then(|url| url.parse().ok()).ok_or_else(|| {
+        secure_url(self.required("GOOGLE_JWKS_URL")?).ok_or_else(|| {
             ConfigError::new("GOOGLE_JWKS_URL", "is not an https:// URL without query and fragment")
         })
+    }
+
+    /// Whether there are other issuers whose tokens are exchanged for ours: `GOOGLE_CLIENT_IDS` and
+    /// `TRUSTED_ISSUERS`.
+    pub fn trusts_issuers(&self) -> bool {
+        ["GOOGLE_CLIENT_IDS", "TRUSTED_ISSUERS"].iter().any(|name| self.optional(name).is_some())
     }
 
     /// `AUDIENCE`: a comma list; the first is the default (RFC 9068 §3).
@@ -118,6 +132,21 @@ impl Settings {
     /// `ACCESS_TOKEN_TTL_SECONDS`: 60 to [`MAX_ACCESS_TOKEN_TTL`], default 900.
     pub fn access_token_ttl(&self) -> Result<u64, ConfigError> {
         self.seconds("ACCESS_TOKEN_TTL_SECONDS", 900, 60..=MAX_ACCESS_TOKEN_TTL)
+    }
+
+    /// `REFRESH_TOKEN_TTL_SECONDS`: how long after a sign-in its refresh tokens end, a minute to a year,
+    /// default 30 days; 0 issues none.
+    pub fn refresh_token_ttl(&self) -> Result<Option<u64>, ConfigError> {
+        if self.optional("REFRESH_TOKEN_TTL_SECONDS") == Some("0") {
+            return Ok(None);
+        }
+        self.seconds("REFRESH_TOKEN_TTL_SECONDS", 30 * DAY, 60..=366 * DAY).map(Some)
+    }
+
+    /// `REFRESH_TOKEN_IDLE_SECONDS`: how long a refresh token is good without being used, a minute to a
+    /// year, default 7 days.
+    pub fn refresh_token_idle(&self) -> Result<u64, ConfigError> {
+        self.seconds("REFRESH_TOKEN_IDLE_SECONDS", 7 * DAY, 60..=366 * DAY)
     }
 
     /// `TRUST_REFRESH_SECONDS`: how old the authorizer's trust bundle may grow, 1 to 300, default 15.
@@ -175,6 +204,11 @@ impl Settings {
             )
         })
     }
+}
+
+/// Reads an https URL without query and fragment.
+pub fn secure_url(url: &str) -> Option<Uri> {
+    Some(url).filter(|url| is_secure_url(url))?.parse().ok()
 }
 
 /// RFC 8414 §2: an https URL with no query or fragment. Plain http is for the laptop alone.

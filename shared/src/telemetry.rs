@@ -19,6 +19,10 @@ pub enum Outcome {
     Allowed,
     /// A call may not go on.
     Denied,
+    /// A token was revoked, or there was nothing to revoke.
+    Revoked,
+    /// A client was told about a token.
+    Told,
     /// It could not be decided.
     Failed,
 }

@@ -47,6 +47,7 @@ fn file(name: &str) -> String {
 async fn placeholders(stack: &Stack) -> Vec<(&'static str, String)> {
     let of = |name: &'static str| (name, stack.running.environment[name].clone());
     let ((_, id), (_, secret)) = (of("DEMO_CLIENT_ID"), of("DEMO_CLIENT_SECRET"));
+    let ((_, username), (_, password)) = (of("DEMO_USERNAME"), of("DEMO_PASSWORD"));
     let form = [("grant_type", "client_credentials"), ("scope", "todo:write")];
     let (_, narrow) = read(stack.post("/oauth2/token").basic_auth(&id, Some(&secret)).form(&form)).await;
     vec![
@@ -58,6 +59,9 @@ async fn placeholders(stack: &Stack) -> Vec<(&'static str, String)> {
         ("DEMO_BASIC", STANDARD.encode(format!("{id}:{secret}"))),
         ("ACCESS_TOKEN", stack.token(&id, &secret).await),
         ("NARROW_ACCESS_TOKEN", narrow["access_token"].as_str().expect("a token").to_owned()),
+        ("REVOCABLE_TOKEN", stack.token(&id, &secret).await),
+        ("REFRESH_TOKEN", stack.refresh_token(&username, &password).await),
+        ("SPARE_REFRESH_TOKEN", stack.refresh_token(&username, &password).await),
         ("GOOGLE_ID_TOKEN", stack.id_token("ada@example.com")),
     ]
 }

@@ -119,6 +119,11 @@ impl Stack {
             audiences: Vec::new(),
             token_ttl: None,
             claims: BTreeMap::new(),
+            grants: Default::default(),
+            public_keys: None,
+            certificate_subject: None,
+            quota: None,
+            secret_use: Default::default(),
             disabled: false,
             created_at: clock::now(),
         };
@@ -141,6 +146,7 @@ impl Stack {
             email: None,
             scopes: Scopes::parse(scopes).expect("scopes"),
             disabled: false,
+            epoch: String::new(),
             created_at: clock::now(),
         };
         Users::new(self.table()).create(&user).await.expect("a new user");
@@ -174,6 +180,19 @@ impl Stack {
         let person = Person { email: email.to_owned(), hosted_domain: None };
         let token = person.id_token(&self.google_key(), CLIENT_ID, clock::now()).expect("an ID token");
         token.expose_secret().to_owned()
+    }
+
+    /// What the password form answers.
+    pub async fn sign_in(&self, username: &str, password: &str) -> Value {
+        let form = [("username", username), ("password", password)];
+        let (status, body) = read(self.post("/token").form(&form)).await;
+        assert_eq!(status, 200, "{body}");
+        body
+    }
+
+    /// The refresh token of a new session.
+    pub async fn refresh_token(&self, username: &str, password: &str) -> String {
+        self.sign_in(username, password).await["refresh_token"].as_str().expect("a refresh token").to_owned()
     }
 
     /// A client's access token with all its scopes.

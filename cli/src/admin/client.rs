@@ -2,20 +2,27 @@
 
 mod report;
 
-use anyhow::{Context, bail};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
 use secrecy::SecretString;
 use serde::Serialize;
 use shared::clock;
 use shared::grants::client_auth::new_secret;
-use shared::store::clients::{Client, ClientSecret};
+use shared::store::clients::{Client, ClientKeys, ClientSecret, GrantType, Quota};
 use shared::store::table::StoreError;
 
 use self::report::{Deleted, Listed, Shown, Switched};
 use super::connection::{Connection, TableArgs};
-use super::output::{Format, show_once};
+use super::output::{Format, show_once, show_once_if_any};
 use super::prompt::confirm;
 use super::rules;
+
+/// Secrets of one client that work at once. Invariant: every one is compared at each request.
+const MAX_SECRETS: usize = 5;
 
 /// Clients: the machines that ask for tokens
 #[derive(Args)]
@@ -32,14 +39,29 @@ enum ClientCommand {
     #[command(after_help = "Examples:\n  \
         latchkey client create billing --scope todo:read todo:write\n  \
         latchkey client create reports --scope todo:read --audience https://reports.example.com --token-ttl 3600\n  \
-        latchkey client create billing --scope todo:read --claim tenant=acme --output json")]
-    Create(CreateArgs),
+        latchkey client create billing --scope todo:read --claim tenant=acme --output json\n  \
+        latchkey client create app --scope todo:read --public-key jwks.json --quota 1000/1h\n  \
+        latchkey client create web --scope todo:read --grant token-exchange refresh_token\n  \
+        latchkey client create shop-deploy --scope deploy --no-secret")]
+    Create(Box<CreateArgs>),
     /// List all clients
     List,
     /// Show one client
     Show {
         /// The client's id
         id: String,
+    },
+    /// Give a client a new secret, shown this once, and let the old one work a while longer
+    #[command(after_help = "Examples:\n  \
+        latchkey client rotate-secret billing\n  \
+        latchkey client rotate-secret billing --overlap 7d --output json\n  \
+        latchkey client rotate-secret billing --overlap 0s    # the old one leaked")]
+    RotateSecret {
+        /// The client's id
+        id: String,
+        /// How much longer the old secrets work
+        #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = humantime::parse_duration)]
+        overlap: Duration,
     },
     /// Refuse a client new tokens, and shut out those it has
     Disable {
@@ -77,6 +99,24 @@ struct CreateArgs {
     /// Claims that its tokens carry
     #[arg(long = "claim", value_name = "NAME=VALUE", num_args = 1.., value_parser = claim)]
     claims: Vec<(String, String)>,
+    /// File with the public keys that authenticate it, a JWKS or one JWK (RFC 7523)
+    #[arg(long, value_name = "FILE", conflicts_with = "jwks_url")]
+    public_key: Option<PathBuf>,
+    /// URL where its public keys are, a JWKS whose keys have ids
+    #[arg(long, value_name = "URL")]
+    jwks_url: Option<String>,
+    /// Subject of the certificate that authenticates it, as API Gateway writes it (RFC 8705)
+    #[arg(long, value_name = "DN")]
+    certificate_subject: Option<String>,
+    /// Make no secret: for a client that the rules of a trusted issuer name
+    #[arg(long)]
+    no_secret: bool,
+    /// Grants that it may use: client_credentials, refresh_token, token-exchange [default: client_credentials]
+    #[arg(long = "grant", value_name = "GRANT", num_args = 1.., value_parser = rules::grant)]
+    grants: Vec<GrantType>,
+    /// How many tokens it may have in how long, for example 1000/1h or 10/s [default: no limit]
+    #[arg(long, value_name = "TOKENS/DURATION", value_parser = rules::quota)]
+    quota: Option<Quota>,
 }
 
 fn claim(text: &str) -> Result<(String, String), &'static str> {
@@ -99,13 +139,12 @@ impl ClientArgs {
 async fn run(command: ClientCommand, connection: &Connection, format: Format) -> anyhow::Result<()> {
     let now = clock::now();
     match command {
-        ClientCommand::Create(args) => {
-            let CreateArgs { id, scopes, audiences, token_ttl, claims } = args;
-            let spec = Spec { client_id: id, scopes, audiences, token_ttl, claims };
-            format.print(&create(connection, spec, now).await?)
-        }
+        ClientCommand::Create(args) => format.print(&create(connection, args.into_spec()?, now).await?),
         ClientCommand::List => format.print(&Listed(connection.clients.list().await?)),
         ClientCommand::Show { id } => format.print(&Shown::from(find(connection, &id).await?)),
+        ClientCommand::RotateSecret { id, overlap } => {
+            format.print(&rotate_secret(connection, &id, overlap.as_secs(), now).await?)
+        }
         ClientCommand::Disable { id } => format.print(&set_disabled(connection, id, true, now).await?),
         ClientCommand::Enable { id } => format.print(&set_disabled(connection, id, false, now).await?),
         ClientCommand::Delete { id, yes } => {
@@ -128,10 +167,44 @@ pub struct Spec {
     pub token_ttl: Option<u64>,
     /// Claims that its tokens carry.
     pub claims: Vec<(String, String)>,
+    /// Its public keys, if they authenticate it.
+    pub public_keys: Option<ClientKeys>,
+    /// The subject of its certificate, if that authenticates it.
+    pub certificate_subject: Option<String>,
+    /// Whether it gets a secret.
+    pub with_secret: bool,
+    /// The grants that it may use; empty for client credentials alone.
+    pub grants: BTreeSet<GrantType>,
+    /// How many tokens it may have in how long.
+    pub quota: Option<Quota>,
+}
+
+impl CreateArgs {
+    /// Reads the files that the options name.
+    fn into_spec(self) -> anyhow::Result<Spec> {
+        let public_keys = match (&self.public_key, self.jwks_url) {
+            (Some(file), _) => Some(ClientKeys::Jwks(rules::public_keys(file)?)),
+            (None, Some(url)) => Some(ClientKeys::Url(rules::jwks_url(url)?)),
+            (None, None) => None,
+        };
+        self.certificate_subject.as_deref().map_or(Ok(()), rules::certificate_subject)?;
+        Ok(Spec {
+            with_secret: !self.no_secret && public_keys.is_none() && self.certificate_subject.is_none(),
+            client_id: self.id,
+            scopes: self.scopes,
+            audiences: self.audiences,
+            token_ttl: self.token_ttl,
+            claims: self.claims,
+            public_keys,
+            certificate_subject: self.certificate_subject,
+            grants: self.grants.into_iter().collect(),
+            quota: self.quota,
+        })
+    }
 }
 
 impl Spec {
-    fn into_client(self, secret: ClientSecret, now: u64) -> anyhow::Result<Client> {
+    fn into_client(self, secret: Option<ClientSecret>, now: u64) -> anyhow::Result<Client> {
         rules::client_id(&self.client_id)?;
         rules::audiences(&self.audiences)?;
         self.token_ttl.map_or(Ok(()), rules::token_ttl)?;
@@ -139,9 +212,14 @@ impl Spec {
             scopes: rules::scopes(&self.scopes)?,
             claims: rules::claims(&self.claims)?,
             client_id: self.client_id,
-            secrets: vec![secret],
+            secrets: secret.into_iter().collect(),
             audiences: self.audiences,
             token_ttl: self.token_ttl,
+            grants: self.grants,
+            public_keys: self.public_keys,
+            certificate_subject: self.certificate_subject,
+            quota: self.quota,
+            secret_use: Default::default(),
             disabled: false,
             created_at: now,
         })
@@ -153,18 +231,29 @@ impl Spec {
 pub struct Created {
     /// `client_id`
     pub client_id: String,
-    /// Its secret, which is stored nowhere.
-    #[serde(serialize_with = "show_once")]
-    pub client_secret: SecretString,
+    /// Its secret, which is stored nowhere; none if it authenticates itself in another way.
+    #[serde(serialize_with = "show_once_if_any", skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<SecretString>,
 }
 
-/// Makes a client with a new secret. `now` is in seconds since 1970.
+/// A client's new secret.
+#[derive(Serialize)]
+struct Rotated {
+    client_id: String,
+    #[serde(serialize_with = "show_once")]
+    client_secret: SecretString,
+    old_secrets_expire_at: u64,
+}
+
+/// Makes a client, with a new secret if it is to have one. `now` is in seconds since 1970.
 ///
 /// # Errors
 /// A specification that breaks a rule, and an id that is taken.
 pub async fn create(connection: &Connection, spec: Spec, now: u64) -> anyhow::Result<Created> {
-    let (client_secret, digest) = new_secret();
-    let client = spec.into_client(ClientSecret { digest, created_at: now, expires_at: None }, now)?;
+    let made = spec.with_secret.then(new_secret);
+    let (client_secret, digest) = made.unzip();
+    let secret = digest.map(|digest| ClientSecret { digest, created_at: now, expires_at: None });
+    let client = spec.into_client(secret, now)?;
     let client_id = client.client_id.clone();
     match connection.clients.create(&client).await {
         Err(StoreError::Exists) => bail!(
@@ -176,6 +265,35 @@ pub async fn create(connection: &Connection, spec: Spec, now: u64) -> anyhow::Re
     // it isn't sure that the id is free, and a client that was disabled must not be let in again.
     connection.readmit(&client_id, now).await?;
     Ok(Created { client_id, client_secret })
+}
+
+/// A new secret. Those before it work `overlap` seconds more, and never longer than they would have.
+async fn rotate_secret(connection: &Connection, id: &str, overlap: u64, now: u64) -> anyhow::Result<Rotated> {
+    let client = find(connection, id).await?;
+    ensure!(
+        !client.secrets.is_empty(),
+        "client {id} has no secret: it authenticates itself in another way, see `latchkey client show {id}`"
+    );
+    let end = now.saturating_add(overlap);
+    let mut secrets: Vec<_> = client.secrets.iter().filter(|secret| secret.is_good(now)).cloned().collect();
+    for secret in &mut secrets {
+        secret.expires_at = Some(secret.expires_at.map_or(end, |expires_at| expires_at.min(end)));
+    }
+    secrets.retain(|secret| secret.is_good(now));
+    ensure!(
+        secrets.len() < MAX_SECRETS,
+        "client {id} has {MAX_SECRETS} secrets that work: wait until some expire, or give --overlap 0s"
+    );
+    let (client_secret, digest) = new_secret();
+    secrets.push(ClientSecret { digest, created_at: now, expires_at: None });
+    match connection.clients.replace_secrets(id, &client.secrets, &secrets).await {
+        Err(StoreError::Exists) => {
+            bail!("somebody else changed the secrets of client {id} just now: run it again")
+        }
+        Err(StoreError::Missing) => bail!(unknown(id)),
+        result => result?,
+    }
+    Ok(Rotated { client_id: client.client_id, client_secret, old_secrets_expire_at: end })
 }
 
 async fn find(connection: &Connection, id: &str) -> anyhow::Result<Client> {

@@ -15,7 +15,9 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use clap::Args;
 use shared::cache::chain;
 use shared::store::api_keys::ApiKeys;
+use shared::store::attempts::Attempts;
 use shared::store::clients::Clients;
+use shared::store::refresh::Families;
 use shared::store::table::{StoreError, Table};
 use shared::store::trust::TrustStore;
 use shared::store::users::Users;
@@ -52,6 +54,10 @@ pub struct Connection {
     pub api_keys: ApiKeys,
     /// The trust bundle.
     pub trust: TrustStore,
+    /// The sessions.
+    pub families: Families,
+    /// The attempts to sign in.
+    pub attempts: Attempts,
     secrets_manager: aws_sdk_secretsmanager::Client,
     table: String,
     region: String,
@@ -71,7 +77,9 @@ impl Connection {
             clients: Clients::new(in_table.clone()),
             users: Users::new(in_table.clone()),
             api_keys: ApiKeys::new(in_table.clone()),
-            trust: TrustStore::new(in_table),
+            trust: TrustStore::new(in_table.clone()),
+            families: Families::new(in_table.clone()),
+            attempts: Attempts::new(in_table),
             secrets_manager: aws_sdk_secretsmanager::Client::new(&config),
             table: table.to_owned(),
             region,
@@ -96,7 +104,7 @@ impl Connection {
     /// # Errors
     /// A store that does not answer.
     pub async fn readmit(&self, subject: &str, now: u64) -> Result<(), StoreError> {
-        if self.trust.bundle().await?.is_revoked(subject, now) {
+        if self.trust.bundle().await?.is_shut_out(subject, now) {
             self.trust.readmit(subject, now).await?;
         }
         Ok(())

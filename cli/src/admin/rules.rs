@@ -1,13 +1,20 @@
 //! What may be written into the table: the rules for everything that an administrator types.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 
-use anyhow::{bail, ensure};
-use shared::config::MAX_ACCESS_TOKEN_TTL;
+use anyhow::{Context, anyhow, bail, ensure};
+use serde_json::{Value, json};
+use shared::config::{MAX_ACCESS_TOKEN_TTL, secure_url};
 use shared::grants::FIRST_PARTY;
+use shared::grants::client_assertion::inline_keys;
 use shared::identity::secrets::is_name;
+use shared::store::clients::{GrantType, Quota};
 use shared::store::usernames::is_username;
 use shared::token::claims::RESERVED_CLAIMS;
+use shared::token::key::PRIVATE_MEMBERS;
+use shared::wire::oauth::{CLIENT_CREDENTIALS, REFRESH_TOKEN, TOKEN_EXCHANGE};
 use shared::wire::scope::Scopes;
 
 /// The shortest life of a token, in seconds: the deployment's own has the same bound.
@@ -18,6 +25,13 @@ const MIN_TOKEN_TTL: u64 = 60;
 const MAX_SCOPES: usize = 2048;
 const MAX_CLAIMS: usize = 2048;
 const MAX_AUDIENCE: usize = 512;
+
+/// The longest JWKS that is stored with a client, in bytes. Invariant: it is read with the client at each
+/// of its requests.
+const MAX_JWKS: usize = 16 * 1024;
+
+/// The longest time that a quota is for, in seconds.
+const MAX_QUOTA_SECONDS: u64 = 31 * 86_400;
 
 /// RFC 5321 §4.5.3.1.3: a path of 256 octets holds an address of 254.
 const MAX_EMAIL: usize = 254;
@@ -129,6 +143,86 @@ pub fn claims(pairs: &[(String, String)]) -> anyhow::Result<BTreeMap<String, Str
     Ok(claims)
 }
 
+/// A grant by its name in short or in full.
+///
+/// # Errors
+/// Any other text.
+pub fn grant(name: &str) -> Result<GrantType, &'static str> {
+    match name {
+        CLIENT_CREDENTIALS => Ok(GrantType::ClientCredentials),
+        REFRESH_TOKEN => Ok(GrantType::RefreshToken),
+        "token-exchange" | TOKEN_EXCHANGE => Ok(GrantType::TokenExchange),
+        _ => Err("a grant is client_credentials, refresh_token or token-exchange"),
+    }
+}
+
+/// A quota, written as tokens, a slash and a duration or its unit alone.
+///
+/// # Errors
+/// Any other text, no token at all, and a time below a second or above a month.
+pub fn quota(text: &str) -> Result<Quota, &'static str> {
+    let malformed = "a quota is written TOKENS/DURATION, for example 1000/1h or 10/s";
+    let (tokens, duration) = text.split_once('/').ok_or(malformed)?;
+    let tokens = tokens.parse().ok().filter(|tokens| *tokens > 0).ok_or(malformed)?;
+    let alone = !duration.starts_with(|character: char| character.is_ascii_digit());
+    let duration = if alone { format!("1{duration}") } else { duration.to_owned() };
+    let seconds = humantime::parse_duration(&duration).map_err(|_| malformed)?.as_secs();
+    if (1..=MAX_QUOTA_SECONDS).contains(&seconds) {
+        Ok(Quota { tokens, seconds })
+    } else {
+        Err("a quota is for a second at least and for 31 days at most")
+    }
+}
+
+/// The public keys in a file: a JWKS, or one JWK, which becomes one.
+///
+/// # Errors
+/// Anything else, a key that can't be used, and a private key.
+pub fn public_keys(file: &Path) -> anyhow::Result<String> {
+    let name = file.display();
+    let text = fs::read_to_string(file).with_context(|| format!("can't read {name}"))?;
+    ensure!(text.len() <= MAX_JWKS, "{name} has more than {MAX_JWKS} bytes, too many for a client's keys");
+    let mut jwks: Value = serde_json::from_str(&text)
+        .map_err(|_| anyhow!("{name} is no JSON: give a JWKS, {{\"keys\":[…]}}, or a JWK"))?;
+    if jwks.get("kty").is_some() {
+        jwks = json!({"keys": [jwks]});
+    }
+    let keys = jwks["keys"].as_array().map(Vec::as_slice).unwrap_or_default();
+    // What is stored is what is read again and again, and nothing that must stay with its owner.
+    ensure!(
+        !keys.iter().any(|key| PRIVATE_MEMBERS.iter().any(|member| key.get(member).is_some())),
+        "{name} holds a private key: keep it to yourself, and give its public half"
+    );
+    inline_keys(&jwks.to_string()).map_err(|error| {
+        anyhow!("{name} holds no key that can be used (RSA of 2048 bits and more, P-256 or Ed25519): {error}")
+    })?;
+    Ok(jwks.to_string())
+}
+
+/// The URL of a JWKS.
+///
+/// # Errors
+/// Anything but https.
+pub fn jwks_url(url: String) -> anyhow::Result<String> {
+    ensure!(
+        secure_url(&url).is_some() && url.len() <= MAX_AUDIENCE,
+        "--jwks-url is not an https:// URL without query and fragment"
+    );
+    Ok(url)
+}
+
+/// A certificate's subject.
+///
+/// # Errors
+/// What no distinguished name looks like.
+pub fn certificate_subject(subject: &str) -> anyhow::Result<()> {
+    ensure!(
+        subject.contains('=') && subject.len() <= MAX_AUDIENCE && !subject.chars().any(char::is_control),
+        "--certificate-subject is a distinguished name as API Gateway writes it, for example CN=app,O=Example"
+    );
+    Ok(())
+}
+
 /// An email address, as far as a look at it can tell.
 ///
 /// # Errors
@@ -148,6 +242,55 @@ pub fn email(address: &str) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quota_is_tokens_in_a_time() {
+        assert_eq!(quota("1000/1h"), Ok(Quota { tokens: 1000, seconds: 3600 }));
+        assert_eq!(quota("10/s"), Ok(Quota { tokens: 10, seconds: 1 }));
+        assert_eq!(quota("5/2h30m"), Ok(Quota { tokens: 5, seconds: 9000 }));
+        for bad in ["", "10", "10/", "/1h", "0/1h", "-1/h", "10/0s", "10/500ms", "10/32d", "ten/h", "10/1h/2"]
+        {
+            assert!(quota(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_grant_has_a_name() {
+        assert_eq!(grant("token-exchange"), Ok(GrantType::TokenExchange));
+        assert_eq!(grant("urn:ietf:params:oauth:grant-type:token-exchange"), Ok(GrantType::TokenExchange));
+        assert!(grant("password").is_err());
+    }
+
+    #[test]
+    fn public_keys_are_public_and_of_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("jwks.json");
+        let read = |json: &str| {
+            fs::write(&file, json).unwrap();
+            public_keys(&file).map_err(|error| error.to_string())
+        };
+        // RFC 8037 appendix A.2, and its private half of A.1.
+        let jwk = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        assert_eq!(read(jwk).unwrap(), read(&format!("{{\"keys\":[{jwk}]}}")).unwrap());
+        let private = jwk.replace("\"x\"", "\"d\":\"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A\",\"x\"");
+        let complaint = read(&private).unwrap_err();
+        assert!(complaint.contains("private key") && !complaint.contains("nWGxne"), "{complaint}");
+        for bad in
+            ["", "[]", "{}", r#"{"keys":[]}"#, r#"{"kty":"RSA","n":"AQAB","e":"AQAB"}"#, &"x".repeat(20_000)]
+        {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn keys_and_certificates_come_from_somewhere_real() {
+        assert!(jwks_url("https://app.example.com/jwks".to_owned()).is_ok());
+        for bad in ["http://app.example.com/jwks", "jwks.json", "https://app.example.com/jwks?x"] {
+            assert!(jwks_url(bad.to_owned()).is_err(), "{bad}");
+        }
+        assert!(certificate_subject("CN=app,O=Example").is_ok());
+        assert!(certificate_subject("app").is_err());
+    }
 
     #[test]
     fn a_client_id_is_nobody_elses_subject() {

@@ -1,14 +1,17 @@
-//! `latchkey token`: what a token says, and whether it is one of ours.
+//! `latchkey token`: what a token says, whether it is one of ours, and its end.
 
 use std::io::{self, Read};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use shared::clock;
+use shared::config::MAX_ACCESS_TOKEN_TTL;
+use shared::identity::refresh_tokens::RefreshToken;
+use shared::identity::secrets::is_name;
 use shared::store::trust::TrustBundle;
 use shared::token::claims::{Expected, MAX_ACCESS_TOKEN, VerifiedAccessToken};
 use shared::token::jwt::{JwtError, UnverifiedJwt};
@@ -22,7 +25,7 @@ const MAX_INPUT: u64 = 64 * 1024;
 /// Claims that are a moment, in seconds since 1970.
 const TIMES: [&str; 4] = ["auth_time", "exp", "iat", "nbf"];
 
-/// Tokens: what one says, and whether it is one of ours
+/// Tokens: what one says, whether it is one of ours, and its end
 #[derive(Args)]
 pub struct TokenArgs {
     #[command(flatten)]
@@ -41,6 +44,15 @@ enum TokenCommand {
         /// The token in compact form; - reads it from standard input
         jwt: String,
     },
+    /// Make a token useless before it expires: an access token, or a refresh token with its session
+    #[command(after_help = "Examples:\n  \
+        latchkey token revoke \"$TOKEN\"\n  \
+        pbpaste | latchkey token revoke -\n  \
+        latchkey token revoke G6FUBapOQwhK0F4gsXfOEf    # the jti, as the log has it")]
+    Revoke {
+        /// The token, or its id (jti); - reads it from standard input
+        token: String,
+    },
 }
 
 impl TokenArgs {
@@ -49,8 +61,13 @@ impl TokenArgs {
     /// # Errors
     /// Text that is no token.
     pub async fn run(self, format: Format) -> anyhow::Result<()> {
-        let TokenCommand::Inspect { jwt } = self.command;
-        let jwt = if jwt == "-" { read(io::stdin().lock())? } else { jwt };
+        let given = |text: String| if text == "-" { read(io::stdin().lock()) } else { Ok(text) };
+        let jwt = match self.command {
+            TokenCommand::Inspect { jwt } => given(jwt)?,
+            TokenCommand::Revoke { token } => {
+                return format.print(&revoke(&self.table, given(token)?.trim(), clock::now()).await?);
+            }
+        };
         let (header, claims) = decode(jwt.trim())?;
         let trust = bundle(&self.table).await.map_err(|error| format!("{error:#}"));
         let verdict = judge(jwt.trim(), &claims, trust.as_ref().map_err(String::as_str), clock::now());
@@ -149,20 +166,82 @@ fn judge(jwt: &str, claims: &Map<String, Value>, trust: Result<&TrustBundle, &st
     };
     verdict.verified = true;
     verdict.signature = Signature::Good;
-    let text = |name| jwt.claims.string(name).unwrap_or_default();
-    let issued_at = jwt.claims.integer("iat").unwrap_or_default();
-    verdict.revoked = Some(["sub", "client_id"].iter().any(|name| trust.is_revoked(text(name), issued_at)));
-    let (issuer, audiences) = (text("iss").to_owned(), audiences(jwt.claims.get("aud")));
-    let expected = Expected { issuer: &issuer, audiences: &audiences };
-    verdict.problem = VerifiedAccessToken::judge(jwt, &expected, now).err().map(|error| error.to_string());
+    let issuer = jwt.claims.string("iss").unwrap_or_default().to_owned();
+    // At the moment it was made: whether it was revoked doesn't depend on whether it has expired.
+    let made_at = jwt.claims.integer("iat").unwrap_or(now);
+    let judged = |at| {
+        let expected = Expected { issuer: &issuer, audiences: None };
+        VerifiedAccessToken::judge(jwt.clone(), &expected, at)
+    };
+    verdict.revoked = judged(made_at).ok().map(|token| trust.is_revoked(token.claims()));
+    verdict.problem = judged(now).err().map(|error| error.to_string());
     verdict
 }
 
-fn audiences(claim: Option<&Value>) -> Vec<String> {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    match claim {
-        Some(Value::Array(many)) => many.iter().filter_map(text).collect(),
-        one => one.and_then(text).into_iter().collect(),
+/// Revokes whatever it is that was given.
+async fn revoke(args: &TableArgs, text: &str, now: u64) -> anyhow::Result<Revoked> {
+    let connection = Connection::open(args).await?;
+    let result = if let Some(token) = RefreshToken::parse(text.into()) {
+        revoke_session(&connection, &token, now).await
+    } else if text.contains('.') {
+        revoke_jwt(&connection, text, now).await
+    } else {
+        revoke_id(&connection, text, now).await
+    };
+    result.map_err(|error| connection.explain(error))
+}
+
+async fn revoke_session(connection: &Connection, token: &RefreshToken, now: u64) -> anyhow::Result<Revoked> {
+    let family = connection.families.get(token.family()).await?;
+    let family =
+        family.context("the refresh token's session is not known: it has ended long ago, or never was")?;
+    connection.trust.revoke_session(&family.session_id, now).await?;
+    connection.families.revoke(token.family()).await?;
+    Ok(Revoked { jti: None, sid: Some(family.session_id), revoked: true })
+}
+
+async fn revoke_jwt(connection: &Connection, jwt: &str, now: u64) -> anyhow::Result<Revoked> {
+    let (_, claims) = decode(jwt)?;
+    let trust = connection.trust.bundle().await?;
+    let verdict = judge(jwt, &claims, Ok(&trust), now);
+    ensure!(verdict.verified, "{}: nothing is revoked", verdict.problem.unwrap_or_default());
+    let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
+    let jti = text("jti").context("the token has no jti: nothing is revoked")?;
+    let expires_at = claims.get("exp").and_then(Value::as_u64).unwrap_or(now + MAX_ACCESS_TOKEN_TTL);
+    // An expired one is as good as revoked: there is nothing to write.
+    if expires_at > now {
+        connection.trust.revoke_token(&jti, expires_at).await?;
+    }
+    Ok(Revoked { jti: Some(jti), sid: None, revoked: true })
+}
+
+async fn revoke_id(connection: &Connection, jti: &str, now: u64) -> anyhow::Result<Revoked> {
+    ensure!(
+        !jti.starts_with("lk_") && is_name(jti),
+        "this is neither a token of ours nor the id of one: `latchkey token revoke --help` shows examples"
+    );
+    connection.trust.revoke_token(jti, now + MAX_ACCESS_TOKEN_TTL).await?;
+    Ok(Revoked { jti: Some(jti.to_owned()), sid: None, revoked: true })
+}
+
+/// What was revoked: a token by its id, or a session by its.
+#[derive(Serialize)]
+struct Revoked {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<String>,
+    revoked: bool,
+}
+
+impl Report for Revoked {
+    fn for_people(&self) -> String {
+        match (&self.jti, &self.sid) {
+            (Some(jti), _) => format!("Token {jti} is revoked: it is refused within the trust interval.\n"),
+            (None, sid) => {
+                format!("Session {} is ended, and its tokens are revoked.\n", sid.clone().unwrap_or_default())
+            }
+        }
     }
 }
 

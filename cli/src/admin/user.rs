@@ -15,7 +15,7 @@ use shared::store::table::StoreError;
 use shared::store::users::User;
 use shared::wire::scope::Scopes;
 
-use self::report::{Deleted, Listed, PasswordSet, Shown, Switched};
+use self::report::{Deleted, Listed, PasswordSet, Shown, Switched, Unlocked};
 use super::connection::{Connection, TableArgs};
 use super::import;
 use super::output::Format;
@@ -47,6 +47,11 @@ enum UserCommand {
     },
     /// Give a user another password; it is asked for, or read from standard input
     SetPassword {
+        /// The user's name
+        name: String,
+    },
+    /// Forget wrong passwords, so that a locked account can be signed in to again
+    Unlock {
         /// The user's name
         name: String,
     },
@@ -122,7 +127,12 @@ async fn run(command: UserCommand, connection: &Connection, format: Format) -> a
         UserCommand::SetPassword { name } => {
             let user = find(connection, &name).await?;
             check_has_password(&user)?;
-            format.print(&set_password(connection, user, &new_password()?).await?)
+            format.print(&set_password(connection, user, &new_password()?, now).await?)
+        }
+        UserCommand::Unlock { name } => {
+            let user = find(connection, &name).await?;
+            connection.attempts.forget(&user.username).await?;
+            format.print(&Unlocked { username: user.username, unlocked: true })
         }
         UserCommand::Disable { name } => format.print(&set_disabled(connection, &name, true, now).await?),
         UserCommand::Enable { name } => format.print(&set_disabled(connection, &name, false, now).await?),
@@ -161,6 +171,7 @@ impl Spec {
             password_hash: Some(password_hash),
             email: self.email,
             disabled: false,
+            epoch: String::new(),
             created_at: now,
         })
     }
@@ -228,8 +239,13 @@ async fn set_password(
     connection: &Connection,
     user: User,
     password: &SecretString,
+    now: u64,
 ) -> anyhow::Result<PasswordSet> {
     let hash = hash(&user.username, password)?;
+    // First, for the same reason as below. Somebody who is shut out altogether stays so.
+    if !user.disabled {
+        connection.trust.readmit(&user.sub, now).await?;
+    }
     match connection.users.set_password(&user.username, &hash).await {
         Err(StoreError::Missing) => bail!(unknown(&user.username)),
         result => result?,

@@ -73,6 +73,7 @@ impl Report for Ready {
         let program = env::args().next().unwrap_or_else(|| "latchkey".to_owned());
         let Self { url, env_file } = self;
         let token = r#"sed 's/.*"access_token":"\([^"]*\)".*/\1/'"#;
+        let refresh = token.replace("access_token", "refresh_token");
         format!(
             r#"listening on {url}
 
@@ -87,6 +88,10 @@ User name and password as a form:
   TOKEN=$(curl -s $LATCHKEY_URL/token -d username=$DEMO_USERNAME -d password=$DEMO_PASSWORD | {token}); curl -H "Authorization: Bearer $TOKEN" $LATCHKEY_URL/todo
 Client credentials:
   TOKEN=$(curl -s $LATCHKEY_URL/oauth2/authorize -u "$DEMO_CLIENT_ID:$DEMO_CLIENT_SECRET" -d grant_type=client_credentials | {token}); curl -H "Authorization: Bearer $TOKEN" $LATCHKEY_URL/get/clientinfo
+Refresh, without a client:
+  REFRESH=$(curl -s $LATCHKEY_URL/token -d username=$DEMO_USERNAME -d password=$DEMO_PASSWORD | {refresh}); curl $LATCHKEY_URL/oauth2/token -d grant_type=refresh_token -d refresh_token=$REFRESH
+Revoke and introspect:
+  TOKEN=$(curl -s $LATCHKEY_URL/oauth2/token -u "$DEMO_CLIENT_ID:$DEMO_CLIENT_SECRET" -d grant_type=client_credentials | {token}); for ENDPOINT in introspect revoke; do curl $LATCHKEY_URL/oauth2/$ENDPOINT -u "$DEMO_CLIENT_ID:$DEMO_CLIENT_SECRET" -d token=$TOKEN; done
 Google:
   TOKEN=$(curl -s -X POST $LATCHKEY_URL/google -H "Authorization: Bearer $({program} google-token --email ada@example.com)" | {token}); curl -H "Authorization: Bearer $TOKEN" $LATCHKEY_URL/profile
 

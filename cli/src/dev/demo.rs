@@ -76,6 +76,11 @@ async fn make_client(table: &Table, kept: Option<SecretString>, now: u64) -> any
         audiences: Vec::new(),
         token_ttl: None,
         claims: Default::default(),
+        grants: Default::default(),
+        public_keys: None,
+        certificate_subject: None,
+        quota: None,
+        secret_use: Default::default(),
         disabled: false,
         created_at: now,
     };
@@ -110,6 +115,7 @@ async fn make_user(table: &Table, kept: Option<SecretString>, now: u64) -> anyho
                 email: Some("demo@example.com".to_owned()),
                 scopes: Scopes::parse(SCOPES)?,
                 disabled: false,
+                epoch: String::new(),
                 created_at: now,
             };
             users.create(&user).await?;

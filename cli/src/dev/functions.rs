@@ -69,7 +69,9 @@ async fn link_one(name: &str, settings: &Settings) -> anyhow::Result<Invoke> {
         }
         "discovery" => http_function!(discovery, settings),
         "google" => http_function!(google, settings),
+        "introspect" => http_function!(introspect, settings),
         "login" => http_function!(login, settings),
+        "revoke" => http_function!(revoke, settings),
         "token" => http_function!(token, settings),
         "whoami" => http(whoami::handle),
         unknown => bail!("{unknown} is not linked into this program"),

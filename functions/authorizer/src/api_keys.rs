@@ -10,8 +10,9 @@ use shared::store::table::StoreError;
 /// Keys held at once. Invariant: a few hundred bytes each, so that no flood of keys takes the memory.
 const CAPACITY: usize = 1024;
 
-/// How long a key that was good serves while the store is down, in seconds: as long as the trust bundle.
-const USABLE_FOR: u64 = 300;
+/// How long a key that was good is not read again, in seconds. Nothing about a key changes but that it is
+/// revoked, and that the trust bundle tells. Invariant: shorter than a revocation stays in the bundle.
+const KEPT_FOR: u64 = 3600;
 
 struct Held {
     api_key: ApiKey,
@@ -21,43 +22,36 @@ struct Held {
 /// The keys that were read lately, by their digest.
 pub struct ApiKeyCache {
     store: ApiKeys,
-    refresh: u64,
     held: Mutex<HashMap<SecretDigest, Held>>,
 }
 
 impl ApiKeyCache {
-    /// Each key is read anew every `refresh` seconds at most.
-    pub fn new(store: ApiKeys, refresh: u64) -> Self {
-        Self { store, refresh, held: Mutex::new(HashMap::new()) }
+    /// An empty cache.
+    pub fn new(store: ApiKeys) -> Self {
+        Self { store, held: Mutex::default() }
     }
 
-    /// The key with that digest, as it was at most `refresh` seconds ago.
+    /// The key with that digest, as it was at most an hour ago. Whether it was revoked since is for the
+    /// trust bundle to say.
     pub async fn get(&self, digest: &SecretDigest, now: u64) -> Result<Option<ApiKey>, StoreError> {
-        if let Some(api_key) = self.younger_than(digest, self.refresh, now) {
+        if let Some(api_key) = self.kept(digest, now) {
             return Ok(Some(api_key));
         }
-        match self.store.get(digest).await {
-            Ok(Some(api_key)) => {
-                let mut held = self.held();
-                if held.len() >= CAPACITY {
-                    held.clear();
-                }
-                held.insert(digest.clone(), Held { api_key: api_key.clone(), read_at: now });
-                Ok(Some(api_key))
+        let found = self.store.get(digest).await?;
+        if let Some(api_key) = &found {
+            let mut held = self.held();
+            if held.len() >= CAPACITY {
+                held.clear();
             }
-            Ok(None) => {
-                self.held().remove(digest);
-                Ok(None)
-            }
-            Err(error) => self.younger_than(digest, USABLE_FOR, now).map(Some).ok_or(error),
+            held.insert(digest.clone(), Held { api_key: api_key.clone(), read_at: now });
         }
+        Ok(found)
     }
 
-    fn younger_than(&self, digest: &SecretDigest, seconds: u64, now: u64) -> Option<ApiKey> {
+    fn kept(&self, digest: &SecretDigest, now: u64) -> Option<ApiKey> {
         let held = self.held();
-        held.get(digest)
-            .filter(|held| now.saturating_sub(held.read_at) < seconds)
-            .map(|held| held.api_key.clone())
+        let kept = held.get(digest).filter(|held| now.saturating_sub(held.read_at) < KEPT_FOR);
+        kept.map(|held| held.api_key.clone())
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<SecretDigest, Held>> {

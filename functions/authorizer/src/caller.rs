@@ -4,12 +4,13 @@ use secrecy::{ExposeSecret, SecretString};
 use shared::cache::{Unavailable, chain};
 use shared::identity::secrets::{SecretDigest, SecretKind};
 use shared::store::api_keys::ApiKey;
-use shared::token::claims::{AccessClaims, Expected, MAX_ACCESS_TOKEN, VerifiedAccessToken};
-use shared::token::jwt::{JwtError, UnverifiedJwt};
+use shared::token::claims::{AccessClaims, Expected};
 use shared::wire::scope::Scopes;
 
 use crate::answer::Context;
+use crate::binding::{self, Scheme};
 use crate::credential::Credential;
+use crate::event::Event;
 use crate::reason::Reason;
 use crate::{Deps, Refusal};
 
@@ -22,48 +23,46 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Finds out who shows this credential. `issuer` is ours.
+    /// Finds out who shows this credential.
     pub(crate) async fn identify(
         deps: &Deps,
         credential: Credential,
-        issuer: Option<&str>,
+        event: &Event,
         now: u64,
     ) -> Result<Self, Refusal> {
         match credential {
-            Credential::Bearer(token) => {
-                let issuer = issuer
-                    .ok_or_else(|| Unavailable::new("ISSUER is empty and the event names no domain"))?;
-                Self::by_token(deps, &token, issuer, now).await
-            }
+            Credential::Bearer(token) => Self::by_token(deps, &token, Scheme::Bearer, event, now).await,
+            Credential::Dpop(token) => Self::by_token(deps, &token, Scheme::Dpop, event, now).await,
             Credential::ApiKey(key) => Self::by_api_key(deps, &key, now).await,
         }
     }
 
-    async fn by_token(deps: &Deps, token: &SecretString, issuer: &str, now: u64) -> Result<Self, Refusal> {
-        let jwt = UnverifiedJwt::parse(token.expose_secret(), MAX_ACCESS_TOKEN)?;
-        let key_id = jwt.key_id().ok_or(JwtError::UnknownKey)?;
-        let mut trust = deps.trust.bundle(now).await?;
-        if trust.key(key_id, now).is_none() {
-            trust = deps.trust.renewed(now, &trust).await?;
-        }
-        let key = trust.key(key_id, now).ok_or(JwtError::UnknownKey)?;
-        let expected = Expected { issuer, audiences: &deps.audiences };
-        let token = VerifiedAccessToken::judge(jwt.verify(key)?, &expected, now)?;
-        let claims = token.claims();
-        let revoked = |subject| trust.is_revoked(subject, claims.issued_at);
-        if revoked(&claims.subject) || revoked(&claims.client_id) {
-            return Err(Reason::Revoked.into());
-        }
+    async fn by_token(
+        deps: &Deps,
+        token: &SecretString,
+        scheme: Scheme,
+        event: &Event,
+        now: u64,
+    ) -> Result<Self, Refusal> {
+        let issuer = deps.issuer.resolve(event.domain());
+        let issuer =
+            issuer.ok_or_else(|| Unavailable::new("ISSUER is empty and the event names no domain"))?;
+        let (expected, text) =
+            (Expected { issuer: &issuer, audiences: Some(&deps.audiences) }, token.expose_secret());
+        let verified = deps.trust.accept(text, &expected, now).await?;
+        let claims = verified.claims();
+        binding::check(&claims.confirmation, scheme, text, event, &deps.issuer, &deps.seen, now).await?;
         Ok(Self { scopes: claims.scopes.clone(), context: token_context(claims) })
     }
 
     async fn by_api_key(deps: &Deps, key: &SecretString, now: u64) -> Result<Self, Refusal> {
         // A malformed key is nobody's: it is refused before any look-up.
         let digest = SecretDigest::of(SecretKind::ApiKey, key).ok_or(Reason::InvalidToken)?;
+        let trust = deps.trust.bundle(now).await?;
         let api_key =
             deps.api_keys.get(&digest, now).await.map_err(|error| Unavailable::new(chain(&error)))?;
         let api_key = api_key.filter(|found| found.digest.matches(&digest)).ok_or(Reason::InvalidToken)?;
-        if api_key.disabled {
+        if api_key.disabled || trust.is_shut_out(&api_key.id, now) {
             return Err(Reason::Revoked.into());
         }
         if !api_key.is_good(now) {

@@ -9,6 +9,8 @@ use crate::reason::Reason;
 pub enum Credential {
     /// `Authorization: Bearer …` (RFC 6750 §2.1).
     Bearer(SecretString),
+    /// `Authorization: DPoP …` (RFC 9449 §7.1).
+    Dpop(SecretString),
     /// `x-api-key: …`.
     ApiKey(SecretString),
 }
@@ -18,30 +20,35 @@ impl Credential {
     pub fn presented(event: &Event) -> Result<Self, Reason> {
         if let Some(token) = event.token() {
             // A TOKEN authorizer may read either header; a bearer token says what it is.
-            return bearer(token)
-                .map_or_else(|| Ok(Self::ApiKey(token.into())), |token| Ok(Self::Bearer(token)));
+            return Ok(Self::authorization(token).unwrap_or_else(|| Self::ApiKey(token.into())));
         }
         let (authorization, api_key) = (one(event.header("authorization"))?, one(event.header("x-api-key"))?);
         match (authorization, api_key) {
             (None, None) => Err(Reason::MissingToken),
-            (Some(value), None) => bearer(value).map(Self::Bearer).ok_or(Reason::InvalidToken),
+            (Some(value), None) => Self::authorization(value).ok_or(Reason::InvalidToken),
             (None, Some(key)) => Ok(Self::ApiKey(key.into())),
             (Some(_), Some(_)) => Err(Reason::InvalidToken),
+        }
+    }
+
+    /// The scheme, in any case, one blank, the token.
+    fn authorization(value: &str) -> Option<Self> {
+        let (scheme, token) = value.split_once(' ')?;
+        if scheme.eq_ignore_ascii_case("bearer") {
+            Some(Self::Bearer(token.into()))
+        } else if scheme.eq_ignore_ascii_case("dpop") {
+            Some(Self::Dpop(token.into()))
+        } else {
+            None
         }
     }
 }
 
 /// A header that stands once. Two are two answers to one question: neither is believed.
-fn one(values: Vec<&str>) -> Result<Option<&str>, Reason> {
+pub fn one(values: Vec<&str>) -> Result<Option<&str>, Reason> {
     match values.as_slice() {
         [] | [""] => Ok(None),
         [value] => Ok(Some(value)),
         _ => Err(Reason::InvalidToken),
     }
-}
-
-/// `Bearer`, in any case, one blank, the token.
-fn bearer(value: &str) -> Option<SecretString> {
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.into())
 }

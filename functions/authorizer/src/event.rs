@@ -19,6 +19,7 @@ pub struct Event {
     method_arn: Option<String>,
     route_key: Option<String>,
     raw_path: Option<String>,
+    http_method: Option<String>,
     resource: Option<String>,
     headers: Option<HashMap<String, Option<String>>>,
     multi_value_headers: Option<HashMap<String, Option<Vec<String>>>>,
@@ -31,12 +32,28 @@ struct RequestContext {
     domain_name: Option<String>,
     request_id: Option<String>,
     stage: Option<String>,
+    path: Option<String>,
     http: Option<Http>,
+    authentication: Option<Connection>,
+    identity: Option<Connection>,
 }
 
 #[derive(Deserialize)]
 struct Http {
     method: Option<String>,
+}
+
+/// How the caller is connected: HTTP APIs call it `authentication`, REST APIs `identity`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Connection {
+    client_cert: Option<ClientCertificate>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ClientCertificate {
+    client_cert_pem: Option<String>,
 }
 
 /// How the answer must look.
@@ -89,6 +106,27 @@ impl Event {
     /// The domain that the API received the request on.
     pub fn domain(&self) -> Option<&str> {
         self.request_context.as_ref()?.domain_name.as_deref()
+    }
+
+    /// The method and the path of the call, as the caller wrote them: with the stage, where there is one.
+    /// A `TOKEN` authorizer isn't told.
+    pub fn call(&self) -> Option<(&str, &str)> {
+        let context = self.request_context.as_ref()?;
+        match self.answer_shape() {
+            AnswerShape::Simple => {
+                Some((context.http.as_ref()?.method.as_deref()?, self.raw_path.as_deref()?))
+            }
+            AnswerShape::Policy(_) => Some((self.http_method.as_deref()?, context.path.as_deref()?)),
+        }
+    }
+
+    /// The certificate that the caller connected with, behind a mutual-TLS domain.
+    pub fn client_certificate(&self) -> Option<&str> {
+        let context = self.request_context.as_ref()?;
+        let connections = [&context.authentication, &context.identity];
+        let certificate =
+            connections.into_iter().flatten().find_map(|connection| connection.client_cert.as_ref());
+        certificate?.client_cert_pem.as_deref()
     }
 
     /// API Gateway's id of the request.

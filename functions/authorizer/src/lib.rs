@@ -5,6 +5,7 @@
 
 mod answer;
 mod api_keys;
+mod binding;
 mod caller;
 mod credential;
 mod event;
@@ -15,10 +16,10 @@ use shared::aws::Aws;
 use shared::cache::Unavailable;
 use shared::config::{ConfigError, Issuer, Settings};
 use shared::store::api_keys::ApiKeys;
+use shared::store::seen::Seen;
 use shared::store::table::Table;
-use shared::store::trust::Trust;
+use shared::store::trust::{NotAccepted, Trust};
 use shared::telemetry::{Decision, Outcome};
-use shared::token::jwt::JwtError;
 
 pub use self::answer::Answer;
 pub use self::event::Event;
@@ -32,6 +33,7 @@ use self::routes::{Route, RoutePolicy};
 /// What this function needs.
 pub struct Deps {
     trust: Trust,
+    seen: Seen,
     api_keys: ApiKeyCache,
     routes: RoutePolicy,
     issuer: Issuer,
@@ -45,7 +47,8 @@ impl Deps {
         let table = Table::new(aws.dynamodb(), settings.table_name()?);
         let refresh = settings.trust_refresh()?;
         Ok(Self {
-            api_keys: ApiKeyCache::new(ApiKeys::new(table.clone()), refresh),
+            api_keys: ApiKeyCache::new(ApiKeys::new(table.clone())),
+            seen: Seen::new(table.clone()),
             trust: Trust::new(table, refresh),
             routes: RoutePolicy::new(settings.route_scopes()?)?,
             issuer: settings.issuer()?,
@@ -73,9 +76,13 @@ impl From<Reason> for Refusal {
     }
 }
 
-impl From<JwtError> for Refusal {
-    fn from(error: JwtError) -> Self {
-        Self::Denied(error.into())
+impl From<NotAccepted> for Refusal {
+    fn from(error: NotAccepted) -> Self {
+        match error {
+            NotAccepted::Token(error) => Self::Denied(error.into()),
+            NotAccepted::Revoked => Self::Denied(Reason::Revoked),
+            NotAccepted::Unavailable(error) => Self::Undecidable(error),
+        }
     }
 }
 
@@ -111,8 +118,7 @@ pub async fn handle(deps: &Deps, event: Event, now: u64) -> Result<Answer, Unava
 /// What is shown; who shows it; what for; and whether that is open to them.
 async fn decide<'a>(deps: &Deps, event: &'a Event, now: u64) -> Result<Verdict<'a>, Refusal> {
     let credential = Credential::presented(event)?;
-    let issuer = deps.issuer.resolve(event.domain());
-    let caller = Caller::identify(deps, credential, issuer.as_deref(), now).await?;
+    let caller = Caller::identify(deps, credential, event, now).await?;
     let route = event.route().ok_or_else(|| Unavailable::new("the event names no route"))?;
     Ok(Verdict { permitted: deps.routes.permits(&route, &caller.scopes), caller, route })
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use percent_encoding::percent_decode_str;
 use shared::config::ConfigError;
 use shared::wire::scope::Scopes;
 
@@ -180,14 +181,8 @@ fn pattern(path: &str) -> Vec<Segment> {
 /// The segments of a path as it was called, decoded, without empty ones: however it is written, it is
 /// judged as what a back end may take it for.
 fn segments(path: &str) -> Vec<String> {
-    let decoded = percent_decode(path);
+    let decoded = percent_decode_str(path).decode_utf8_lossy();
     decoded.split('/').filter(|text| !text.is_empty()).map(str::to_owned).collect()
-}
-
-fn percent_decode(path: &str) -> String {
-    // Form decoding is percent decoding once `+` is protected; `&` and `=` would split it.
-    let protected = path.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
-    form_urlencoded::parse(protected.as_bytes()).map(|(name, _)| name.into_owned()).next().unwrap_or_default()
 }
 
 /// Stands for a parameter of a path: some text without a slash. No path holds it.

@@ -3,7 +3,7 @@
 use e2e::Stack;
 use e2e::events::event;
 use e2e::lambda::{Function, answer_every_recorded_event, refusal};
-use e2e::proxy::CountingProxy;
+use e2e::proxy::Proxy;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_authorizer");
 const SCOPES: (&str, &str) = ("ROUTE_SCOPES", r#"{"GET /todo":["todo:read"]}"#);
@@ -19,7 +19,7 @@ async fn a_warm_call_asks_the_store_nothing() {
     let secret = stack.client("backend", "todo:read").await;
     let (token, key) = (stack.token("backend", &secret).await, stack.api_key("todo:read", None).await);
     // Counted, because with the store stopped a cache would serve what it could not load anew.
-    let proxy = CountingProxy::start(&stack.running.environment["AWS_ENDPOINT_URL_DYNAMODB"]).await;
+    let proxy = Proxy::start(&stack.running.environment["AWS_ENDPOINT_URL_DYNAMODB"]).await;
     let settings = [SCOPES, ("TRUST_REFRESH_SECONDS", "300"), ("AWS_ENDPOINT_URL_DYNAMODB", &proxy.url)];
     let mut authorizer = Function::start(BINARY, &stack, &settings).await;
     let bearer = event("authorizer/http_v2_bearer_scoped_route.json", &[("ACCESS_TOKEN", &token)]);

@@ -11,9 +11,10 @@ use shared::cache::{Cache, Limits, Loaded};
 use shared::config::{ConfigError, Issuer, Settings};
 use shared::store::table::{StoreError, Table};
 use shared::store::trust::TrustStore;
-use shared::wire::context::{domain, route_path};
+use shared::wire::context::{client_certificate, domain, route_path};
 use shared::wire::http::json_response;
-use shared::wire::oauth::{CLIENT_CREDENTIALS, ErrorKind, OAuthError};
+use shared::wire::jose::Algorithm;
+use shared::wire::oauth::{CLIENT_CREDENTIALS, ErrorKind, OAuthError, REFRESH_TOKEN, TOKEN_EXCHANGE};
 
 /// How long others may keep our keys and metadata, in seconds. Invariant: with [`FRESH_FOR`] below the
 /// two hours that a new key is published before it signs.
@@ -30,6 +31,7 @@ pub struct Deps {
     trust: TrustStore,
     keys: Cache<Vec<Value>>,
     issuer: Issuer,
+    grants: Vec<&'static str>,
 }
 
 impl Deps {
@@ -37,7 +39,14 @@ impl Deps {
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
         let aws = Aws::from_settings(settings)?;
         let table = Table::new(aws.dynamodb(), settings.table_name()?);
-        Ok(Self { trust: TrustStore::new(table), keys: Cache::new(LIMITS), issuer: settings.issuer()? })
+        let refreshed = settings.refresh_token_ttl()?.map(|_| REFRESH_TOKEN);
+        let exchanged = settings.trusts_issuers().then_some(TOKEN_EXCHANGE);
+        Ok(Self {
+            trust: TrustStore::new(table),
+            keys: Cache::new(LIMITS),
+            issuer: settings.issuer()?,
+            grants: [Some(CLIENT_CREDENTIALS), refreshed, exchanged].into_iter().flatten().collect(),
+        })
     }
 
     /// Loads the keys before the first request. A failure is left to that request.
@@ -91,12 +100,27 @@ fn metadata(deps: &Deps, request: &Request) -> Result<Value, OAuthError> {
     let issuer = deps.issuer.resolve(domain(request));
     let issuer = issuer.ok_or_else(|| OAuthError::unavailable("the issuer is not known"))?;
     let base = issuer.trim_end_matches('/');
+    // Who reads this over mutual TLS can authenticate by it (RFC 8705 §2.1.1); `none` is for whoever signed
+    // in without a client.
+    let by_certificate = client_certificate(request).map(|_| "tls_client_auth");
+    let methods =
+        || ["client_secret_basic", "client_secret_post", "private_key_jwt"].into_iter().chain(by_certificate);
+    let algorithms = Algorithm::NAMES;
     Ok(json!({
         "issuer": issuer,
         "token_endpoint": format!("{base}/oauth2/token"),
+        "revocation_endpoint": format!("{base}/oauth2/revoke"),
+        "introspection_endpoint": format!("{base}/oauth2/introspect"),
         "jwks_uri": format!("{base}/.well-known/jwks.json"),
         "response_types_supported": [],
-        "grant_types_supported": [CLIENT_CREDENTIALS],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "grant_types_supported": deps.grants,
+        "token_endpoint_auth_methods_supported": methods().chain(["none"]).collect::<Vec<_>>(),
+        "token_endpoint_auth_signing_alg_values_supported": algorithms,
+        "revocation_endpoint_auth_methods_supported": methods().chain(["none"]).collect::<Vec<_>>(),
+        "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
+        "introspection_endpoint_auth_methods_supported": methods().collect::<Vec<_>>(),
+        "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
+        "dpop_signing_alg_values_supported": algorithms,
+        "tls_client_certificate_bound_access_tokens": by_certificate.is_some(),
     }))
 }

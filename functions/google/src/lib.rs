@@ -6,13 +6,17 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use shared::aws::Aws;
 use shared::config::{ConfigError, Settings};
-use shared::grants::FIRST_PARTY;
+use shared::grants::dpop::proven_key;
 use shared::grants::response::respond;
-use shared::store::identities::{Account, Found, Identities};
-use shared::store::table::{StoreError, Table};
-use shared::token::google::{Google, GoogleIdentity};
-use shared::token::issue::{Grant, Issued, Mint};
-use shared::token::issuers::IssuerError;
+use shared::grants::sessions::{Refresh, Sessions, Terms};
+use shared::grants::{FIRST_PARTY, federation};
+use shared::store::identities::Identities;
+use shared::store::seen::Seen;
+use shared::store::table::Table;
+use shared::token::confirmation::Confirmation;
+use shared::token::issue::{Issued, Mint};
+use shared::token::issuers::TrustedIssuers;
+use shared::token::remote_keys::IssuerError;
 use shared::wire::context::domain;
 use shared::wire::http::{Credentials, Form, is_content_type, read_json, refuse_in_query};
 use shared::wire::oauth::{ErrorKind, OAuthError};
@@ -21,10 +25,13 @@ use shared::wire::oauth::{ErrorKind, OAuthError};
 /// page (developers.google.com/identity/gsi/web/guides/verify-google-id-token).
 const CSRF_TOKEN: &str = "g_csrf_token";
 
-/// What this function needs: it checks Google's tokens, keeps the identities, and signs tokens.
+/// What this function needs: it checks Google's tokens, keeps the identities, begins
+/// sessions and signs tokens.
 pub struct Deps {
-    google: Google,
+    google: TrustedIssuers,
     identities: Identities,
+    sessions: Sessions,
+    seen: Seen,
     mint: Mint,
 }
 
@@ -34,8 +41,10 @@ impl Deps {
         let aws = Aws::from_settings(settings)?;
         let table = Table::new(aws.dynamodb(), settings.table_name()?);
         Ok(Self {
-            google: Google::from_settings(settings)?,
-            identities: Identities::new(table),
+            google: TrustedIssuers::google_alone(settings)?,
+            identities: Identities::new(table.clone()),
+            sessions: Sessions::from_settings(settings, &table)?,
+            seen: Seen::new(table),
             mint: Mint::from_settings(settings, &aws)?,
         })
     }
@@ -54,26 +63,22 @@ pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
 
 async fn issue(deps: &Deps, request: &Request, now: u64) -> Result<Issued, OAuthError> {
     let id_token = presented(request)?;
-    let identity = match deps.google.verify(id_token.expose_secret(), now).await {
-        Ok(identity) => identity,
+    let key = proven_key(request, deps.mint.issuer(), &deps.seen, now).await?;
+    let vouched = match deps.google.verify(id_token.expose_secret(), now).await {
+        Ok(vouched) => vouched,
         Err(IssuerError::Token(_)) => return Err(refused()),
         Err(IssuerError::Keys(error)) => return Err(OAuthError::unavailable(error)),
     };
-    let account = account(deps, &identity, now).await?;
-    if account.disabled {
-        return Err(refused().concerning(&account.sub));
-    }
-    let grant = Grant {
-        subject: account.sub,
+    let signed_in = federation::sign_in(&deps.identities, vouched, refused, now).await?;
+    let terms = Terms {
         client_id: FIRST_PARTY.to_owned(),
         audience: None,
-        scopes: account.scopes,
+        scopes: signed_in.scopes.clone(),
         ttl: None,
-        username: Some(account.username),
-        email: identity.email,
-        custom: Default::default(),
+        confirmation: Confirmation { key: key.clone(), certificate: None },
+        refresh: Refresh::for_public_client(key),
     };
-    deps.mint.issue(grant, domain(request), now).await
+    deps.sessions.begin(signed_in, terms, &deps.mint, domain(request), now).await
 }
 
 /// The ID token, from whichever of the three places it stands in.
@@ -113,26 +118,4 @@ fn check_csrf(request: &Request, field: Option<&str>) -> Result<(), OAuthError> 
 
 fn refused() -> OAuthError {
     OAuthError::new(ErrorKind::SignInFailed, "the ID token is not accepted")
-}
-
-/// The user behind the identity; made at the first sign-in.
-async fn account(deps: &Deps, identity: &GoogleIdentity, now: u64) -> Result<Account, OAuthError> {
-    let (issuer, subject) = (GoogleIdentity::ISSUER, identity.subject.as_str());
-    let found = deps.identities.find(issuer, subject).await.map_err(OAuthError::unavailable)?;
-    let found = match found {
-        Some(found) => found,
-        None => match deps.identities.create(issuer, subject, identity.email.clone(), now).await {
-            Ok(account) => Found::Account(account),
-            // Two first sign-ins at once: the other one was first, and its user counts.
-            Err(StoreError::Exists) => {
-                let found = deps.identities.find(issuer, subject).await.map_err(OAuthError::unavailable)?;
-                found.ok_or_else(|| OAuthError::unavailable(StoreError::Missing))?
-            }
-            Err(error) => return Err(OAuthError::unavailable(error)),
-        },
-    };
-    match found {
-        Found::Account(account) => Ok(account),
-        Found::Deleted => Err(refused()),
-    }
 }

@@ -6,18 +6,29 @@ use serde::Deserialize;
 use serde_json::Value;
 use shared::aws::Aws;
 use shared::config::{ConfigError, Settings};
+use shared::grants::FIRST_PARTY;
+use shared::grants::dpop::proven_key;
 use shared::grants::password::{self, SignIn};
+use shared::grants::requests::{narrowed, resource};
 use shared::grants::response::respond;
+use shared::grants::sessions::{Refresh, Sessions, Terms};
+use shared::store::attempts::Attempts;
+use shared::store::seen::Seen;
 use shared::store::table::Table;
 use shared::store::users::Users;
+use shared::token::confirmation::Confirmation;
 use shared::token::issue::{Issued, Mint};
-use shared::wire::context::{domain, route_path};
+use shared::wire::context::{domain, route_path, source_ip};
 use shared::wire::http::{Form, read_json, refuse_in_query};
 use shared::wire::oauth::{ErrorKind, OAuthError, PASSWORD};
 
-/// What this function needs: it reads users, renews their hashes and signs tokens.
+/// What this function needs: it reads users, renews their hashes, counts attempts, begins sessions and
+/// signs tokens.
 pub struct Deps {
     users: Users,
+    attempts: Attempts,
+    sessions: Sessions,
+    seen: Seen,
     mint: Mint,
 }
 
@@ -26,7 +37,13 @@ impl Deps {
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
         let aws = Aws::from_settings(settings)?;
         let table = Table::new(aws.dynamodb(), settings.table_name()?);
-        Ok(Self { users: Users::new(table), mint: Mint::from_settings(settings, &aws)? })
+        Ok(Self {
+            users: Users::new(table.clone()),
+            attempts: Attempts::new(table.clone()),
+            sessions: Sessions::from_settings(settings, &table)?,
+            seen: Seen::new(table),
+            mint: Mint::from_settings(settings, &aws)?,
+        })
     }
 
     /// Opens the connections and loads the keys before the first request.
@@ -37,25 +54,49 @@ impl Deps {
 
 /// Answers one sign-in.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
-    let (sign_in, body): (_, fn(&Issued) -> Value) = match route_path(&request) {
+    let (asked, body): (_, fn(&Issued) -> Value) = match route_path(&request) {
         "/login" => (from_json(&request), login_response),
         "/token" => (from_form(&request), Issued::to_json),
         _ => (Err(OAuthError::new(ErrorKind::NotFound, "there is nothing here")), Issued::to_json),
     };
-    let result = match sign_in {
-        Ok(sign_in) => issue(deps, sign_in, domain(&request), now).await,
+    let result = match asked {
+        Ok(asked) => issue(deps, asked, &request, now).await,
         Err(error) => Err(error),
     };
     respond("login", &request, result, body)
 }
 
-async fn issue(deps: &Deps, sign_in: SignIn, domain: Option<&str>, now: u64) -> Result<Issued, OAuthError> {
-    let grant = password::grant(sign_in, &deps.users).await?;
-    deps.mint.issue(grant, domain, now).await
+/// What a person asks for, and what they show.
+struct Asked {
+    username: String,
+    password: SecretString,
+    scope: Option<String>,
+    resource: Option<String>,
+}
+
+async fn issue(deps: &Deps, asked: Asked, request: &Request, now: u64) -> Result<Issued, OAuthError> {
+    let Asked { username, password, scope, resource: target } = asked;
+    let key = proven_key(request, deps.mint.issuer(), &deps.seen, now).await?;
+    let source = source_ip(request).unwrap_or_default().to_owned();
+    let sign_in = SignIn { username, password, source };
+    let signed_in = password::sign_in(sign_in, &deps.users, &deps.attempts, now).await?;
+    let sub = signed_in.account.sub.clone();
+    let issued = async {
+        let terms = Terms {
+            client_id: FIRST_PARTY.to_owned(),
+            audience: resource(target.as_deref(), deps.mint.audiences())?,
+            scopes: narrowed(&signed_in.scopes, scope.as_deref())?,
+            ttl: None,
+            confirmation: Confirmation { key: key.clone(), certificate: None },
+            refresh: Refresh::for_public_client(key),
+        };
+        deps.sessions.begin(signed_in, terms, &deps.mint, domain(request), now).await
+    };
+    issued.await.map_err(|error| error.concerning(&sub))
 }
 
 /// The JSON sign-in. Whatever else stands in the object has no effect.
-fn from_json(request: &Request) -> Result<SignIn, OAuthError> {
+fn from_json(request: &Request) -> Result<Asked, OAuthError> {
     #[derive(Deserialize)]
     struct Body {
         username: String,
@@ -63,11 +104,13 @@ fn from_json(request: &Request) -> Result<SignIn, OAuthError> {
     }
     refuse_credentials_in_query(request)?;
     let Body { username, password } = read_json(request)?;
-    complete(Some(username).filter(|name| !name.is_empty()), Some(password), None)
+    let username = needed(Some(username).filter(|name| !name.is_empty()))?;
+    let password = needed(Some(password).filter(|password| !password.expose_secret().is_empty()))?;
+    Ok(Asked { username, password, scope: None, resource: None })
 }
 
 /// The form sign-in, as FastAPI's clients and Swagger UI send it (RFC 6749 §4.3.2, without a client).
-fn from_form(request: &Request) -> Result<SignIn, OAuthError> {
+fn from_form(request: &Request) -> Result<Asked, OAuthError> {
     refuse_credentials_in_query(request)?;
     let mut form = Form::read(request)?;
     if form.text("grant_type").is_some_and(|grant_type| grant_type != PASSWORD) {
@@ -76,23 +119,22 @@ fn from_form(request: &Request) -> Result<SignIn, OAuthError> {
             "this is the login form: see /oauth2/token",
         ));
     }
-    let (username, scope) = (form.text("username").map(str::to_owned), form.text("scope").map(str::to_owned));
-    complete(username, form.secret("password"), scope)
+    let password = needed(form.secret("password"))?;
+    let text = |name| form.text(name).map(str::to_owned);
+    Ok(Asked {
+        username: needed(text("username"))?,
+        password,
+        scope: text("scope"),
+        resource: text("resource"),
+    })
 }
 
 fn refuse_credentials_in_query(request: &Request) -> Result<(), OAuthError> {
     refuse_in_query(request, &["username", "password"])
 }
 
-fn complete(
-    username: Option<String>,
-    password: Option<SecretString>,
-    scope: Option<String>,
-) -> Result<SignIn, OAuthError> {
-    match (username, password.filter(|password| !password.expose_secret().is_empty())) {
-        (Some(username), Some(password)) => Ok(SignIn { username, password, scope }),
-        _ => Err(OAuthError::invalid_request("username and password are needed")),
-    }
+fn needed<T>(value: Option<T>) -> Result<T, OAuthError> {
+    value.ok_or_else(|| OAuthError::invalid_request("username and password are needed"))
 }
 
 /// The answer of `/login`: the token response, and what existing callers look for.

@@ -2,21 +2,40 @@
 //! client credentials grant, at `/oauth2/authorize`.
 
 use lambda_http::{Body, Request, Response};
+use serde_json::Value;
 use shared::aws::Aws;
 use shared::config::{ConfigError, Settings};
-use shared::grants::client_auth::authenticate;
+use shared::grants::client_auth::{Authenticated, Caller, ClientAuth};
 use shared::grants::client_credentials;
+use shared::grants::dpop::proven_key;
+use shared::grants::refresh_token::{Presented, Refreshing};
 use shared::grants::response::respond;
-use shared::store::clients::Clients;
+use shared::grants::sessions::Sessions;
+use shared::grants::token_exchange::{Exchange, Exchanged};
+use shared::store::clients::Client;
+use shared::store::identities::Identities;
+use shared::store::quotas::{Charge, Quotas};
+use shared::store::seen::Seen;
 use shared::store::table::Table;
+use shared::token::confirmation::Confirmation;
 use shared::token::issue::{Issued, Mint};
-use shared::wire::context::domain;
+use shared::token::issuers::TrustedIssuers;
+use shared::wire::context::{domain, route_path};
 use shared::wire::http::{Form, refuse_in_query};
-use shared::wire::oauth::{CLIENT_CREDENTIALS, ErrorKind, OAuthError};
+use shared::wire::oauth::{
+    ACCESS_TOKEN_TYPE, CLIENT_CREDENTIALS, ErrorKind, OAuthError, REFRESH_TOKEN, TOKEN_EXCHANGE,
+};
 
-/// What this function needs: it reads clients and signs tokens.
+/// What this function needs: it recognises clients, carries sessions on, takes other issuers' word, and
+/// signs tokens.
 pub struct Deps {
-    clients: Clients,
+    clients: ClientAuth,
+    quotas: Quotas,
+    seen: Seen,
+    sessions: Sessions,
+    refreshing: Refreshing,
+    issuers: TrustedIssuers,
+    identities: Identities,
     mint: Mint,
 }
 
@@ -25,10 +44,19 @@ impl Deps {
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
         let aws = Aws::from_settings(settings)?;
         let table = Table::new(aws.dynamodb(), settings.table_name()?);
-        Ok(Self { clients: Clients::new(table), mint: Mint::from_settings(settings, &aws)? })
+        Ok(Self {
+            clients: ClientAuth::from_settings(settings, &table)?,
+            quotas: Quotas::new(table.clone()),
+            seen: Seen::new(table.clone()),
+            sessions: Sessions::from_settings(settings, &table)?,
+            refreshing: Refreshing::new(&table),
+            issuers: TrustedIssuers::from_settings(settings)?,
+            identities: Identities::new(table),
+            mint: Mint::from_settings(settings, &aws)?,
+        })
     }
 
-    /// Opens the connections and loads the keys before the first request.
+    /// Opens the connections and loads the signing keys before the first request.
     pub async fn warm_up(&self, now: u64) {
         tokio::join!(self.clients.warm_up(), self.mint.warm_up(now));
     }
@@ -36,27 +64,143 @@ impl Deps {
 
 /// Answers one request for a token.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
-    let result = issue(deps, &request, now).await;
-    respond("token", &request, result, Issued::to_json)
+    let (result, body): (_, fn(&Issued) -> Value) = match issue(deps, &request, now).await {
+        Ok((issued, Kind::Exchanged)) => (Ok(issued), exchange_response),
+        Ok((issued, Kind::Granted)) => (Ok(issued), Issued::to_json),
+        Err(error) => (Err(error), Issued::to_json),
+    };
+    respond("token", &request, result, body)
+}
+
+/// Which words the answer needs.
+enum Kind {
+    Granted,
+    Exchanged,
 }
 
 /// What is asked; who asks; what they may have; the token.
-async fn issue(deps: &Deps, request: &Request, now: u64) -> Result<Issued, OAuthError> {
+async fn issue(deps: &Deps, request: &Request, now: u64) -> Result<(Issued, Kind), OAuthError> {
     refuse_in_query(
         request,
-        &["client_id", "client_secret", "client_assertion", "password", "refresh_token"],
+        &["client_id", "client_secret", "client_assertion", "password", "refresh_token", "subject_token"],
     )?;
     let mut form = Form::read(request)?;
+    let only_client_credentials = route_path(request) == "/oauth2/authorize";
     match form.text("grant_type") {
-        Some(CLIENT_CREDENTIALS) => {}
-        Some(_) => {
-            return Err(OAuthError::new(ErrorKind::UnsupportedGrantType, "the grant type is not supported"));
+        Some(CLIENT_CREDENTIALS) => {
+            Ok((client_credentials(deps, request, &mut form, now).await?, Kind::Granted))
         }
-        None => return Err(OAuthError::invalid_request("grant_type is missing")),
+        Some(REFRESH_TOKEN) if !only_client_credentials => {
+            Ok((refresh(deps, request, &mut form, now).await?, Kind::Granted))
+        }
+        Some(TOKEN_EXCHANGE) if !only_client_credentials => {
+            Ok((exchange(deps, request, &mut form, now).await?, Kind::Exchanged))
+        }
+        Some(_) => Err(OAuthError::new(ErrorKind::UnsupportedGrantType, "the grant type is not supported")),
+        None => Err(OAuthError::invalid_request("grant_type is missing")),
     }
-    let client = authenticate(request.headers(), &mut form, &deps.clients, now).await?;
-    let client_id = client.client_id.clone();
-    let grant = client_credentials::grant(client, &form, deps.mint.audiences());
-    let grant = grant.map_err(|error| error.concerning(&client_id))?;
-    deps.mint.issue(grant, domain(request), now).await
+}
+
+async fn client_credentials(
+    deps: &Deps,
+    request: &Request,
+    form: &mut Form,
+    now: u64,
+) -> Result<Issued, OAuthError> {
+    let authenticated = deps.clients.authenticate(request, form, now).await?;
+    let client_id = authenticated.client.client_id.clone();
+    let issued = async {
+        let key = proven_key(request, deps.mint.issuer(), &deps.seen, now).await?;
+        let confirmation = Confirmation { key, certificate: authenticated.certificate.clone() };
+        let client = authenticated.client.clone();
+        let grant = client_credentials::grant(client, confirmation, form, deps.mint.audiences())?;
+        charge(deps, &authenticated.client, now).await?;
+        deps.mint.issue(grant, domain(request), now).await
+    };
+    let issued = issued.await.map_err(|error| error.concerning(&client_id))?;
+    deps.clients.note_use(&authenticated, now).await;
+    Ok(issued)
+}
+
+async fn refresh(deps: &Deps, request: &Request, form: &mut Form, now: u64) -> Result<Issued, OAuthError> {
+    let client = optional_client(deps, request, form, now).await?;
+    let token = form
+        .secret("refresh_token")
+        .ok_or_else(|| OAuthError::invalid_request("refresh_token is missing"))?;
+    let presented = Presented {
+        token,
+        client: client.as_ref(),
+        scope: form.text("scope"),
+        resource: form.text("resource"),
+        key: proven_key(request, deps.mint.issuer(), &deps.seen, now).await?,
+    };
+    if let Some(client) = &client {
+        charge(deps, &client.client, now).await?;
+    }
+    let issued =
+        deps.refreshing.refresh(presented, &deps.sessions, &deps.issuers, &deps.mint, domain(request), now);
+    let issued = issued.await?;
+    if let Some(client) = &client {
+        deps.clients.note_use(client, now).await;
+    }
+    Ok(issued)
+}
+
+async fn exchange(deps: &Deps, request: &Request, form: &mut Form, now: u64) -> Result<Issued, OAuthError> {
+    let client = optional_client(deps, request, form, now).await?;
+    let key = proven_key(request, deps.mint.issuer(), &deps.seen, now).await?;
+    let exchange = Exchange {
+        issuers: &deps.issuers,
+        identities: &deps.identities,
+        clients: &deps.clients,
+        audiences: deps.mint.audiences(),
+    };
+    let issued = match exchange.exchange(client.as_ref(), form, key, now).await? {
+        Exchanged::Client(client, grant) => {
+            charge(deps, &client, now).await?;
+            deps.mint.issue(grant, domain(request), now).await?
+        }
+        Exchanged::Person(signed_in, terms) => {
+            if let Some(client) = &client {
+                charge(deps, &client.client, now).await?;
+            }
+            deps.sessions.begin(signed_in, terms, &deps.mint, domain(request), now).await?
+        }
+    };
+    if let Some(client) = &client {
+        deps.clients.note_use(client, now).await;
+    }
+    Ok(issued)
+}
+
+/// The client, for grants that people use without one.
+async fn optional_client(
+    deps: &Deps,
+    request: &Request,
+    form: &mut Form,
+    now: u64,
+) -> Result<Option<Authenticated>, OAuthError> {
+    match deps.clients.caller(request, form, now).await? {
+        Caller::Client(client) => Ok(Some(*client)),
+        Caller::FirstParty | Caller::Nobody => Ok(None),
+    }
+}
+
+/// Counts one token of a client that has a quota.
+async fn charge(deps: &Deps, client: &Client, now: u64) -> Result<(), OAuthError> {
+    let Some(quota) = client.quota else { return Ok(()) };
+    match deps.quotas.charge(&client.client_id, quota, now).await.map_err(OAuthError::unavailable)? {
+        Charge::Counted => Ok(()),
+        Charge::Spent(seconds) => {
+            let error = OAuthError::too_many_requests("the client has had all its tokens for now", seconds);
+            Err(error.concerning(&client.client_id))
+        }
+    }
+}
+
+/// The answer to an exchange says what kind of token it is (RFC 8693 §2.2.1).
+fn exchange_response(issued: &Issued) -> Value {
+    let mut body = issued.to_json();
+    body["issued_token_type"] = ACCESS_TOKEN_TYPE.into();
+    body
 }

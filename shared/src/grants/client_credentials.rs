@@ -1,6 +1,8 @@
 //! The client credentials grant: RFC 6749 §4.4.
 
-use crate::store::clients::Client;
+use super::requests::{narrowed, resource};
+use crate::store::clients::{Client, GrantType};
+use crate::token::confirmation::Confirmation;
 use crate::token::issue::Grant;
 use crate::wire::http::Form;
 use crate::wire::oauth::{ErrorKind, OAuthError};
@@ -9,37 +11,42 @@ use crate::wire::scope::Scopes;
 /// What the client gets for itself.
 ///
 /// # Errors
-/// `invalid_scope` for a scope that is malformed or not the client's; `invalid_target` for a resource
-/// that is not the client's (RFC 8707 §2).
-pub fn grant(client: Client, form: &Form, deployment_audiences: &[String]) -> Result<Grant, OAuthError> {
-    let scopes = narrowed(&client.scopes, form.text("scope"))?;
+/// `unauthorized_client` for a client that may not use this grant; `invalid_scope` for a scope that is
+/// malformed or not the client's; `invalid_target` for a resource that is not the client's.
+pub fn grant(
+    client: Client,
+    confirmation: Confirmation,
+    form: &Form,
+    deployment_audiences: &[String],
+) -> Result<Grant, OAuthError> {
+    if !client.may_use(GrantType::ClientCredentials) {
+        return Err(OAuthError::new(ErrorKind::UnauthorizedClient, "this client has no tokens of its own"));
+    }
+    let scopes = client.scopes.clone();
+    own_token(client, scopes, confirmation, form, form.text("resource"), deployment_audiences)
+}
+
+/// A token for the client itself, with some of these scopes.
+pub(super) fn own_token(
+    client: Client,
+    allowed: Scopes,
+    confirmation: Confirmation,
+    form: &Form,
+    asked: Option<&str>,
+    deployment_audiences: &[String],
+) -> Result<Grant, OAuthError> {
     let audiences = if client.audiences.is_empty() { deployment_audiences } else { &client.audiences };
-    let audience = match form.text("resource") {
-        None => audiences.first(),
-        Some(resource) => Some(audiences.iter().find(|audience| *audience == resource).ok_or_else(|| {
-            OAuthError::new(ErrorKind::InvalidTarget, "the resource is not one of this client's")
-        })?),
-    };
+    let scopes = narrowed(&allowed, form.text("scope"))?;
     Ok(Grant {
-        audience: audience.cloned(),
+        audience: resource(asked, audiences)?,
+        scopes,
         subject: client.client_id.clone(),
         client_id: client.client_id,
-        scopes,
         ttl: client.token_ttl,
+        session_id: None,
+        confirmation,
         username: None,
         email: None,
         custom: client.claims,
     })
-}
-
-/// The scopes that were asked for, if they are among those that may be had; all of those if none was.
-pub fn narrowed(allowed: &Scopes, requested: Option<&str>) -> Result<Scopes, OAuthError> {
-    let Some(requested) = requested else { return Ok(allowed.clone()) };
-    let requested = Scopes::parse(requested)
-        .map_err(|_| OAuthError::new(ErrorKind::InvalidScope, "the scope is malformed"))?;
-    if allowed.contains_all(&requested) {
-        Ok(requested)
-    } else {
-        Err(OAuthError::new(ErrorKind::InvalidScope, "the scope is more than may be had"))
-    }
 }

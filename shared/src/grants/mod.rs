@@ -2,14 +2,25 @@
 //!
 //! Each takes the same steps: who is it, what may it have, what does it ask for, and then the mint.
 
-#[cfg(feature = "signing")]
+#[cfg(feature = "issuers")]
+pub mod client_assertion;
+#[cfg(feature = "issuers")]
 pub mod client_auth;
 #[cfg(feature = "signing")]
 pub mod client_credentials;
+pub mod dpop;
+#[cfg(all(feature = "signing", feature = "issuers"))]
+pub mod federation;
 #[cfg(all(feature = "signing", feature = "passwords"))]
 pub mod password;
-#[cfg(feature = "signing")]
+#[cfg(all(feature = "signing", feature = "issuers"))]
+pub mod refresh_token;
+pub mod requests;
 pub mod response;
+#[cfg(feature = "signing")]
+pub mod sessions;
+#[cfg(all(feature = "signing", feature = "issuers"))]
+pub mod token_exchange;
 
 /// The `client_id` of tokens that people get by signing in here. No client can have this name.
 pub const FIRST_PARTY: &str = "latchkey";

@@ -1,15 +1,22 @@
 //! Sign-in with a user name and a password.
 
+use std::time::Duration;
+
 use secrecy::SecretString;
 use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep_until};
 
-use super::FIRST_PARTY;
-use super::client_credentials::narrowed;
+use super::sessions::SignedIn;
 use crate::identity::passwords::{PasswordHash, Verification};
+use crate::store::accounts::Account;
+use crate::store::attempts::{Attempts, Turn};
 use crate::store::table::StoreError;
 use crate::store::users::{User, Users};
-use crate::token::issue::Grant;
 use crate::wire::oauth::{ErrorKind, OAuthError};
+
+/// How long a refusal takes at least. Invariant: longer than the dearest hash and the look-ups before it,
+/// so that nobody can tell from the time whether a hash was computed at all.
+const REFUSAL: Duration = Duration::from_millis(500);
 
 /// What a person shows.
 pub struct SignIn {
@@ -17,54 +24,95 @@ pub struct SignIn {
     pub username: String,
     /// The password.
     pub password: SecretString,
-    /// The scopes asked for; none for all that the user has.
-    pub scope: Option<String>,
+    /// Where the request comes from.
+    pub source: String,
 }
 
-/// What the person gets.
+/// Who the person is.
 ///
 /// # Errors
-/// An unknown user, a wrong password and a disabled user are one and the same to the caller, in words
-/// and in time: each costs one read and one hash.
-pub async fn grant(sign_in: SignIn, users: &Users) -> Result<Grant, OAuthError> {
-    let user = users.get(&sign_in.username).await.map_err(OAuthError::unavailable)?;
-    let stored = user.as_ref().and_then(|user| user.password_hash.clone());
-    let password = sign_in.password.clone();
-    // A hash takes tens of milliseconds: beside the runtime, so that nothing else waits for it.
-    let verification = spawn_blocking(move || PasswordHash::verify(stored.as_ref(), &password)).await;
-    let verification = verification.map_err(OAuthError::unavailable)?;
-    let user = match user {
-        Some(user) if verification != Verification::Wrong && !user.disabled => user,
-        Some(user) => return Err(refused().concerning(&user.sub)),
-        None => return Err(refused()),
-    };
-    if verification == Verification::RightButOutdated {
-        renew(&user, sign_in.password, users).await?;
+/// An unknown user, a wrong password, a disabled user and an account that was tried too often are one
+/// and the same to the caller, in words and in time.
+pub async fn sign_in(
+    sign_in: SignIn,
+    users: &Users,
+    attempts: &Attempts,
+    now: u64,
+) -> Result<SignedIn, OAuthError> {
+    let started = Instant::now();
+    let result = try_once(sign_in, users, attempts, now).await;
+    if result.as_ref().is_err_and(|error| error.kind() != ErrorKind::TemporarilyUnavailable) {
+        sleep_until(started + REFUSAL).await;
     }
-    Ok(Grant {
-        scopes: narrowed(&user.scopes, sign_in.scope.as_deref())
-            .map_err(|error| error.concerning(&user.sub))?,
-        subject: user.sub,
-        client_id: FIRST_PARTY.to_owned(),
-        audience: None,
-        ttl: None,
-        username: Some(user.username),
-        email: user.email,
-        custom: Default::default(),
-    })
+    result
 }
 
-fn refused() -> OAuthError {
-    OAuthError::new(ErrorKind::SignInFailed, "the user name or the password is wrong")
+async fn try_once(
+    sign_in: SignIn,
+    users: &Users,
+    attempts: &Attempts,
+    now: u64,
+) -> Result<SignedIn, OAuthError> {
+    let SignIn { username, password, source } = sign_in;
+    let (turn, user) = tokio::try_join!(attempts.reserve(&username, &source, now), users.get(&username))
+        .map_err(OAuthError::unavailable)?;
+    let reservation = match turn {
+        Turn::Reserved(reservation) => reservation,
+        Turn::Locked => return Err(refused(user.as_ref()).because("too many tries at this account")),
+        Turn::TooMany(seconds) => {
+            return Err(OAuthError::too_many_requests("too many sign-ins failed", seconds));
+        }
+    };
+    let verification = verify(user.as_ref(), password.clone()).await?;
+    let user = match user {
+        Some(user) if verification != Verification::Wrong && !user.disabled => user,
+        user => return Err(refused(user.as_ref())),
+    };
+    if verification == Verification::RightButOutdated {
+        renew(&user, password, users).await?;
+    }
+    // Whoever signed in is not kept waiting or out by a counter that stays one too high.
+    let _ = attempts.give_back(reservation).await;
+    Ok(signed_in(user))
+}
+
+async fn verify(user: Option<&User>, password: SecretString) -> Result<Verification, OAuthError> {
+    let stored = user.and_then(|user| user.password_hash.clone());
+    // A hash takes tens of milliseconds: beside the runtime, so that nothing else waits for it.
+    let verification = spawn_blocking(move || PasswordHash::verify(stored.as_ref(), &password)).await;
+    verification.map_err(OAuthError::unavailable)
+}
+
+fn refused(user: Option<&User>) -> OAuthError {
+    let error = OAuthError::new(ErrorKind::SignInFailed, "the user name or the password is wrong");
+    match user {
+        Some(user) => error.concerning(&user.sub),
+        None => error,
+    }
+}
+
+fn signed_in(user: User) -> SignedIn {
+    let email = user.email.clone();
+    let scopes = user.scopes.clone();
+    let account = Account {
+        username: user.username,
+        sub: user.sub,
+        email: user.email,
+        scopes: user.scopes,
+        disabled: user.disabled,
+        epoch: user.epoch,
+        created_at: user.created_at,
+    };
+    SignedIn { account, email, scopes, issuer: None }
 }
 
 /// Replaces an imported or outdated hash, now that the password is known to be right.
 async fn renew(user: &User, password: SecretString, users: &Users) -> Result<(), OAuthError> {
     let hash =
         spawn_blocking(move || PasswordHash::renewed(&password)).await.map_err(OAuthError::unavailable)?;
-    match users.set_password(&user.username, &hash).await {
+    match users.renew_hash(&user.username, &hash).await {
         // Deleted a moment ago: nothing to renew, and nothing to grant.
-        Err(StoreError::Missing) => Err(refused()),
+        Err(StoreError::Missing) => Err(refused(Some(user))),
         result => result.map_err(OAuthError::unavailable),
     }
 }

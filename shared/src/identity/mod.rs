@@ -2,4 +2,5 @@
 
 #[cfg(feature = "passwords")]
 pub mod passwords;
+pub mod refresh_tokens;
 pub mod secrets;

@@ -8,10 +8,13 @@ use aws_lc_rs::{constant_time, digest, rand};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+pub(super) const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// Characters of randomness in a secret. Invariant: 62^43 > 2^256.
-const RANDOM_CHARACTERS: usize = 43;
+pub(super) const RANDOM_CHARACTERS: usize = 43;
+
+/// Characters of an id. Invariant: 131 bits, so that none is met twice.
+pub(super) const ID_CHARACTERS: usize = 22;
 
 /// Characters of the checksum. Invariant: 62^6 > 2^32, so 32 bits of digest fit.
 const CHECKSUM_CHARACTERS: usize = 6;
@@ -26,13 +29,25 @@ pub enum SecretKind {
     ClientSecret,
     /// An API key.
     ApiKey,
+    /// A refresh token (RFC 6749 §1.5).
+    RefreshToken,
 }
 
 impl SecretKind {
-    fn prefix(self) -> &'static str {
+    pub(super) fn prefix(self) -> &'static str {
         match self {
             Self::ClientSecret => "lk_cs_",
             Self::ApiKey => "lk_ak_",
+            Self::RefreshToken => "lk_rt_",
+        }
+    }
+
+    /// How many base62 characters stand between prefix and checksum. A refresh token names its family
+    /// first.
+    fn characters(self) -> usize {
+        match self {
+            Self::ClientSecret | Self::ApiKey => RANDOM_CHARACTERS,
+            Self::RefreshToken => ID_CHARACTERS + RANDOM_CHARACTERS,
         }
     }
 }
@@ -47,7 +62,7 @@ impl SecretDigest {
     pub fn of(kind: SecretKind, secret: &SecretString) -> Option<Self> {
         let secret = secret.expose_secret();
         let rest = secret.strip_prefix(kind.prefix())?;
-        if rest.len() != RANDOM_CHARACTERS + CHECKSUM_CHARACTERS
+        if rest.len() != kind.characters() + CHECKSUM_CHARACTERS
             || !rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
         {
             return None;
@@ -70,14 +85,24 @@ impl SecretDigest {
 
 /// Makes a new secret.
 pub fn generate(kind: SecretKind) -> SecretString {
-    let body = format!("{}{}", kind.prefix(), random_base62(RANDOM_CHARACTERS));
+    with_checksum(kind, &random_base62(kind.characters()))
+}
+
+/// A secret of this kind with those characters.
+pub(super) fn with_checksum(kind: SecretKind, characters: &str) -> SecretString {
+    let body = format!("{}{characters}", kind.prefix());
     let sum = checksum(&body);
     SecretString::from(body + &sum)
 }
 
+/// The digest of any text, as lower-case hex: a name for what must not be stored as it is.
+pub fn hex_digest(text: &str) -> String {
+    hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
+}
+
 /// A new id: the prefix and 131 random bits.
 pub fn random_id(prefix: &str) -> String {
-    format!("{prefix}{}", random_base62(22))
+    format!("{prefix}{}", random_base62(ID_CHARACTERS))
 }
 
 /// Whether the text can be the name of a client, an owner or an audience: letters, digits and

@@ -1,6 +1,7 @@
 //! API keys: long-lived secrets that open routes by themselves.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::table::{Key, Listed, StoreError, Table};
 use crate::identity::secrets::SecretDigest;
@@ -93,7 +94,7 @@ impl ApiKeys {
         let keys = self.list().await?;
         let found = keys.iter().find(|summary| summary.id == id).ok_or(StoreError::Missing)?;
         let digest = found.pk.strip_prefix(PREFIX).ok_or_else(|| StoreError::Malformed(KIND.to_owned()))?;
-        self.0.set(key(digest), &[("disabled", true)]).await
+        self.0.set(key(digest), &json!({"disabled": true})).await
     }
 }
 

@@ -1,10 +1,12 @@
 //! Clients: the machines that ask for tokens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value;
+use serde_json::json;
 
-use super::table::{Key, Listed, StoreError, Table};
+use super::table::{Key, Listed, OLD_ITEM, StoreError, Table, condition_failed};
 use crate::identity::secrets::SecretDigest;
 use crate::wire::scope::Scopes;
 
@@ -30,10 +32,63 @@ pub struct Client {
     /// Claims that its tokens carry.
     #[serde(default)]
     pub claims: BTreeMap<String, String>,
+    /// The grants that it may use; empty for client credentials alone.
+    #[serde(default)]
+    pub grants: BTreeSet<GrantType>,
+    /// The public keys that authenticate it, if it has any.
+    pub public_keys: Option<ClientKeys>,
+    /// The subject of the certificate that authenticates it (RFC 8705 §2.1.2), if it has one.
+    pub certificate_subject: Option<String>,
+    /// How many tokens it may have in how long.
+    pub quota: Option<Quota>,
+    /// The day on which each secret was last used, as its first second since 1970, by the beginning of
+    /// the secret's digest.
+    #[serde(default)]
+    pub secret_use: BTreeMap<String, u64>,
     /// A disabled client gets no token.
     pub disabled: bool,
     /// Seconds since 1970.
     pub created_at: u64,
+}
+
+impl Client {
+    /// Whether it may use this grant.
+    pub fn may_use(&self, grant: GrantType) -> bool {
+        self.grants.contains(&grant) || (self.grants.is_empty() && grant == GrantType::ClientCredentials)
+    }
+}
+
+/// A grant that a client may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum GrantType {
+    /// Tokens for itself (RFC 6749 §4.4).
+    #[serde(rename = "client_credentials")]
+    ClientCredentials,
+    /// New tokens for people who signed in through it (RFC 6749 §6).
+    #[serde(rename = "refresh_token")]
+    RefreshToken,
+    /// Tokens for whom a trusted issuer vouches for (RFC 8693).
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:token-exchange")]
+    TokenExchange,
+}
+
+/// Where the public keys of a client are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientKeys {
+    /// Here: a JWKS (RFC 7517 §5) as text.
+    Jwks(String),
+    /// Behind this URL.
+    Url(String),
+}
+
+/// A limit on the tokens that a client may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quota {
+    /// So many tokens,
+    pub tokens: u64,
+    /// in so many seconds.
+    pub seconds: u64,
 }
 
 /// One secret of a client.
@@ -45,6 +100,18 @@ pub struct ClientSecret {
     pub created_at: u64,
     /// From when it is no longer good, in seconds since 1970; open until it is replaced.
     pub expires_at: Option<u64>,
+}
+
+impl ClientSecret {
+    /// The secret's name in [`Client::secret_use`].
+    pub fn name(&self) -> &str {
+        self.digest.as_str().get(..8).unwrap_or_default()
+    }
+
+    /// Whether it authenticates anybody now.
+    pub fn is_good(&self, now: u64) -> bool {
+        self.expires_at.is_none_or(|expires_at| now < expires_at)
+    }
 }
 
 /// A client in a list.
@@ -94,7 +161,43 @@ impl Clients {
 
     /// Disables or enables a client.
     pub async fn set_disabled(&self, client_id: &str, disabled: bool) -> Result<(), StoreError> {
-        self.0.set(key(client_id), &[("disabled", disabled)]).await
+        self.0.set(key(client_id), &json!({"disabled": disabled})).await
+    }
+
+    /// Replaces a client's secrets, if nobody else has done so since they were read.
+    pub async fn replace_secrets(
+        &self,
+        client_id: &str,
+        read: &[ClientSecret],
+        secrets: &[ClientSecret],
+    ) -> Result<(), StoreError> {
+        let value = |secrets| to_attribute_value(secrets).map_err(|_| StoreError::Malformed(KIND.to_owned()));
+        let update = self
+            .0
+            .update(key(client_id))?
+            .update_expression("SET secrets = :new")
+            .condition_expression("secrets = :read")
+            .return_values_on_condition_check_failure(OLD_ITEM)
+            .expression_attribute_values(":new", value(secrets)?)
+            .expression_attribute_values(":read", value(read)?);
+        match update.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match condition_failed(error)? {
+                // A retry of a write that was applied meets its own work: that is success.
+                Some(item) if item.get("secrets") == Some(&value(secrets)?) => Ok(()),
+                Some(_) => Err(StoreError::Exists),
+                None => Err(StoreError::Missing),
+            },
+        }
+    }
+
+    /// Notes on which days which secrets were last used.
+    pub async fn note_secret_use(
+        &self,
+        client_id: &str,
+        days: &BTreeMap<String, u64>,
+    ) -> Result<(), StoreError> {
+        self.0.set(key(client_id), &json!({"secret_use": days})).await
     }
 
     /// Forgets a client.

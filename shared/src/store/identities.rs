@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::accounts::Account;
 use super::table::{Key, Listed, StoreError, Table};
 use super::usernames;
 use crate::identity::secrets::random_id;
@@ -18,23 +19,6 @@ const LINK: &str = "LINK";
 struct Link {
     username: String,
     created_at: u64,
-}
-
-/// The user behind a federated identity.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Account {
-    /// The user's name: the same as `sub`.
-    pub username: String,
-    /// Our `sub` for them: `usr_` + an id.
-    pub sub: String,
-    /// The email address that the issuer had verified at the first sign-in.
-    pub email: Option<String>,
-    /// The scopes that a sign-in gets.
-    pub scopes: Scopes,
-    /// Somebody who is disabled can't sign in.
-    pub disabled: bool,
-    /// Seconds since 1970.
-    pub created_at: u64,
 }
 
 /// The identities in the table.
@@ -77,6 +61,7 @@ impl Identities {
             email,
             scopes: Scopes::default(),
             disabled: false,
+            epoch: String::new(),
             created_at: now,
         };
         let listed = Listed { kind: usernames::KIND, name: &account.username };

@@ -1,10 +1,15 @@
 //! What is remembered: one DynamoDB table, spoken to through the AWS SDK and nothing else.
 
+pub mod accounts;
 pub mod api_keys;
+pub mod attempts;
 pub mod clients;
 pub mod identities;
+pub mod quotas;
+pub mod refresh;
 #[cfg(feature = "signing")]
 pub mod rotation;
+pub mod seen;
 pub mod table;
 pub mod trust;
 pub mod usernames;

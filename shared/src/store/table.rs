@@ -7,10 +7,11 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_attribute_value, to_item};
+use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 
 use crate::cache::chain;
 
@@ -21,6 +22,9 @@ const MAX_SORT_KEY: usize = 1024;
 
 /// The index that listings read. Nothing is decided by it: it lags behind the table.
 const LISTING_INDEX: &str = "listing";
+
+/// What an update asks for that wants to see the item which its condition is not true of.
+pub(super) const OLD_ITEM: ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure::AllOld;
 
 /// An item as DynamoDB has it.
 pub type Item = HashMap<String, AttributeValue>;
@@ -118,7 +122,7 @@ impl Table {
             .table_name(&self.name)
             .set_item(Some(item.clone()))
             .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+            .return_values_on_condition_check_failure(OLD_ITEM);
         match put.send().await {
             Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {
@@ -170,28 +174,38 @@ impl Table {
     }
 
     /// Sets attributes of an item that exists.
-    pub async fn set<T: Serialize>(&self, key: Key, attributes: &[(&str, T)]) -> Result<(), StoreError> {
-        let mut update = self
-            .client
-            .update_item()
-            .table_name(&self.name)
-            .set_key(Some(key.into_item()))
-            .condition_expression("attribute_exists(pk)");
+    pub async fn set<T: Serialize>(&self, key: Key, attributes: &T) -> Result<(), StoreError> {
+        let update = self.setting(key, attributes)?.condition_expression("attribute_exists(pk)");
+        match update.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => condition_failed(error).and(Err(StoreError::Missing)),
+        }
+    }
+
+    /// Sets attributes of an item, whether it exists or not, and leaves its others alone.
+    pub async fn upsert<T: Serialize>(&self, key: Key, attributes: &T) -> Result<(), StoreError> {
+        self.setting(key, attributes)?.send().await.map(drop).map_err(unreachable)
+    }
+
+    fn setting<T: Serialize>(&self, key: Key, attributes: &T) -> Result<UpdateItemFluentBuilder, StoreError> {
+        let attributes: Item = to_item(attributes).map_err(|_| StoreError::Malformed(key.sk.clone()))?;
+        let mut update = self.update(key)?;
         let mut assignments = Vec::new();
-        for (index, (name, value)) in attributes.iter().enumerate() {
-            let value = to_attribute_value(value).map_err(|_| StoreError::Malformed((*name).to_owned()))?;
+        for (index, (name, value)) in attributes.into_iter().enumerate() {
             update = update
-                .expression_attribute_names(format!("#{index}"), *name)
+                .expression_attribute_names(format!("#{index}"), name)
                 .expression_attribute_values(format!(":{index}"), value);
             assignments.push(format!("#{index} = :{index}"));
         }
-        match update.update_expression(format!("SET {}", assignments.join(", "))).send().await {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Err(StoreError::Missing),
-                _ => Err(unreachable(error)),
-            },
+        Ok(update.update_expression(format!("SET {}", assignments.join(", "))))
+    }
+
+    /// An update of an item, to be said by whoever knows the item.
+    pub(super) fn update(&self, key: Key) -> Result<UpdateItemFluentBuilder, StoreError> {
+        if !key.fits() {
+            return Err(StoreError::Malformed("key".to_owned()));
         }
+        Ok(self.client.update_item().table_name(&self.name).set_key(Some(key.into_item())))
     }
 
     /// Deletes an item; whether it was there doesn't matter.
@@ -253,6 +267,17 @@ pub fn read<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
     from_item(item).map_err(|_| StoreError::Malformed(key))
 }
 
-fn unreachable<E: std::error::Error + 'static, R: std::fmt::Debug>(error: SdkError<E, R>) -> StoreError {
+/// The item that an update's condition was not true of, if that is why the update failed and if it asked
+/// for [`OLD_ITEM`].
+pub(super) fn condition_failed(error: SdkError<UpdateItemError>) -> Result<Option<Item>, StoreError> {
+    match error.as_service_error() {
+        Some(UpdateItemError::ConditionalCheckFailedException(failed)) => Ok(failed.item.clone()),
+        _ => Err(unreachable(error)),
+    }
+}
+
+pub(super) fn unreachable<E: std::error::Error + 'static, R: std::fmt::Debug>(
+    error: SdkError<E, R>,
+) -> StoreError {
     StoreError::Unreachable(chain(&error))
 }

@@ -3,7 +3,7 @@
 //! It holds the public keys with their timeline, and whose tokens are refused. It is read at most once
 //! an interval, so a warm request costs no IO and the cost does not grow with the number of tokens.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,8 @@ use serde_json::Value;
 use super::table::{Item, Key, StoreError, Table, read};
 use crate::cache::{Cache, Limits, Loaded, Unavailable};
 use crate::config::MAX_ACCESS_TOKEN_TTL;
-use crate::token::jwt::LEEWAY;
+use crate::token::claims::{AccessClaims, Expected, MAX_ACCESS_TOKEN, VerifiedAccessToken};
+use crate::token::jwt::{JwtError, LEEWAY, UnverifiedJwt};
 use crate::token::key::PublicKey;
 use crate::token::keyring::{Keyring, Timed};
 use crate::token::members::Members;
@@ -43,21 +44,55 @@ struct PublishedKeys {
     keys: Keyring<PublishedKey>,
 }
 
-/// Tokens of a subject that were issued before some time are refused.
+/// Tokens that are refused though they have not expired.
+///
+/// The attributes that a function may write here are named in its policy: none of them is the keys'.
 #[derive(Serialize, Deserialize)]
 struct Revocation {
-    subject: String,
-    /// Tokens with an earlier `iat` are refused, in seconds since 1970.
+    /// Those with an earlier `iat` are refused, in seconds since 1970.
     not_before: u64,
     /// When the last of them has expired: DynamoDB may drop the item then.
     expires_at: u64,
+}
+
+/// What is common to tokens that are refused together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Revoked<'a> {
+    /// Their client or subject; an API key is its own.
+    Subject(&'a str),
+    /// Their sign-in (`sid`).
+    Session(&'a str),
+    /// There is but one: its `jti`.
+    Token(&'a str),
+}
+
+impl<'a> Revoked<'a> {
+    fn sort_key(self) -> String {
+        match self {
+            Self::Subject(id) => format!("{REVOKED}sub#{id}"),
+            Self::Session(id) => format!("{REVOKED}sid#{id}"),
+            Self::Token(id) => format!("{REVOKED}jti#{id}"),
+        }
+    }
+
+    fn parse(sort_key: &'a str) -> Option<Self> {
+        let (kind, id) = sort_key.strip_prefix(REVOKED)?.split_once('#')?;
+        match kind {
+            "sub" => Some(Self::Subject(id)),
+            "sid" => Some(Self::Session(id)),
+            "jti" => Some(Self::Token(id)),
+            _ => None,
+        }
+    }
 }
 
 /// The bundle as the authorizer uses it.
 #[derive(Default)]
 pub struct TrustBundle {
     keys: HashMap<String, Timed<PublicKey>>,
-    revoked: HashMap<String, u64>,
+    subjects: HashMap<String, u64>,
+    sessions: HashSet<String>,
+    tokens: HashSet<String>,
 }
 
 impl TrustBundle {
@@ -66,9 +101,18 @@ impl TrustBundle {
         self.keys.get(key_id).filter(|timed| timed.is_trusted(now)).map(|timed| &timed.key)
     }
 
-    /// Whether tokens of this subject, issued then, were revoked.
-    pub fn is_revoked(&self, subject: &str, issued_at: u64) -> bool {
-        self.revoked.get(subject).is_some_and(|not_before| issued_at < *not_before)
+    /// Whether a client, a user or an API key is shut out with what was issued to it then.
+    pub fn is_shut_out(&self, subject: &str, issued_at: u64) -> bool {
+        self.subjects.get(subject).is_some_and(|not_before| issued_at < *not_before)
+    }
+
+    /// Whether a token was revoked: by itself, with its sign-in, or with its subject or client.
+    pub fn is_revoked(&self, claims: &AccessClaims) -> bool {
+        let session = claims.session_id.as_ref();
+        self.is_shut_out(&claims.subject, claims.issued_at)
+            || self.is_shut_out(&claims.client_id, claims.issued_at)
+            || session.is_some_and(|session| self.sessions.contains(session))
+            || self.tokens.contains(&claims.token_id)
     }
 
     fn read(items: Vec<Item>) -> Result<Self, StoreError> {
@@ -83,9 +127,16 @@ impl TrustBundle {
                     let key = PublicKey::from_jwk(&jwk).map_err(|_| malformed())?;
                     bundle.keys.insert(timed.key.kid.clone(), timed.map(|_| key.clone()));
                 }
-            } else if sort_key.starts_with(REVOKED) {
-                let revocation: Revocation = read(item)?;
-                bundle.revoked.insert(revocation.subject, revocation.not_before);
+                continue;
+            }
+            match Revoked::parse(&sort_key) {
+                Some(Revoked::Subject(id)) => {
+                    let Revocation { not_before, .. } = read(item)?;
+                    bundle.subjects.insert(id.to_owned(), not_before);
+                }
+                Some(Revoked::Session(id)) => drop(bundle.sessions.insert(id.to_owned())),
+                Some(Revoked::Token(id)) => drop(bundle.tokens.insert(id.to_owned())),
+                None => return Err(StoreError::Malformed(PARTITION.to_owned())),
             }
         }
         Ok(bundle)
@@ -125,19 +176,45 @@ impl TrustStore {
 
     /// Shuts a subject out: no token of theirs is accepted, until [`TrustStore::readmit`].
     pub async fn shut_out(&self, subject: &str, now: u64) -> Result<(), StoreError> {
-        self.revoke(subject, u64::MAX, now).await
+        let expires_at = now + MAX_ACCESS_TOKEN_TTL + LEEWAY + UNDER_WAY;
+        self.revoke(Revoked::Subject(subject), u64::MAX, expires_at).await
     }
 
     /// Lets a subject in again, with tokens issued from now on.
     pub async fn readmit(&self, subject: &str, now: u64) -> Result<(), StoreError> {
-        self.revoke(subject, now, now).await
+        let expires_at = now + MAX_ACCESS_TOKEN_TTL + LEEWAY + UNDER_WAY;
+        self.revoke(Revoked::Subject(subject), now, expires_at).await
     }
 
-    async fn revoke(&self, subject: &str, not_before: u64, now: u64) -> Result<(), StoreError> {
+    /// Revokes every token of a sign-in.
+    pub async fn revoke_session(&self, session_id: &str, now: u64) -> Result<(), StoreError> {
         let expires_at = now + MAX_ACCESS_TOKEN_TTL + LEEWAY + UNDER_WAY;
-        let revocation = Revocation { subject: subject.to_owned(), not_before, expires_at };
-        self.0.put(Key::new(PARTITION, "", format!("{REVOKED}sub#{subject}")), &revocation).await
+        self.revoke(Revoked::Session(session_id), u64::MAX, expires_at).await
     }
+
+    /// Revokes one token, which expires then.
+    pub async fn revoke_token(&self, token_id: &str, expires_at: u64) -> Result<(), StoreError> {
+        self.revoke(Revoked::Token(token_id), u64::MAX, expires_at + LEEWAY).await
+    }
+
+    async fn revoke(&self, revoked: Revoked<'_>, not_before: u64, expires_at: u64) -> Result<(), StoreError> {
+        let key = Key::new(PARTITION, "", revoked.sort_key());
+        self.0.upsert(key, &Revocation { not_before, expires_at }).await
+    }
+}
+
+/// Why an access token is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAccepted {
+    /// It is bad.
+    #[error(transparent)]
+    Token(#[from] JwtError),
+    /// It was revoked.
+    #[error("the token was revoked")]
+    Revoked,
+    /// It can't be judged.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
 }
 
 /// The bundle as a warm function holds it.
@@ -159,8 +236,27 @@ impl Trust {
     }
 
     /// The bundle, read anew because `seen` lacks a key: at most once a cool-down.
-    pub async fn renewed(&self, now: u64, seen: &Arc<TrustBundle>) -> Result<Arc<TrustBundle>, Unavailable> {
+    async fn renewed(&self, now: u64, seen: &Arc<TrustBundle>) -> Result<Arc<TrustBundle>, Unavailable> {
         self.cache.renewed(now, seen, async || self.load().await).await
+    }
+
+    /// Accepts an access token of ours that is good now: signed by a published key, as expected, and not
+    /// revoked.
+    pub async fn accept(
+        &self,
+        token: &str,
+        expected: &Expected<'_>,
+        now: u64,
+    ) -> Result<VerifiedAccessToken, NotAccepted> {
+        let jwt = UnverifiedJwt::parse(token, MAX_ACCESS_TOKEN)?;
+        let key_id = jwt.key_id().ok_or(JwtError::UnknownKey)?;
+        let mut bundle = self.bundle(now).await?;
+        if bundle.key(key_id, now).is_none() {
+            bundle = self.renewed(now, &bundle).await?;
+        }
+        let key = bundle.key(key_id, now).ok_or(JwtError::UnknownKey)?;
+        let token = VerifiedAccessToken::judge(jwt.verify(key)?, expected, now)?;
+        if bundle.is_revoked(token.claims()) { Err(NotAccepted::Revoked) } else { Ok(token) }
     }
 
     async fn load(&self) -> Result<Loaded<TrustBundle>, StoreError> {

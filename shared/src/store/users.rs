@@ -1,10 +1,12 @@
 //! Users: the people who sign in.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::table::{Listed, StoreError, Table};
 use super::usernames::{KIND, is_too_long, key};
 use crate::identity::passwords::PasswordHash;
+use crate::identity::secrets::random_id;
 use crate::wire::scope::Scopes;
 
 /// A user.
@@ -22,6 +24,9 @@ pub struct User {
     pub scopes: Scopes,
     /// A disabled user can't sign in.
     pub disabled: bool,
+    /// Sessions that began in another epoch have ended: see [`Account::epoch`](super::accounts::Account).
+    #[serde(default)]
+    pub epoch: String,
     /// Seconds since 1970.
     pub created_at: u64,
 }
@@ -76,14 +81,23 @@ impl Users {
         self.0.list(KIND).await
     }
 
-    /// Replaces the hash of a user's password.
-    pub async fn set_password(&self, username: &str, hash: &PasswordHash) -> Result<(), StoreError> {
-        self.0.set(key(username), &[("password_hash", hash)]).await
+    /// Replaces the hash of a user's password, which stays the same.
+    pub async fn renew_hash(&self, username: &str, hash: &PasswordHash) -> Result<(), StoreError> {
+        self.0.set(key(username), &json!({"password_hash": hash})).await
     }
 
-    /// Disables or enables a user.
+    /// Gives a user another password, which ends all sessions.
+    pub async fn set_password(&self, username: &str, hash: &PasswordHash) -> Result<(), StoreError> {
+        self.0.set(key(username), &json!({"password_hash": hash, "epoch": random_id("")})).await
+    }
+
+    /// Disables a user, which ends all sessions, or enables one.
     pub async fn set_disabled(&self, username: &str, disabled: bool) -> Result<(), StoreError> {
-        self.0.set(key(username), &[("disabled", disabled)]).await
+        if disabled {
+            self.0.set(key(username), &json!({"disabled": true, "epoch": random_id("")})).await
+        } else {
+            self.0.set(key(username), &json!({"disabled": false})).await
+        }
     }
 
     /// Forgets a user.

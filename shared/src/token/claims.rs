@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::confirmation::Confirmation;
 use super::jwt::{JwtError, VerifiedJwt};
 use crate::config::MAX_ACCESS_TOKEN_TTL;
 use crate::wire::scope::Scopes;
@@ -13,7 +14,7 @@ pub const MAX_ACCESS_TOKEN: usize = 8 * 1024;
 
 /// Names that a subject's custom claims can't take: they mean something in a token, or in the context
 /// that the authorizer hands on (`claims` is API Gateway's own).
-pub const RESERVED_CLAIMS: [&str; 17] = [
+pub const RESERVED_CLAIMS: [&str; 18] = [
     "iss",
     "sub",
     "aud",
@@ -23,6 +24,7 @@ pub const RESERVED_CLAIMS: [&str; 17] = [
     "nbf",
     "jti",
     "scope",
+    "sid",
     "preferred_username",
     "email",
     "cnf",
@@ -52,6 +54,10 @@ pub struct AccessClaims {
     pub token_id: String,
     /// `scope`
     pub scopes: Scopes,
+    /// `sid`: the sign-in that the token comes from, where it can be refreshed.
+    pub session_id: Option<String>,
+    /// `cnf`: who alone may use the token.
+    pub confirmation: Confirmation,
     /// `preferred_username`, for people.
     pub username: Option<String>,
     /// `email`, for people whose address is known.
@@ -63,8 +69,9 @@ pub struct AccessClaims {
 impl AccessClaims {
     /// The claims as a JSON object. A custom claim never takes a reserved name's place.
     pub fn to_json(&self) -> Value {
-        let custom = self.custom.iter().map(|(name, value)| (name.clone(), value.as_str().into()));
-        let mut claims: Map<String, Value> = custom.collect();
+        let custom = self.custom.iter().filter(|(name, _)| !RESERVED_CLAIMS.contains(&name.as_str()));
+        let mut claims: Map<String, Value> =
+            custom.map(|(name, value)| (name.clone(), value.as_str().into())).collect();
         let mut insert = |name: &str, value: Value| claims.insert(name.to_owned(), value);
         insert("iss", self.issuer.as_str().into());
         insert("sub", self.subject.as_str().into());
@@ -74,6 +81,12 @@ impl AccessClaims {
         insert("exp", self.expires_at.into());
         insert("jti", self.token_id.as_str().into());
         insert("scope", self.scopes.to_string().into());
+        if let Some(session_id) = &self.session_id {
+            insert("sid", session_id.as_str().into());
+        }
+        if let Some(confirmation) = self.confirmation.to_json() {
+            insert("cnf", confirmation);
+        }
         if let Some(username) = &self.username {
             insert("preferred_username", username.as_str().into());
         }
@@ -88,8 +101,8 @@ impl AccessClaims {
 pub struct Expected<'a> {
     /// Our issuer, byte for byte.
     pub issuer: &'a str,
-    /// Our audiences; the token must hold one of them.
-    pub audiences: &'a [String],
+    /// Our audiences; the token must hold one of them. None takes a token of ours for anybody.
+    pub audiences: Option<&'a [String]>,
 }
 
 /// An access token of ours that is good now. There is no other way to make one.
@@ -115,6 +128,8 @@ impl VerifiedAccessToken {
             expires_at,
             token_id: required("jti")?,
             scopes: scopes(&jwt)?,
+            session_id: text("sid"),
+            confirmation: Confirmation::read(&jwt.claims)?,
             username: text("preferred_username"),
             email: text("email"),
             custom: custom
@@ -141,14 +156,18 @@ fn check_issuer(jwt: &VerifiedJwt, issuer: &str) -> Result<(), JwtError> {
     if jwt.claims.string("iss") == Some(issuer) { Ok(()) } else { Err(JwtError::InvalidClaim("iss")) }
 }
 
-fn check_audience(jwt: &VerifiedJwt, ours: &[String]) -> Result<String, JwtError> {
+fn check_audience(jwt: &VerifiedJwt, ours: Option<&[String]>) -> Result<String, JwtError> {
     let named: Option<Vec<&str>> = match jwt.claims.get("aud") {
         Some(Value::String(one)) => Some(vec![one]),
         Some(Value::Array(many)) => many.iter().map(Value::as_str).collect(),
         _ => None,
     };
-    let found = named.and_then(|named| ours.iter().find(|audience| named.contains(&audience.as_str())));
-    found.cloned().ok_or(JwtError::InvalidClaim("aud"))
+    let named = named.ok_or(JwtError::InvalidClaim("aud"))?;
+    let found = match ours {
+        Some(ours) => ours.iter().map(String::as_str).find(|audience| named.contains(audience)),
+        None => named.first().copied(),
+    };
+    found.map(str::to_owned).ok_or(JwtError::InvalidClaim("aud"))
 }
 
 fn scopes(jwt: &VerifiedJwt) -> Result<Scopes, JwtError> {
@@ -179,7 +198,7 @@ mod tests {
         let forge = Forge::new();
         let jwt = forge.verify(&forge.token(header, &claims.to_string()))?;
         let audiences = ["other".to_owned(), "latchkey".to_owned()];
-        let expected = Expected { issuer: "https://auth.example.com", audiences: &audiences };
+        let expected = Expected { issuer: "https://auth.example.com", audiences: Some(&audiences) };
         VerifiedAccessToken::judge(jwt, &expected, NOW).map(|token| token.claims().clone())
     }
 
@@ -209,8 +228,11 @@ mod tests {
     #[test]
     fn a_custom_claim_never_takes_a_reserved_place() {
         let mut claims = judge(HEADER, &claims()).unwrap();
-        claims.custom.insert("sub".to_owned(), "usr_1".to_owned());
-        assert_eq!(claims.to_json()["sub"], "demo-client");
+        for name in RESERVED_CLAIMS {
+            claims.custom.insert(name.to_owned(), "usr_1".to_owned());
+        }
+        let json = claims.to_json();
+        assert_eq!((&json["sub"], json.get("sid"), json.get("cnf")), (&"demo-client".into(), None, None));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::jwt::{JwtError, UnverifiedJwt, VerifiedJwt};
 use super::key::PublicKey;
@@ -16,9 +16,12 @@ pub struct Forge {
 impl Forge {
     pub fn new() -> Self {
         let pair = Ed25519KeyPair::generate().unwrap();
-        let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(pair.public_key())});
-        let public_key = PublicKey::from_jwk(&serde_json::from_value(jwk).unwrap()).unwrap();
+        let public_key = PublicKey::from_jwk(&serde_json::from_value(jwk(&pair)).unwrap()).unwrap();
         Self { pair, public_key }
+    }
+
+    pub fn public_jwk(&self) -> Value {
+        jwk(&self.pair)
     }
 
     /// A token with just this header and these claims, as text.
@@ -34,4 +37,8 @@ impl Forge {
     pub fn verify(&self, token: &str) -> Result<VerifiedJwt, JwtError> {
         UnverifiedJwt::parse(token, 8192)?.verify(&self.public_key)
     }
+}
+
+fn jwk(pair: &Ed25519KeyPair) -> Value {
+    json!({"kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(pair.public_key())})
 }

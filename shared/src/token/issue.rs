@@ -6,10 +6,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::claims::AccessClaims;
+use super::confirmation::Confirmation;
 use super::private_key::PrivateKey;
 use super::signing_keys::{SigningKeys, SigningSecret};
 use crate::aws::Aws;
 use crate::config::{ConfigError, Issuer, MAX_ACCESS_TOKEN_TTL, Settings};
+use crate::identity::refresh_tokens::RefreshToken;
 use crate::identity::secrets::random_id;
 use crate::wire::oauth::OAuthError;
 use crate::wire::scope::Scopes;
@@ -26,6 +28,10 @@ pub struct Grant {
     pub scopes: Scopes,
     /// Life of the token in seconds; none for the default.
     pub ttl: Option<u64>,
+    /// `sid`
+    pub session_id: Option<String>,
+    /// `cnf`
+    pub confirmation: Confirmation,
     /// `preferred_username`
     pub username: Option<String>,
     /// `email`
@@ -39,17 +45,23 @@ pub struct Issued {
     access_token: SecretString,
     /// What it says.
     pub claims: AccessClaims,
+    /// The refresh token that comes with it.
+    pub refresh_token: Option<RefreshToken>,
 }
 
 impl Issued {
     /// The token response of RFC 6749 §5.1.
     pub fn to_json(&self) -> Value {
-        json!({
+        let mut response = json!({
             "access_token": self.access_token.expose_secret(),
-            "token_type": "Bearer",
+            "token_type": self.claims.confirmation.token_type(),
             "expires_in": self.claims.expires_at - self.claims.issued_at,
             "scope": self.claims.scopes.to_string(),
-        })
+        });
+        if let Some(refresh_token) = &self.refresh_token {
+            response["refresh_token"] = refresh_token.expose_secret().into();
+        }
+        response
     }
 }
 
@@ -78,6 +90,11 @@ impl Mint {
         let _ = self.keys.current(now).await;
     }
 
+    /// Whose tokens these are.
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
     /// The audiences of this deployment; the first is the default.
     pub fn audiences(&self) -> &[String] {
         &self.audiences
@@ -98,12 +115,14 @@ impl Mint {
             expires_at: now + grant.ttl.unwrap_or(self.ttl).min(MAX_ACCESS_TOKEN_TTL),
             token_id: random_id(""),
             scopes: grant.scopes,
+            session_id: grant.session_id,
+            confirmation: grant.confirmation,
             username: grant.username,
             email: grant.email,
             custom: grant.custom,
         };
         let access_token = sign(&key, &claims)?;
-        Ok(Issued { access_token, claims })
+        Ok(Issued { access_token, claims, refresh_token: None })
     }
 }
 

@@ -6,6 +6,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use serde_json::Value;
+
 use super::key::PublicKey;
 use super::members::Members;
 use crate::wire::jose::Algorithm;
@@ -43,12 +45,14 @@ pub struct UnverifiedJwt<'a> {
     algorithm: Algorithm,
     key_id: Option<String>,
     typ: Option<String>,
+    embedded_key: Option<Members>,
     signing_input: &'a str,
     payload: &'a str,
     signature: &'a str,
 }
 
 /// A token whose signature is good. Its claims are still to be judged.
+#[derive(Clone)]
 pub struct VerifiedJwt {
     /// The header's `typ`.
     pub typ: Option<String>,
@@ -79,6 +83,7 @@ impl<'a> UnverifiedJwt<'a> {
             algorithm: header.string("alg").and_then(Algorithm::from_name).ok_or(JwtError::Malformed)?,
             key_id: optional_string("kid")?,
             typ: optional_string("typ")?,
+            embedded_key: header.get("jwk").and_then(Value::as_object).cloned().map(Members::from),
             signing_input,
             payload,
             signature,
@@ -93,6 +98,17 @@ impl<'a> UnverifiedJwt<'a> {
     /// The key that the token claims to be signed with.
     pub fn key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
+    }
+
+    /// The key that the header itself holds (`jwk`, RFC 7515 §4.1.3). A proof of possession is about it;
+    /// for every other token it is whatever an attacker likes.
+    pub fn embedded_key(&self) -> Option<&Members> {
+        self.embedded_key.as_ref()
+    }
+
+    /// Who the token claims to be from, which says whose keys to try.
+    pub fn unverified_issuer(&self) -> Option<String> {
+        object(self.payload).ok()?.string("iss").map(str::to_owned)
     }
 
     /// Checks the signature. The key's own algorithm must be the token's.

@@ -13,6 +13,9 @@ use crate::wire::jose::Algorithm;
 /// above which one verification is long enough to tie a function up.
 const RSA_MODULUS: std::ops::RangeInclusive<usize> = 256..=1024;
 
+/// Members of a JWK that only a private or a symmetric key has (RFC 7518 §6).
+pub const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
 /// A key that checks signatures of one algorithm.
 #[derive(Clone)]
 pub struct PublicKey {
@@ -46,7 +49,9 @@ impl PublicKey {
             ops.as_array()
                 .is_some_and(|ops| ops.iter().all(Value::is_string) && ops.contains(&json!("verify")))
         });
-        if !agrees("alg", algorithm.name()) || !agrees("use", "sig") || !verifies {
+        let named =
+            jwk.get("alg").is_none_or(|name| name.as_str().and_then(Algorithm::from_name) == Some(algorithm));
+        if !named || !agrees("use", "sig") || !verifies {
             return Err(KeyError::Unsuitable);
         }
         let decoding_key = match algorithm {
@@ -149,6 +154,7 @@ mod tests {
         };
         assert_eq!(with("kid", json!("1")), Ok(Algorithm::EdDsa));
         assert_eq!(with("alg", json!("EdDSA")), Ok(Algorithm::EdDsa));
+        assert_eq!(with("alg", json!("Ed25519")), Ok(Algorithm::EdDsa));
         assert_eq!(with("use", json!("sig")), Ok(Algorithm::EdDsa));
         assert_eq!(with("key_ops", json!(["verify"])), Ok(Algorithm::EdDsa));
         for (name, value) in [

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// A JSON object.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,14 +29,25 @@ impl Members {
         self.get(name)?.as_u64()
     }
 
+    /// A member of a member, by its JSON pointer (RFC 6901).
+    pub fn pointer(&self, pointer: &str) -> Option<Value> {
+        self.clone().into_object().pointer(pointer).cloned()
+    }
+
     /// All members.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// All members, taken out.
-    pub fn into_map(self) -> BTreeMap<String, Value> {
-        self.0
+    /// All members, as an object again.
+    pub fn into_object(self) -> Value {
+        Value::Object(self.0.into_iter().collect())
+    }
+}
+
+impl From<Map<String, Value>> for Members {
+    fn from(object: Map<String, Value>) -> Self {
+        Self(object.into_iter().collect())
     }
 }
 

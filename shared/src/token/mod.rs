@@ -1,10 +1,10 @@
 //! Tokens: their claims, their signatures, and the keys behind them.
 
 pub mod claims;
+pub mod confirmation;
+pub mod dpop;
 #[cfg(test)]
-mod forge;
-#[cfg(feature = "issuers")]
-pub mod google;
+pub(crate) mod forge;
 #[cfg(feature = "signing")]
 pub mod issue;
 #[cfg(feature = "issuers")]
@@ -15,5 +15,7 @@ pub mod keyring;
 pub mod members;
 #[cfg(feature = "signing")]
 pub mod private_key;
+#[cfg(feature = "issuers")]
+pub mod remote_keys;
 #[cfg(feature = "signing")]
 pub mod signing_keys;

@@ -17,6 +17,34 @@ pub fn domain(request: &Request) -> Option<&str> {
     context(request)?.domain_name.as_deref()
 }
 
+/// A client's certificate, as API Gateway hands it on from a mutual-TLS domain, checked there.
+pub struct ClientCertificate<'a> {
+    /// The certificate.
+    pub pem: &'a str,
+    /// Its subject's distinguished name.
+    pub subject: &'a str,
+}
+
+/// The certificate that the caller connected with, if the domain asked for one
+/// (docs.aws.amazon.com/apigateway/latest/developerguide/http-api-mutual-tls.html).
+pub fn client_certificate(request: &Request) -> Option<ClientCertificate<'_>> {
+    let certificate = context(request)?.authentication.as_ref()?.client_cert.as_ref()?;
+    Some(ClientCertificate {
+        pem: certificate.client_cert_pem.as_deref()?,
+        subject: certificate.subject_dn.as_deref()?,
+    })
+}
+
+/// The address that the request came from. API Gateway's own word, not a header.
+pub fn source_ip(request: &Request) -> Option<&str> {
+    context(request)?.http.source_ip.as_deref()
+}
+
+/// The path as it was called, without the query.
+pub fn path(request: &Request) -> Option<&str> {
+    context(request)?.http.path.as_deref()
+}
+
 /// API Gateway's id of the request.
 pub fn request_id(request: &Request) -> Option<&str> {
     context(request)?.request_id.as_deref()

@@ -1,4 +1,4 @@
-//! JOSE's words: RFC 7518 §3.1 and RFC 8037 §3.1.
+//! JOSE's words: RFC 7518 §3.1, RFC 8037 §3.1 and RFC 9864 §2.2.
 
 use serde::{Deserialize, Serialize};
 
@@ -29,8 +29,14 @@ impl Algorithm {
         }
     }
 
+    /// Every name that is read, with the newer one that RFC 9864 gives to EdDSA on Ed25519.
+    pub const NAMES: [&str; 4] = ["RS256", "ES256", "EdDSA", "Ed25519"];
+
     /// The algorithm of that name; names are case-sensitive.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+        match name {
+            "Ed25519" => Some(Self::EdDsa),
+            name => Self::ALL.into_iter().find(|algorithm| algorithm.name() == name),
+        }
     }
 }

@@ -11,8 +11,24 @@ use super::http::json_response;
 
 /// `grant_type` of RFC 6749 §4.4.
 pub const CLIENT_CREDENTIALS: &str = "client_credentials";
+/// `grant_type` of RFC 6749 §6.
+pub const REFRESH_TOKEN: &str = "refresh_token";
+/// `grant_type` of RFC 8693 §2.1.
+pub const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+/// `client_assertion_type` of RFC 7523 §2.2.
+pub const JWT_BEARER_ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+/// The token types of RFC 8693 §3 that are known here.
+pub const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
+/// See [`ACCESS_TOKEN_TYPE`].
+pub const ID_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:id_token";
+/// See [`ACCESS_TOKEN_TYPE`].
+pub const JWT_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
 /// `grant_type` of RFC 6749 §4.3; only the login form knows it.
 pub const PASSWORD: &str = "password";
+
+/// After how many seconds to ask again when something behind us can't be reached: a cool-down of the
+/// caches.
+const RETRY_AFTER: u64 = 2;
 
 /// Why a request was refused: what kind of error it is on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,13 +57,17 @@ pub enum ErrorKind {
     InvalidScope,
     /// The resource is not one of this client's (RFC 8707 §2).
     InvalidTarget,
+    /// The proof of possession is missing a part, false or used (RFC 9449 §5).
+    InvalidDpopProof,
+    /// Too much was asked in too short a time (RFC 6585 §4).
+    TooManyRequests,
     /// Something behind us can't be reached; nothing was granted (RFC 6749 §4.1.2.1 has the name).
     TemporarilyUnavailable,
 }
 
 impl ErrorKind {
     /// Every kind, for tests that walk them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::InvalidRequest,
         Self::UnsupportedMediaType,
         Self::ContentTooLarge,
@@ -60,6 +80,8 @@ impl ErrorKind {
         Self::UnsupportedGrantType,
         Self::InvalidScope,
         Self::InvalidTarget,
+        Self::InvalidDpopProof,
+        Self::TooManyRequests,
         Self::TemporarilyUnavailable,
     ];
 
@@ -77,7 +99,8 @@ impl ErrorKind {
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
-            Self::TemporarilyUnavailable => "temporarily_unavailable",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::TooManyRequests | Self::TemporarilyUnavailable => "temporarily_unavailable",
         }
     }
 
@@ -89,6 +112,7 @@ impl ErrorKind {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::ContentTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
         }
@@ -105,7 +129,6 @@ impl ErrorKind {
                 Some((header::WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer realm="latchkey""#)))
             }
             Self::MethodNotAllowed => Some((header::ALLOW, HeaderValue::from_static("POST"))),
-            Self::TemporarilyUnavailable => Some((header::RETRY_AFTER, HeaderValue::from_static("2"))),
             _ => None,
         }
     }
@@ -118,12 +141,13 @@ pub struct OAuthError {
     description: &'static str,
     cause: Option<Box<dyn Error + Send + Sync>>,
     concerns: Option<String>,
+    retry_after: Option<u64>,
 }
 
 impl OAuthError {
     /// A refusal with its public text: printable ASCII without `"` and `\` (RFC 6749 §5.2).
     pub fn new(kind: ErrorKind, description: &'static str) -> Self {
-        Self { kind, description, cause: None, concerns: None }
+        Self { kind, description, cause: None, concerns: None, retry_after: None }
     }
 
     /// A malformed request.
@@ -143,12 +167,24 @@ impl OAuthError {
             description: "try again in a moment",
             cause: Some(cause.into()),
             concerns: None,
+            retry_after: Some(RETRY_AFTER),
         }
+    }
+
+    /// Too much was asked; in so many seconds more may be.
+    pub fn too_many_requests(description: &'static str, retry_after: u64) -> Self {
+        Self { retry_after: Some(retry_after), ..Self::new(ErrorKind::TooManyRequests, description) }
     }
 
     /// Notes for the log whom the refusal concerns: a client or a subject that was looked up and found.
     pub fn concerning(mut self, id: &str) -> Self {
         self.concerns = Some(id.to_owned());
+        self
+    }
+
+    /// Notes for the log what was behind it, where the client isn't told.
+    pub fn because(mut self, cause: &'static str) -> Self {
+        self.cause = Some(cause.into());
         self
     }
 
@@ -173,6 +209,9 @@ impl OAuthError {
         let mut response = json_response(self.kind.status(), &body);
         if let Some((name, value)) = self.kind.header() {
             response.headers_mut().insert(name, value);
+        }
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }
@@ -200,14 +239,23 @@ mod tests {
             assert_eq!(headers[header::PRAGMA], "no-cache");
             assert_eq!(headers[header::CONTENT_TYPE], "application/json");
             assert_eq!(headers.contains_key(header::WWW_AUTHENTICATE), kind.status() == 401, "{kind:?}");
-            assert_eq!(headers.contains_key(header::RETRY_AFTER), kind.status() == 503, "{kind:?}");
             assert!(kind.status().is_client_error() || kind.status() == 503, "{kind:?}");
         }
     }
 
     #[test]
+    fn whoever_asked_too_much_learns_when_to_ask_again() {
+        let response = OAuthError::too_many_requests("text", 17).into_response();
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()[header::RETRY_AFTER]),
+            (429, &"17".parse().unwrap())
+        );
+    }
+
+    #[test]
     fn the_cause_stays_private() {
         let response = OAuthError::unavailable("canary").into_response();
+        assert_eq!(response.headers()[header::RETRY_AFTER], "2");
         let Body::Text(body) = response.body() else { panic!("text") };
         assert_eq!(
             body,

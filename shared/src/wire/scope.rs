@@ -43,6 +43,11 @@ impl Scopes {
         other.0.is_subset(&self.0)
     }
 
+    /// The scopes that are in both sets.
+    pub fn intersection(&self, other: &Scopes) -> Scopes {
+        Self(self.0.intersection(&other.0).cloned().collect())
+    }
+
     /// Whether there is no scope in the set.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -1,20 +1,39 @@
 //! What is shown of clients.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
-use shared::store::clients::{Client, ClientSummary};
+use serde_json::{Value, json};
+use shared::store::clients::{Client, ClientKeys, ClientSecret, ClientSummary, GrantType, Quota};
 use shared::wire::scope::Scopes;
 
-use super::Created;
+use super::{Created, Rotated};
 use crate::admin::output::{Report, fields, table, time};
 
 impl Report for Created {
     fn for_people(&self) -> String {
-        let secret = self.client_secret.expose_secret().to_owned();
-        let shown = fields(&[("client_id", self.client_id.clone()), ("client_secret", secret)]);
-        shown + "\nKeep the secret now: only its digest is stored, and it is not shown again.\n"
+        let id = ("client_id", self.client_id.clone());
+        match &self.client_secret {
+            Some(secret) => with_secret(id, secret),
+            None => {
+                fields(&[id])
+                    + "\nIt has no secret: `latchkey client show` tells how it authenticates itself.\n"
+            }
+        }
+    }
+}
+
+fn with_secret(id: (&str, String), secret: &SecretString) -> String {
+    let shown = fields(&[id, ("client_secret", secret.expose_secret().to_owned())]);
+    shown + "\nKeep the secret now: only its digest is stored, and it is not shown again.\n"
+}
+
+impl Report for Rotated {
+    fn for_people(&self) -> String {
+        let shown = with_secret(("client_id", self.client_id.clone()), &self.client_secret);
+        format!("{shown}The secrets before it work until {}.\n", time(self.old_secrets_expire_at))
     }
 }
 
@@ -45,7 +64,11 @@ pub(super) struct Shown {
     audiences: Vec<String>,
     token_ttl: Option<u64>,
     claims: BTreeMap<String, String>,
+    grants: Vec<GrantType>,
+    quota: Option<Quota>,
     secrets: Vec<ShownSecret>,
+    public_keys: Option<ShownKeys>,
+    certificate_subject: Option<String>,
     disabled: bool,
     created_at: u64,
 }
@@ -54,15 +77,35 @@ pub(super) struct Shown {
 struct ShownSecret {
     created_at: u64,
     expires_at: Option<u64>,
+    /// The first second of the day.
+    last_used_on: Option<u64>,
+}
+
+/// Where the public keys are: behind a URL, or in the table with these ids.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum ShownKeys {
+    Url(String),
+    Ids(Vec<String>),
 }
 
 impl From<Client> for Shown {
     fn from(client: Client) -> Self {
-        let secrets = client.secrets.iter();
+        let shown = |secret: &ClientSecret| ShownSecret {
+            created_at: secret.created_at,
+            expires_at: secret.expires_at,
+            last_used_on: client.secret_use.get(secret.name()).copied(),
+        };
+        let grants = [GrantType::ClientCredentials, GrantType::RefreshToken, GrantType::TokenExchange];
         Self {
-            secrets: secrets
-                .map(|secret| ShownSecret { created_at: secret.created_at, expires_at: secret.expires_at })
-                .collect(),
+            grants: grants.into_iter().filter(|grant| client.may_use(*grant)).collect(),
+            quota: client.quota,
+            secrets: client.secrets.iter().map(shown).collect(),
+            public_keys: client.public_keys.map(|keys| match keys {
+                ClientKeys::Url(url) => ShownKeys::Url(url),
+                ClientKeys::Jwks(jwks) => ShownKeys::Ids(key_ids(&jwks)),
+            }),
+            certificate_subject: client.certificate_subject,
             client_id: client.client_id,
             scopes: client.scopes,
             audiences: client.audiences,
@@ -81,7 +124,23 @@ impl Report for Shown {
         let claims: Vec<_> = self.claims.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let secrets = self.secrets.iter().map(|secret| {
             let end = secret.expires_at.map(|expires_at| format!(", good until {}", time(expires_at)));
-            format!("made {}{}", time(secret.created_at), end.unwrap_or_default())
+            let day =
+                |used: u64| format!(", last used on {}", time(used).split('T').next().unwrap_or_default());
+            let used = secret.last_used_on.map_or_else(|| ", never used".to_owned(), day);
+            format!("made {}{used}{}", time(secret.created_at), end.unwrap_or_default())
+        });
+        let keys = self.public_keys.as_ref().map(|keys| match keys {
+            ShownKeys::Url(url) => url.clone(),
+            ShownKeys::Ids(ids) => ids.join(" "),
+        });
+        let grants: Vec<_> =
+            self.grants.iter().filter_map(|grant| json!(grant).as_str().map(str::to_owned)).collect();
+        let quota = self.quota.map(|quota| {
+            format!(
+                "{} tokens in {}",
+                quota.tokens,
+                humantime::format_duration(Duration::from_secs(quota.seconds))
+            )
         });
         fields(&[
             ("client_id", self.client_id.clone()),
@@ -89,7 +148,11 @@ impl Report for Shown {
             ("audiences", if audiences.is_empty() { deployments() } else { audiences }),
             ("token_ttl", self.token_ttl.map_or_else(deployments, |seconds| format!("{seconds} s"))),
             ("claims", claims.join(" ")),
+            ("grants", grants.join(" ")),
+            ("quota", quota.unwrap_or_default()),
             ("secrets", secrets.collect::<Vec<_>>().join("; ")),
+            ("public_keys", keys.unwrap_or_default()),
+            ("certificate", self.certificate_subject.clone().unwrap_or_default()),
             ("state", state(self.disabled)),
             ("created", time(self.created_at)),
         ])
@@ -123,6 +186,14 @@ impl Report for Deleted {
     fn for_people(&self) -> String {
         format!("Client {} is deleted, and its tokens are shut out.\n", self.client_id)
     }
+}
+
+/// The ids of the keys in a JWKS, or what there is instead.
+fn key_ids(jwks: &str) -> Vec<String> {
+    let jwks: Value = serde_json::from_str(jwks).unwrap_or_default();
+    let keys = jwks["keys"].as_array().cloned().unwrap_or_default();
+    let id = |key: &Value| key["kid"].as_str().map_or_else(|| "(no id)".to_owned(), str::to_owned);
+    keys.iter().map(id).collect()
 }
 
 fn state(disabled: bool) -> String {

@@ -75,6 +75,18 @@ impl Report for Shown {
 }
 
 #[derive(Serialize)]
+pub(super) struct Unlocked {
+    pub username: String,
+    pub unlocked: bool,
+}
+
+impl Report for Unlocked {
+    fn for_people(&self) -> String {
+        format!("User {} may try again.\n", self.username)
+    }
+}
+
+#[derive(Serialize)]
 pub(super) struct PasswordSet {
     pub username: String,
     pub sub: String,

@@ -1,0 +1,72 @@
+//! Whether a token is used by whom it is bound to.
+
+use shared::cache::{Unavailable, chain};
+use shared::config::Issuer;
+use shared::grants::dpop::HEADER;
+use shared::store::seen::Seen;
+use shared::token::confirmation::{Confirmation, certificate_thumbprint};
+use shared::token::dpop::{Proof, Target};
+
+use crate::Refusal;
+use crate::credential::one;
+use crate::event::Event;
+use crate::reason::Reason;
+
+/// How a token was shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    /// By whoever bears it.
+    Bearer,
+    /// With a proof (RFC 9449 §7.1).
+    Dpop,
+}
+
+/// Checks what a token is bound to. A bound token without its proof is refused, and so is a proof for a
+/// token that is bound to nothing.
+pub(crate) async fn check(
+    confirmation: &Confirmation,
+    scheme: Scheme,
+    access_token: &str,
+    event: &Event,
+    issuer: &Issuer,
+    seen: &Seen,
+    now: u64,
+) -> Result<(), Refusal> {
+    if let Some(bound_to) = &confirmation.certificate {
+        let presented = event.client_certificate().and_then(certificate_thumbprint);
+        if presented.as_ref() != Some(bound_to) {
+            return Err(Reason::InvalidToken.into());
+        }
+    }
+    match (&confirmation.key, scheme) {
+        (None, Scheme::Bearer) => Ok(()),
+        (Some(key), Scheme::Dpop) => prove(key, access_token, event, issuer, seen, now).await,
+        (Some(_), Scheme::Bearer) | (None, Scheme::Dpop) => Err(Reason::InvalidToken.into()),
+    }
+}
+
+/// Checks the proof that comes with the token, and that it comes for the first time. This write is the
+/// price of a bound token: no other credential needs one.
+async fn prove(
+    key: &str,
+    access_token: &str,
+    event: &Event,
+    issuer: &Issuer,
+    seen: &Seen,
+    now: u64,
+) -> Result<(), Refusal> {
+    let text = one(event.header(HEADER))?.ok_or(Reason::InvalidToken)?;
+    let (method, path) = event.call().ok_or(Reason::InvalidToken)?;
+    let domain = event.domain().ok_or(Reason::InvalidToken)?;
+    let url = issuer.own_url(domain, path);
+    let target = Target { method, url: &url, access_token: Some(access_token) };
+    let proof = Proof::judge(text, target, now).map_err(|_| Reason::InvalidToken)?;
+    if proof.key != key {
+        return Err(Reason::InvalidToken.into());
+    }
+    let first = seen.is_first(&format!("dpop:{key}"), &proof.token_id, proof.expires_at).await;
+    match first.map_err(|error| Unavailable::new(chain(&error)))? {
+        true => Ok(()),
+        false => Err(Reason::InvalidToken.into()),
+    }
+}

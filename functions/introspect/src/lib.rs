@@ -1,0 +1,143 @@
+//! Token introspection: RFC 7662.
+
+use lambda_http::http::StatusCode;
+use lambda_http::{Body, Request, Response};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use shared::aws::Aws;
+use shared::config::{ConfigError, Issuer, Settings};
+use shared::grants::client_auth::ClientAuth;
+use shared::grants::response::{decision, refuse};
+use shared::identity::refresh_tokens::RefreshToken;
+use shared::store::accounts::Accounts;
+use shared::store::clients::Client;
+use shared::store::refresh::{Families, Standing};
+use shared::store::table::Table;
+use shared::store::trust::{NotAccepted, Trust, TrustStore};
+use shared::telemetry::{Decision, Outcome};
+use shared::token::claims::Expected;
+use shared::wire::context::domain;
+use shared::wire::http::{Form, json_response, refuse_in_query};
+use shared::wire::oauth::OAuthError;
+
+/// The scope with which a client may ask about tokens that are not its own: for resource servers.
+pub const INTROSPECT_ALL: &str = "latchkey:introspect";
+
+/// What this function needs: it recognises clients, and knows which tokens are good.
+pub struct Deps {
+    clients: ClientAuth,
+    families: Families,
+    accounts: Accounts,
+    trust: Trust,
+    revocations: TrustStore,
+    issuer: Issuer,
+}
+
+impl Deps {
+    /// From the environment.
+    pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
+        let aws = Aws::from_settings(settings)?;
+        let table = Table::new(aws.dynamodb(), settings.table_name()?);
+        Ok(Self {
+            clients: ClientAuth::from_settings(settings, &table)?,
+            families: Families::new(table.clone()),
+            accounts: Accounts::new(table.clone()),
+            trust: Trust::new(table.clone(), settings.trust_refresh()?),
+            revocations: TrustStore::new(table),
+            issuer: settings.issuer()?,
+        })
+    }
+
+    /// Loads the trust bundle before the first request. A failure is left to that request.
+    pub async fn warm_up(&self, now: u64) {
+        let _ = self.trust.bundle(now).await;
+    }
+}
+
+/// Answers one question about a token.
+pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
+    match introspect(deps, &request, now).await {
+        Ok((client_id, answer)) => {
+            let client_id = Some(client_id.as_str());
+            Decision { client_id, ..decision("introspect", Outcome::Told, &request) }.log();
+            json_response(StatusCode::OK, &answer)
+        }
+        Err(error) => refuse("introspect", &request, error),
+    }
+}
+
+/// Who asks; about which token; and what they may know of it. Returns who asked, and the answer.
+async fn introspect(deps: &Deps, request: &Request, now: u64) -> Result<(String, Value), OAuthError> {
+    refuse_in_query(request, &["client_id", "client_secret", "client_assertion", "token"])?;
+    let mut form = Form::read(request)?;
+    let client = deps.clients.authenticate(request, &mut form, now).await?.client;
+    let token = form.secret("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
+    let told = match RefreshToken::parse(token.clone()) {
+        Some(token) => about_refresh_token(deps, &token, &client, now).await,
+        None => about_access_token(deps, &token, &client, domain(request), now).await,
+    };
+    let told = told.map_err(|error| error.concerning(&client.client_id))?;
+    // Nothing says why: unknown, expired, revoked and somebody else's are one answer (RFC 7662 §2.2).
+    Ok((client.client_id, told.unwrap_or_else(|| json!({"active": false}))))
+}
+
+async fn about_access_token(
+    deps: &Deps,
+    token: &SecretString,
+    client: &Client,
+    domain: Option<&str>,
+    now: u64,
+) -> Result<Option<Value>, OAuthError> {
+    let issuer = deps.issuer.resolve(domain);
+    let issuer = issuer.ok_or_else(|| OAuthError::unavailable("the issuer is not known"))?;
+    let expected = Expected { issuer: &issuer, audiences: None };
+    let token = match deps.trust.accept(token.expose_secret(), &expected, now).await {
+        Ok(token) => token,
+        Err(NotAccepted::Token(_) | NotAccepted::Revoked) => return Ok(None),
+        Err(NotAccepted::Unavailable(error)) => return Err(OAuthError::unavailable(error)),
+    };
+    let claims = token.claims();
+    if !may_know(client, &claims.client_id) {
+        return Ok(None);
+    }
+    // Whoever asks wants to know how it is now: the bundle at hand may be some seconds old.
+    let bundle = deps.revocations.bundle().await.map_err(OAuthError::unavailable)?;
+    if bundle.is_revoked(claims) {
+        return Ok(None);
+    }
+    let mut told = claims.to_json();
+    told["active"] = true.into();
+    told["token_type"] = claims.confirmation.token_type().into();
+    if let Some(username) = &claims.username {
+        told["username"] = username.as_str().into();
+    }
+    Ok(Some(told))
+}
+
+async fn about_refresh_token(
+    deps: &Deps,
+    token: &RefreshToken,
+    client: &Client,
+    now: u64,
+) -> Result<Option<Value>, OAuthError> {
+    let family = deps.families.get(token.family()).await.map_err(OAuthError::unavailable)?;
+    let family = family.filter(|family| {
+        family.standing(token, now) == Standing::Current && may_know(client, &family.client_id)
+    });
+    let Some(family) = family else { return Ok(None) };
+    let account = deps.accounts.get(&family.username).await.map_err(OAuthError::unavailable)?;
+    Ok(account.is_some_and(|account| family.is_of(&account)).then(|| {
+        json!({
+            "active": true,
+            "client_id": family.client_id,
+            "sub": family.sub,
+            "username": family.username,
+            "scope": family.scopes.to_string(),
+            "exp": family.ends_at.min(family.expires_at),
+        })
+    }))
+}
+
+fn may_know(client: &Client, owner: &str) -> bool {
+    owner == client.client_id || client.scopes.iter().any(|scope| scope == INTROSPECT_ALL)
+}

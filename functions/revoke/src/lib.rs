@@ -1,0 +1,123 @@
+//! Token revocation: RFC 7009.
+
+use lambda_http::http::StatusCode;
+use lambda_http::{Body, Request, Response};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use shared::aws::Aws;
+use shared::config::{ConfigError, Issuer, Settings};
+use shared::grants::FIRST_PARTY;
+use shared::grants::client_auth::{Caller, ClientAuth};
+use shared::grants::response::{decision, refuse};
+use shared::identity::refresh_tokens::RefreshToken;
+use shared::store::refresh::{Families, Standing};
+use shared::store::table::Table;
+use shared::store::trust::{NotAccepted, Trust, TrustStore};
+use shared::telemetry::{Decision, Outcome};
+use shared::token::claims::Expected;
+use shared::wire::context::domain;
+use shared::wire::http::{Form, json_response, refuse_in_query};
+use shared::wire::oauth::{ErrorKind, OAuthError};
+
+/// What this function needs: it recognises clients, ends sessions, and adds to the trust bundle whom to
+/// refuse.
+pub struct Deps {
+    clients: ClientAuth,
+    families: Families,
+    trust: Trust,
+    store: TrustStore,
+    issuer: Issuer,
+}
+
+impl Deps {
+    /// From the environment.
+    pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
+        let aws = Aws::from_settings(settings)?;
+        let table = Table::new(aws.dynamodb(), settings.table_name()?);
+        Ok(Self {
+            clients: ClientAuth::from_settings(settings, &table)?,
+            families: Families::new(table.clone()),
+            trust: Trust::new(table.clone(), settings.trust_refresh()?),
+            store: TrustStore::new(table),
+            issuer: settings.issuer()?,
+        })
+    }
+
+    /// Loads the trust bundle before the first request. A failure is left to that request.
+    pub async fn warm_up(&self, now: u64) {
+        let _ = self.trust.bundle(now).await;
+    }
+}
+
+/// Answers one request to revoke a token.
+pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
+    match revoke(deps, &request, now).await {
+        Ok(client_id) => {
+            let client_id = Some(client_id.as_str());
+            Decision { client_id, ..decision("revoke", Outcome::Revoked, &request) }.log();
+            json_response(StatusCode::OK, &json!({}))
+        }
+        Err(error) => refuse("revoke", &request, error),
+    }
+}
+
+/// Who asks; for which token; whether it is theirs; and its end. Returns who asked.
+async fn revoke(deps: &Deps, request: &Request, now: u64) -> Result<String, OAuthError> {
+    refuse_in_query(request, &["client_id", "client_secret", "client_assertion", "token"])?;
+    let mut form = Form::read(request)?;
+    let client_id = match deps.clients.caller(request, &mut form, now).await? {
+        Caller::Client(authenticated) => authenticated.client.client_id,
+        // Whoever signed in without a client signs out without one: the token speaks for itself.
+        Caller::FirstParty => FIRST_PARTY.to_owned(),
+        Caller::Nobody => return Err(OAuthError::invalid_client()),
+    };
+    let token = form.secret("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
+    let result = match RefreshToken::parse(token.clone()) {
+        Some(token) => end_session(deps, &token, &client_id, now).await,
+        None => end_token(deps, &token, &client_id, domain(request), now).await,
+    };
+    result.map_err(|error| error.concerning(&client_id))?;
+    Ok(client_id)
+}
+
+/// Ends the session that a refresh token belongs to, its access tokens too (RFC 7009 §2.1).
+async fn end_session(deps: &Deps, token: &RefreshToken, client_id: &str, now: u64) -> Result<(), OAuthError> {
+    let family = deps.families.get(token.family()).await.map_err(OAuthError::unavailable)?;
+    let Some(family) = family else { return Ok(()) };
+    check_owner(&family.client_id, client_id)?;
+    // Of a session that has ended already the access tokens are shut out all the same: a first try may
+    // have stopped in between.
+    if family.standing(token, now) != Standing::Dead {
+        deps.families.revoke(token.family()).await.map_err(OAuthError::unavailable)?;
+    }
+    deps.store.revoke_session(&family.session_id, now).await.map_err(OAuthError::unavailable)
+}
+
+/// Revokes one access token. What is no good token of ours is as good as revoked.
+async fn end_token(
+    deps: &Deps,
+    token: &SecretString,
+    client_id: &str,
+    domain: Option<&str>,
+    now: u64,
+) -> Result<(), OAuthError> {
+    let issuer = deps.issuer.resolve(domain);
+    let issuer = issuer.ok_or_else(|| OAuthError::unavailable("the issuer is not known"))?;
+    let expected = Expected { issuer: &issuer, audiences: None };
+    let token = match deps.trust.accept(token.expose_secret(), &expected, now).await {
+        Ok(token) => token,
+        Err(NotAccepted::Token(_) | NotAccepted::Revoked) => return Ok(()),
+        Err(NotAccepted::Unavailable(error)) => return Err(OAuthError::unavailable(error)),
+    };
+    let claims = token.claims();
+    check_owner(&claims.client_id, client_id)?;
+    deps.store.revoke_token(&claims.token_id, claims.expires_at).await.map_err(OAuthError::unavailable)
+}
+
+fn check_owner(owner: &str, client_id: &str) -> Result<(), OAuthError> {
+    if owner == client_id {
+        Ok(())
+    } else {
+        Err(OAuthError::new(ErrorKind::UnauthorizedClient, "the token was issued to another client"))
+    }
+}

@@ -1,0 +1,212 @@
+//! The refresh grant: RFC 6749 §6, with rotation and reuse detection (RFC 9700 §4.14.2).
+//!
+//! A refresh costs one write. A client whose answer was lost may ask again with the same token for a
+//! short while and gets the same successor; after that a second use means that somebody has a copy, and
+//! the whole family is dead.
+
+use secrecy::SecretString;
+
+use super::FIRST_PARTY;
+use super::client_auth::Authenticated;
+use super::requests::{narrowed, resource};
+use super::sessions::{Refresh, Sessions, Terms, grant};
+use crate::identity::refresh_tokens::RefreshToken;
+use crate::identity::secrets::random_id;
+use crate::store::accounts::{Account, Accounts};
+use crate::store::clients::GrantType;
+use crate::store::refresh::{Family, Standing, Step};
+use crate::store::table::Table;
+use crate::store::trust::TrustStore;
+use crate::token::confirmation::Confirmation;
+use crate::token::issue::{Issued, Mint};
+use crate::token::issuers::TrustedIssuers;
+use crate::wire::oauth::{ErrorKind, OAuthError};
+use crate::wire::scope::Scopes;
+
+/// What a client shows.
+pub struct Presented<'a> {
+    /// The refresh token.
+    pub token: SecretString,
+    /// The client that has authenticated itself; none for somebody who signed in without one.
+    pub client: Option<&'a Authenticated>,
+    /// The scopes asked for.
+    pub scope: Option<&'a str>,
+    /// The resource asked for.
+    pub resource: Option<&'a str>,
+    /// The key that the request proves to hold.
+    pub key: Option<String>,
+}
+
+/// Carries sessions on.
+pub struct Refreshing {
+    accounts: Accounts,
+    trust: TrustStore,
+}
+
+impl Refreshing {
+    /// In this table.
+    pub fn new(table: &Table) -> Self {
+        Self { accounts: Accounts::new(table.clone()), trust: TrustStore::new(table.clone()) }
+    }
+
+    /// New tokens for a refresh token.
+    ///
+    /// # Errors
+    /// `invalid_grant` for every token that is not good, whatever is wrong with it.
+    pub async fn refresh(
+        &self,
+        presented: Presented<'_>,
+        sessions: &Sessions,
+        issuers: &TrustedIssuers,
+        mint: &Mint,
+        domain: Option<&str>,
+        now: u64,
+    ) -> Result<Issued, OAuthError> {
+        let token = RefreshToken::parse(presented.token).ok_or_else(refused)?;
+        let family = sessions.families().get(token.family()).await.map_err(OAuthError::unavailable)?;
+        let family = family.ok_or_else(refused)?;
+        check_client(&family, presented.client)?;
+        // Before anything is held against the family: whoever lacks the key has only found the token.
+        check_key(&family, presented.key.as_deref())?;
+        let standing = self.live(&family, &token, family.standing(&token, now), sessions, now).await?;
+        let account = self.account(&family, issuers).await?;
+
+        let scopes = narrowed(&allowed(&family, &account, presented.client), presented.scope)?;
+        let audience = match &family.audience {
+            Some(own) => resource(presented.resource, std::slice::from_ref(own))?,
+            None => resource(presented.resource, mint.audiences())?,
+        };
+        let confirmation = Confirmation {
+            key: presented.key.clone(),
+            certificate: presented.client.and_then(|client| client.certificate.clone()),
+        };
+        let terms = Terms {
+            client_id: family.client_id.clone(),
+            audience,
+            scopes,
+            ttl: presented.client.and_then(|client| client.client.token_ttl),
+            confirmation,
+            refresh: Refresh::Never,
+        };
+        let email = account.email.clone();
+        let grant = grant(account, email, terms, Some(family.session_id.clone()));
+        let mut issued = mint.issue(grant, domain, now).await?;
+        // The write comes last: until it is done nothing has changed, and once it is done the client can
+        // lose the answer and ask again.
+        let key = presented.key.filter(|_| presented.client.is_none());
+        issued.refresh_token = Some(self.advance(&family, token, standing, key, sessions, now).await?);
+        Ok(issued)
+    }
+
+    /// The token that follows.
+    async fn advance(
+        &self,
+        family: &Family,
+        token: RefreshToken,
+        standing: Live,
+        key: Option<String>,
+        sessions: &Sessions,
+        now: u64,
+    ) -> Result<RefreshToken, OAuthError> {
+        if let Live::Retry(salt) = standing {
+            return Ok(token.successor(&salt));
+        }
+        let salt = random_id("");
+        let next = token.successor(&salt);
+        let step = Step {
+            from: &token,
+            to: &next,
+            salt: &salt,
+            key: key.as_deref(),
+            expires_at: sessions.idle_end(family.ends_at, now),
+        };
+        match sessions.families().advance(step, now).await.map_err(OAuthError::unavailable)? {
+            None => Ok(next),
+            // Somebody was faster with the same token: they and we get the same successor.
+            Some(meanwhile) => {
+                check_key(&meanwhile, key.as_deref())?;
+                let standing = meanwhile.standing(&token, now);
+                match self.live(&meanwhile, &token, standing, sessions, now).await? {
+                    Live::Retry(salt) => Ok(token.successor(&salt)),
+                    Live::Current => Err(OAuthError::unavailable("the refresh could not be stored")),
+                }
+            }
+        }
+    }
+
+    /// Lets through what is good. A token that was used long ago kills its family.
+    async fn live(
+        &self,
+        family: &Family,
+        token: &RefreshToken,
+        standing: Standing,
+        sessions: &Sessions,
+        now: u64,
+    ) -> Result<Live, OAuthError> {
+        match standing {
+            Standing::Current => Ok(Live::Current),
+            Standing::Retry(salt) => Ok(Live::Retry(salt)),
+            Standing::Dead => Err(refused().concerning(&family.sub)),
+            Standing::Reused => {
+                // In this order: stopped in between, the next use of the token does the rest.
+                self.trust.revoke_session(&family.session_id, now).await.map_err(OAuthError::unavailable)?;
+                sessions.families().revoke(token.family()).await.map_err(OAuthError::unavailable)?;
+                Err(refused()
+                    .concerning(&family.sub)
+                    .because("the refresh token was used before: its session is ended"))
+            }
+        }
+    }
+
+    /// The user behind a family, if they are still who they were at the sign-in.
+    async fn account(&self, family: &Family, issuers: &TrustedIssuers) -> Result<Account, OAuthError> {
+        let account = self.accounts.get(&family.username).await.map_err(OAuthError::unavailable)?;
+        let vouched_for = family.issuer.as_deref().is_none_or(|issuer| issuers.trusts(issuer));
+        account
+            .filter(|account| vouched_for && family.is_of(account))
+            .ok_or_else(|| refused().concerning(&family.sub))
+    }
+}
+
+/// A token that is good.
+enum Live {
+    /// It has no successor yet.
+    Current,
+    /// It has one, made with this salt.
+    Retry(String),
+}
+
+/// What a session may still have: what it had, less what its user and its client have lost meanwhile.
+/// Whom another issuer vouched for got the scopes by that issuer's rule.
+fn allowed(family: &Family, account: &Account, client: Option<&Authenticated>) -> Scopes {
+    let of_user = match family.issuer {
+        Some(_) => family.scopes.clone(),
+        None => family.scopes.intersection(&account.scopes),
+    };
+    client.map_or(of_user.clone(), |client| of_user.intersection(&client.client.scopes))
+}
+
+fn refused() -> OAuthError {
+    OAuthError::new(ErrorKind::InvalidGrant, "the refresh token is not valid")
+}
+
+/// The token is the client's own, and the client may still refresh.
+fn check_client(family: &Family, client: Option<&Authenticated>) -> Result<(), OAuthError> {
+    let client = client.map(|authenticated| &authenticated.client);
+    if client.map_or(FIRST_PARTY, |client| &client.client_id) != family.client_id {
+        return Err(refused());
+    }
+    if client.is_some_and(|client| !client.may_use(GrantType::RefreshToken)) {
+        return Err(OAuthError::new(ErrorKind::UnauthorizedClient, "this client may not refresh tokens"));
+    }
+    Ok(())
+}
+
+fn check_key(family: &Family, proven: Option<&str>) -> Result<(), OAuthError> {
+    match (&family.key, proven) {
+        (Some(key), proven) if proven != Some(key) => {
+            Err(OAuthError::new(ErrorKind::InvalidDpopProof, "the refresh token is bound to another key"))
+        }
+        _ => Ok(()),
+    }
+}

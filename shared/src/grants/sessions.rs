@@ -1,0 +1,144 @@
+//! Sessions: what follows from a person's sign-in, and how long it goes on.
+
+use crate::config::{ConfigError, Settings};
+use crate::identity::refresh_tokens::RefreshToken;
+use crate::identity::secrets::random_id;
+use crate::store::accounts::Account;
+use crate::store::refresh::{Families, Family};
+use crate::store::table::Table;
+use crate::token::confirmation::Confirmation;
+use crate::token::issue::{Grant, Issued, Mint};
+use crate::wire::oauth::OAuthError;
+use crate::wire::scope::Scopes;
+
+/// Somebody who has just shown who they are.
+pub struct SignedIn {
+    /// The user.
+    pub account: Account,
+    /// The address that goes into the token.
+    pub email: Option<String>,
+    /// The scopes that this sign-in may have.
+    pub scopes: Scopes,
+    /// Who vouched for them, if it was not a password.
+    pub issuer: Option<String>,
+}
+
+/// On what terms somebody gets tokens.
+pub struct Terms {
+    /// The client that they are issued to.
+    pub client_id: String,
+    /// Which audience, if not the default.
+    pub audience: Option<String>,
+    /// Which scopes.
+    pub scopes: Scopes,
+    /// Life of the access token in seconds, if not the default.
+    pub ttl: Option<u64>,
+    /// What the access token is bound to.
+    pub confirmation: Confirmation,
+    /// Whether there is a refresh token, and the key that it is bound to.
+    pub refresh: Refresh,
+}
+
+/// Whether a sign-in can be refreshed.
+pub enum Refresh {
+    /// It can't.
+    Never,
+    /// By whoever has the token: a client that authenticates itself anyway, or nobody in particular.
+    ByBearer,
+    /// By whoever proves to hold this key too (RFC 9449 §5).
+    ByKey(String),
+}
+
+impl Refresh {
+    /// For a public client: bound to the key that it has proved to hold, if it has.
+    pub fn for_public_client(key: Option<String>) -> Self {
+        key.map_or(Self::ByBearer, Self::ByKey)
+    }
+}
+
+/// Begins sessions.
+pub struct Sessions {
+    families: Families,
+    ttl: Option<u64>,
+    idle: u64,
+}
+
+impl Sessions {
+    /// Reads `REFRESH_TOKEN_TTL_SECONDS` and `REFRESH_TOKEN_IDLE_SECONDS`.
+    pub fn from_settings(settings: &Settings, table: &Table) -> Result<Self, ConfigError> {
+        Ok(Self {
+            families: Families::new(table.clone()),
+            ttl: settings.refresh_token_ttl()?,
+            idle: settings.refresh_token_idle()?,
+        })
+    }
+
+    /// The families of refresh tokens.
+    pub fn families(&self) -> &Families {
+        &self.families
+    }
+
+    /// From when a family that is used now is dead unless it is used again.
+    pub fn idle_end(&self, ends_at: u64, now: u64) -> u64 {
+        ends_at.min(now.saturating_add(self.idle))
+    }
+
+    /// The tokens that a sign-in gets.
+    pub async fn begin(
+        &self,
+        signed_in: SignedIn,
+        terms: Terms,
+        mint: &Mint,
+        domain: Option<&str>,
+        now: u64,
+    ) -> Result<Issued, OAuthError> {
+        let key = match (self.ttl, &terms.refresh) {
+            (None, _) | (_, Refresh::Never) => None,
+            (Some(ttl), Refresh::ByBearer) => Some((ttl, None)),
+            (Some(ttl), Refresh::ByKey(key)) => Some((ttl, Some(key.clone()))),
+        };
+        let Some((ttl, key)) = key else {
+            return mint.issue(grant(signed_in.account, signed_in.email, terms, None), domain, now).await;
+        };
+        let (first, session_id) = (RefreshToken::first(), random_id(""));
+        let family = Family {
+            session_id: session_id.clone(),
+            client_id: terms.client_id.clone(),
+            username: signed_in.account.username.clone(),
+            sub: signed_in.account.sub.clone(),
+            epoch: signed_in.account.epoch.clone(),
+            issuer: signed_in.issuer,
+            scopes: terms.scopes.clone(),
+            audience: terms.audience.clone(),
+            key,
+            current: first.digest().clone(),
+            previous: None,
+            salt: None,
+            rotated_at: now,
+            ends_at: now.saturating_add(ttl),
+            expires_at: self.idle_end(now.saturating_add(ttl), now),
+            revoked: false,
+        };
+        let grant = grant(signed_in.account, signed_in.email, terms, Some(session_id));
+        let mut issued = mint.issue(grant, domain, now).await?;
+        self.families.create(first.family(), &family).await.map_err(OAuthError::unavailable)?;
+        issued.refresh_token = Some(first);
+        Ok(issued)
+    }
+}
+
+/// What a person's access token is to say.
+pub fn grant(account: Account, email: Option<String>, terms: Terms, session_id: Option<String>) -> Grant {
+    Grant {
+        subject: account.sub,
+        client_id: terms.client_id,
+        audience: terms.audience,
+        scopes: terms.scopes,
+        ttl: terms.ttl,
+        session_id,
+        confirmation: terms.confirmation,
+        username: Some(account.username),
+        email,
+        custom: Default::default(),
+    }
+}

@@ -1,0 +1,177 @@
+//! Families of refresh tokens: one item for each sign-in that can be refreshed.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::accounts::Account;
+use super::table::{Key, OLD_ITEM, StoreError, Table, condition_failed, read};
+use crate::identity::refresh_tokens::RefreshToken;
+use crate::identity::secrets::SecretDigest;
+use crate::wire::scope::Scopes;
+
+/// The prefix of their keys.
+const PREFIX: &str = "REFRESH#";
+const HEAD: &str = "HEAD";
+
+/// How long the same token yields the same successor once more, in seconds. Invariant: longer than a
+/// function may take, so that a client whose answer was lost can ask again; short, because until then a
+/// thief could too.
+const GRACE: u64 = 60;
+
+/// A family: a sign-in, and where its chain of tokens stands.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Family {
+    /// `sid` of its access tokens. Not the family's own id, which only refresh tokens hold.
+    pub session_id: String,
+    /// The client that the tokens were issued to.
+    pub client_id: String,
+    /// Who signed in.
+    pub username: String,
+    /// The user's `sub`.
+    pub sub: String,
+    /// The user's epoch at the sign-in: in another one the family is dead.
+    pub epoch: String,
+    /// Who vouched for the user, if it was not a password.
+    pub issuer: Option<String>,
+    /// The scopes of the sign-in: a refresh gets these or fewer.
+    pub scopes: Scopes,
+    /// The audience of the sign-in.
+    pub audience: Option<String>,
+    /// The key that a public client must prove to hold (RFC 9449 §5).
+    pub key: Option<String>,
+    /// The token that is good.
+    pub current: SecretDigest,
+    /// The one that it follows.
+    pub previous: Option<SecretDigest>,
+    /// With the previous token it makes the current one.
+    pub salt: Option<String>,
+    /// When the current token was made, in seconds since 1970.
+    pub rotated_at: u64,
+    /// When the family ends, however much it is used.
+    pub ends_at: u64,
+    /// When the family ends if it isn't used: DynamoDB may drop the item then.
+    pub expires_at: u64,
+    /// A revoked family is dead.
+    pub revoked: bool,
+}
+
+/// What a token is to its family.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is the good one.
+    Current,
+    /// It is the one before, and may be asking again: this salt makes the successor it should have got.
+    Retry(String),
+    /// Its time is over.
+    Dead,
+    /// It was used long ago: somebody has a copy.
+    Reused,
+}
+
+impl Family {
+    /// Whether the user is still who they were at the sign-in.
+    pub fn is_of(&self, account: &Account) -> bool {
+        account.sub == self.sub && !account.disabled && account.epoch == self.epoch
+    }
+
+    /// What a token is to this family now.
+    pub fn standing(&self, token: &RefreshToken, now: u64) -> Standing {
+        if self.revoked || now >= self.ends_at || now >= self.expires_at {
+            return Standing::Dead;
+        }
+        if self.current.matches(token.digest()) {
+            return Standing::Current;
+        }
+        let is_previous = self.previous.as_ref().is_some_and(|previous| previous.matches(token.digest()));
+        match &self.salt {
+            Some(salt) if is_previous && now <= self.rotated_at.saturating_add(GRACE) => {
+                Standing::Retry(salt.clone())
+            }
+            _ => Standing::Reused,
+        }
+    }
+}
+
+/// The families in the table.
+#[derive(Clone)]
+pub struct Families(Table);
+
+/// The step from one token to the next.
+pub struct Step<'a> {
+    /// The token that is current.
+    pub from: &'a RefreshToken,
+    /// The token that is to be.
+    pub to: &'a RefreshToken,
+    /// With the first it makes the second.
+    pub salt: &'a str,
+    /// The key that the second is bound to.
+    pub key: Option<&'a str>,
+    /// When the family ends if it isn't used.
+    pub expires_at: u64,
+}
+
+impl Families {
+    /// In this table.
+    pub fn new(table: Table) -> Self {
+        Self(table)
+    }
+
+    /// The family of that id.
+    pub async fn get(&self, id: &str) -> Result<Option<Family>, StoreError> {
+        self.0.get(key(id)).await
+    }
+
+    /// Stores a new family.
+    pub async fn create(&self, id: &str, family: &Family) -> Result<(), StoreError> {
+        self.0.create(key(id), family, None).await
+    }
+
+    /// Takes one step, if nobody has taken it. If somebody has, even an earlier try of this very call,
+    /// the family as it is now comes back.
+    pub async fn advance(&self, step: Step<'_>, now: u64) -> Result<Option<Family>, StoreError> {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let number = |number: u64| AttributeValue::N(number.to_string());
+        let mut assignments =
+            "SET #current = :to, previous = :from, salt = :salt, rotated_at = :now, expires_at = :end"
+                .to_owned();
+        let mut update = self
+            .0
+            .update(key(step.from.family()))?
+            .condition_expression("#current = :from AND revoked = :no")
+            .return_values_on_condition_check_failure(OLD_ITEM)
+            .expression_attribute_names("#current", "current")
+            .expression_attribute_values(":from", text(step.from.digest().as_str()))
+            .expression_attribute_values(":to", text(step.to.digest().as_str()))
+            .expression_attribute_values(":salt", text(step.salt))
+            .expression_attribute_values(":now", number(now))
+            .expression_attribute_values(":end", number(step.expires_at))
+            .expression_attribute_values(":no", AttributeValue::Bool(false));
+        if let Some(key) = step.key {
+            assignments += ", #key = :key";
+            update = update
+                .expression_attribute_names("#key", "key")
+                .expression_attribute_values(":key", text(key));
+        }
+        match update.update_expression(assignments).send().await {
+            Ok(_) => Ok(None),
+            Err(error) => match condition_failed(error)? {
+                Some(item) => read(item).map(Some),
+                None => Err(StoreError::Missing),
+            },
+        }
+    }
+
+    /// Kills a family.
+    pub async fn revoke(&self, id: &str) -> Result<(), StoreError> {
+        match self.0.set(key(id), &json!({"revoked": true})).await {
+            // Expired and dropped meanwhile: as dead as can be.
+            Err(StoreError::Missing) => Ok(()),
+            result => result,
+        }
+    }
+}
+
+fn key(id: &str) -> Key {
+    Key::new(PREFIX, id, HEAD)
+}

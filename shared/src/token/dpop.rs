@@ -1,0 +1,228 @@
+//! Proofs of possession: a JWT that the caller signs for one request (RFC 9449).
+
+use aws_lc_rs::digest;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use lambda_http::http::Uri;
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+
+use super::jwt::{JwtError, LEEWAY, UnverifiedJwt};
+use super::key::{PRIVATE_MEMBERS, PublicKey, thumbprint};
+
+/// The longest proof that is read, in bytes: one with a key of 8192 bits fits.
+const MAX_PROOF: usize = 8 * 1024;
+
+/// The longest `jti` that is remembered, in bytes.
+const MAX_TOKEN_ID: usize = 256;
+
+/// How old a proof may be, in seconds, by the caller's clock. Invariant: a used proof is remembered at
+/// least this long.
+const MAX_AGE: u64 = 60;
+
+/// The request that a proof is for.
+#[derive(Clone, Copy)]
+pub struct Target<'a> {
+    /// The HTTP method.
+    pub method: &'a str,
+    /// The URL, without query and fragment.
+    pub url: &'a str,
+    /// The access token that comes with the request, if one does.
+    pub access_token: Option<&'a str>,
+}
+
+/// A proof that is good, if it is used for the first time.
+#[derive(Debug)]
+pub struct Proof {
+    /// The thumbprint of the key that the caller holds (RFC 7638).
+    pub key: String,
+    /// `jti`: a proof is good once.
+    pub token_id: String,
+    /// When the proof is too old at any rate, in seconds since 1970.
+    pub expires_at: u64,
+}
+
+impl Proof {
+    /// Judges a proof by RFC 9449 §4.3. Whether it was used before is for the caller to find out.
+    pub fn judge(text: &str, target: Target<'_>, now: u64) -> Result<Self, JwtError> {
+        let jwt = UnverifiedJwt::parse(text, MAX_PROOF)?;
+        let jwk = jwt.embedded_key().ok_or(JwtError::Malformed)?.clone();
+        if PRIVATE_MEMBERS.iter().any(|name| jwk.get(name).is_some()) {
+            return Err(JwtError::Malformed);
+        }
+        let key = PublicKey::from_jwk(&jwk).map_err(|_| JwtError::Malformed)?;
+        let key_thumbprint = thumbprint(&jwk.into_object()).ok_or(JwtError::Malformed)?;
+        let jwt = jwt.verify(&key)?;
+        if jwt.typ.as_deref() != Some("dpop+jwt") {
+            return Err(JwtError::InvalidClaim("typ"));
+        }
+        let text = |name| jwt.claims.string(name).ok_or(JwtError::InvalidClaim(name));
+        if text("htm")? != target.method {
+            return Err(JwtError::InvalidClaim("htm"));
+        }
+        if !is_same_resource(text("htu")?, target.url) {
+            return Err(JwtError::InvalidClaim("htu"));
+        }
+        let expected = target.access_token.map(hash);
+        match (jwt.claims.get("ath"), expected) {
+            (Some(Value::String(found)), Some(expected)) if *found == expected => {}
+            (_, None) => {}
+            (_, Some(_)) => return Err(JwtError::InvalidClaim("ath")),
+        }
+        let issued_at = jwt.claims.integer("iat").ok_or(JwtError::InvalidClaim("iat"))?;
+        if issued_at > now.saturating_add(LEEWAY) || issued_at.saturating_add(MAX_AGE) < now {
+            return Err(JwtError::InvalidClaim("iat"));
+        }
+        let token_id = text("jti")?;
+        if token_id.is_empty() || token_id.len() > MAX_TOKEN_ID {
+            return Err(JwtError::InvalidClaim("jti"));
+        }
+        Ok(Self {
+            key: key_thumbprint,
+            token_id: token_id.to_owned(),
+            expires_at: issued_at.saturating_add(MAX_AGE + 1),
+        })
+    }
+}
+
+/// `ath`: the hash of an access token (RFC 9449 §4.2).
+fn hash(access_token: &str) -> String {
+    URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, access_token.as_bytes()))
+}
+
+/// Whether two URLs name the same resource: query and fragment don't count, nor does how scheme, host,
+/// default port and escapes are written (RFC 9449 §4.3, RFC 3986 §6.2.2 and §6.2.3).
+fn is_same_resource(one: &str, other: &str) -> bool {
+    let parts = |url: &str| {
+        let uri: Uri = url.split('#').next()?.parse().ok()?;
+        let scheme = uri.scheme_str()?.to_ascii_lowercase();
+        let port = uri.port_u16().or(match scheme.as_str() {
+            "https" => Some(443),
+            "http" => Some(80),
+            _ => None,
+        });
+        let plain = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+        let path = percent_decode_str(uri.path()).decode_utf8_lossy().into_owned();
+        plain.then_some((scheme, uri.host()?.to_ascii_lowercase(), port?, path))
+    };
+    let (one, other) = (parts(one), parts(other));
+    one.is_some() && one == other
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::forge::Forge;
+    use serde_json::json;
+
+    const NOW: u64 = 1_000_000;
+    const URL: &str = "https://api.example.com/todo";
+    const TARGET: Target<'_> = Target { method: "GET", url: URL, access_token: Some("token") };
+
+    fn claims() -> Value {
+        json!({"htm": "GET", "htu": URL, "iat": NOW, "jti": "1", "ath": hash("token")})
+    }
+
+    fn judge(forge: &Forge, header: &Value, claims: &Value) -> Result<Proof, JwtError> {
+        Proof::judge(&forge.token(&header.to_string(), &claims.to_string()), TARGET, NOW)
+    }
+
+    fn header(forge: &Forge) -> Value {
+        json!({"alg": "EdDSA", "typ": "dpop+jwt", "jwk": forge.public_jwk()})
+    }
+
+    /// The verdict when one claim is something else, or is missing.
+    fn with(name: &str, value: Value) -> Result<Proof, JwtError> {
+        let (forge, mut claims) = (Forge::new(), claims());
+        match value {
+            Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
+            value => claims[name] = value,
+        }
+        judge(&forge, &header(&forge), &claims)
+    }
+
+    #[test]
+    fn a_good_proof_names_its_key() {
+        let forge = Forge::new();
+        let proof = judge(&forge, &header(&forge), &claims()).unwrap();
+        assert_eq!(Some(proof.key), thumbprint(&forge.public_jwk()));
+        assert_eq!((proof.token_id.as_str(), proof.expires_at), ("1", NOW + MAX_AGE + 1));
+    }
+
+    #[test]
+    fn the_header_is_a_proofs_with_a_public_key() {
+        let forge = Forge::new();
+        let with = |name: &str, value: Value| {
+            let mut header = header(&forge);
+            header[name] = value;
+            judge(&forge, &header, &claims()).err()
+        };
+        for typ in ["JWT", "at+jwt", "DPOP+JWT", ""] {
+            assert_eq!(with("typ", json!(typ)), Some(JwtError::InvalidClaim("typ")), "{typ}");
+        }
+        let mut private = forge.public_jwk();
+        private["d"] = json!("AA");
+        for jwk in [json!(null), json!("x"), json!({}), json!({"kty": "oct", "k": "AA"}), private] {
+            assert_eq!(with("jwk", jwk.clone()), Some(JwtError::Malformed), "{jwk}");
+        }
+        assert_eq!(with("jwk", Forge::new().public_jwk()), Some(JwtError::InvalidSignature));
+        assert_eq!(with("alg", json!("none")), Some(JwtError::Malformed));
+        assert_eq!(with("alg", json!("RS256")), Some(JwtError::InvalidSignature));
+    }
+
+    #[test]
+    fn a_proof_is_for_one_method_url_and_token() {
+        for (name, value) in [
+            ("htm", json!("POST")),
+            ("htm", json!("get")),
+            ("htm", json!(null)),
+            ("htu", json!("https://api.example.com/other")),
+            ("htu", json!("https://api.example.com.evil.example/todo")),
+            ("htu", json!("http://api.example.com/todo")),
+            ("htu", json!("https://api.example.com:8443/todo")),
+            ("htu", json!("https://user@api.example.com/todo")),
+            ("htu", json!("/todo")),
+            ("htu", json!(null)),
+            ("ath", json!(hash("another"))),
+            ("ath", json!("")),
+            ("ath", json!(null)),
+            ("jti", json!("")),
+            ("jti", json!(1)),
+            ("jti", json!("x".repeat(257))),
+            ("jti", json!(null)),
+            ("iat", json!(null)),
+            ("iat", json!(1_000_000.0)),
+        ] {
+            assert!(
+                matches!(with(name, value.clone()), Err(JwtError::InvalidClaim(claim)) if claim == name),
+                "{name} {value}"
+            );
+        }
+        for same in [
+            "https://api.example.com/todo?a=b",
+            "https://api.example.com/todo#c",
+            "HTTPS://API.example.com:443/%74odo",
+        ] {
+            assert!(with("htu", json!(same)).is_ok(), "{same}");
+        }
+    }
+
+    #[test]
+    fn a_proof_is_young() {
+        for (issued_at, good) in [
+            (NOW - MAX_AGE, true),
+            (NOW - MAX_AGE - 1, false),
+            (NOW + LEEWAY, true),
+            (NOW + LEEWAY + 1, false),
+        ] {
+            assert_eq!(with("iat", json!(issued_at)).is_ok(), good, "{issued_at}");
+        }
+    }
+
+    #[test]
+    fn where_no_token_comes_along_its_hash_does_not_matter() {
+        let forge = Forge::new();
+        let proof = forge.token(&header(&forge).to_string(), &claims().to_string());
+        assert!(Proof::judge(&proof, Target { access_token: None, ..TARGET }, NOW).is_ok());
+    }
+}
