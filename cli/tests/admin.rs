@@ -8,6 +8,9 @@ use std::sync::Mutex;
 use latchkey::dev::{Options, Running, start};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
+use shared::aws::Aws;
+use shared::store::table::Table;
+use shared::store::trust::TrustStore;
 use tempfile::TempDir;
 
 const PASSWORD: &str = "correct horse battery";
@@ -542,4 +545,152 @@ async fn what_is_not_there_is_named_with_what_to_do() {
     assert!(help.text().contains("Examples:"));
     let secret = &stack.running.environment["AWS_SECRET_ACCESS_KEY"];
     assert_eq!(stack.times_printed(secret), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_secret_works_beside_the_old_one_for_a_while() {
+    let stack = Stack::start().await;
+    let made = stack.json(&["client", "create", "billing", "--scope", "todo:read"]);
+    let old = text(&made, "client_secret");
+    assert!(stack.run(&["client", "show", "billing"]).text().contains("never used"));
+    let rotated = stack.json(&["client", "rotate-secret", "billing", "--overlap", "1h"]);
+    let new = text(&rotated, "client_secret");
+    assert_eq!(rotated["client_id"], "billing");
+    assert!(
+        stack.client_token("billing", old).await.is_some()
+            && stack.client_token("billing", new).await.is_some()
+    );
+    let shown = stack.json(&["client", "show", "billing"]);
+    assert_eq!(shown["secrets"][0]["expires_at"], rotated["old_secrets_expire_at"]);
+    assert_eq!(shown["secrets"][1]["expires_at"], Value::Null);
+    assert_eq!(shown["secrets"][1]["last_used_on"].as_u64().unwrap() % 86_400, 0);
+    assert!(stack.run(&["client", "show", "billing"]).text().contains("last used on 20"));
+
+    let longer = stack.json(&["client", "rotate-secret", "billing", "--overlap", "30d"]);
+    let shown = stack.json(&["client", "show", "billing"]);
+    assert_eq!(
+        shown["secrets"][0]["expires_at"], rotated["old_secrets_expire_at"],
+        "never longer than before"
+    );
+    let leaked = stack.json(&["client", "rotate-secret", "billing", "--overlap", "0s"]);
+    for gone in [old, new, text(&longer, "client_secret")] {
+        assert_eq!(stack.client_token("billing", gone).await, None);
+        assert_eq!(stack.times_printed(gone), 1);
+    }
+    assert!(stack.client_token("billing", text(&leaked, "client_secret")).await.is_some());
+    for _ in 0..4 {
+        stack.json(&["client", "rotate-secret", "billing"]);
+    }
+    stack.run(&["client", "rotate-secret", "billing"]).refused("has 5 secrets that work");
+    stack.run(&["client", "rotate-secret", "nobody"]).refused("there is no client nobody");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_may_have_no_secret_but_keys_a_certificate_or_nothing() {
+    let stack = Stack::start().await;
+    let file = stack.folder.path().join("key.json");
+    std::fs::write(
+        &file,
+        r#"{"kty":"OKP","crv":"Ed25519","kid":"one","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
+    )
+    .unwrap();
+    let file = file.to_str().unwrap();
+    let create = |id: &str, more: &[&str]| {
+        stack.json(&[&["client", "create", id, "--scope", "todo:read"], more].concat())
+    };
+    for (id, more) in [
+        ("keys", ["--public-key", file].as_slice()),
+        ("url", &["--jwks-url", "https://app.example.com/jwks"]),
+        ("certificate", &["--certificate-subject", "CN=app,O=Example"]),
+        ("job", &["--no-secret"]),
+    ] {
+        assert_eq!(create(id, more), json!({"client_id": id}));
+        stack.run(&["client", "rotate-secret", id]).refused("has no secret");
+    }
+    assert_eq!(stack.json(&["client", "show", "keys"])["public_keys"], json!({"ids": ["one"]}));
+    assert_eq!(
+        stack.json(&["client", "show", "url"])["public_keys"],
+        json!({"url": "https://app.example.com/jwks"})
+    );
+    assert_eq!(stack.json(&["client", "show", "certificate"])["certificate_subject"], "CN=app,O=Example");
+    let more = ["--grant", "token-exchange", "refresh_token", "--quota", "1/1h"];
+    create("web", &more);
+    let shown = stack.json(&["client", "show", "web"]);
+    assert_eq!(shown["grants"], json!(["refresh_token", "urn:ietf:params:oauth:grant-type:token-exchange"]));
+    assert_eq!(shown["quota"], json!({"tokens": 1, "seconds": 3600}));
+    assert!(stack.run(&["client", "show", "web"]).text().contains("1 tokens in 1h"));
+    let limited = create("limited", &["--quota", "1/1h"]);
+    let secret = text(&limited, "client_secret");
+    assert!(stack.client_token("limited", secret).await.is_some());
+    assert_eq!(stack.client_token("limited", secret).await, None, "its quota is spent");
+    let bad = |more: &[&str]| stack.run(&[&["client", "create", "bad", "--scope", "a"], more].concat());
+    bad(&["--public-key", "/nowhere"]).refused("can't read /nowhere");
+    bad(&["--jwks-url", "http://app.example.com/jwks"]).refused("https://");
+    bad(&["--certificate-subject", "app"]).refused("distinguished name");
+    for usage in [["--grant", "password"], ["--quota", "many"]] {
+        assert_eq!(bad(&usage).status, Some(2));
+    }
+    assert_eq!(bad(&["--public-key", file, "--jwks-url", "https://a.example/jwks"]).status, Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_user_can_be_let_try_again() {
+    let stack = Stack::start().await;
+    stack.with_input(&["user", "create", "ada"], PASSWORD).text();
+    let wrong = (0..10).map(|_| stack.user_token("ada", "wrong password"));
+    assert!(futures_util::future::join_all(wrong).await.iter().all(Option::is_none));
+    assert_eq!(stack.user_token("ada", PASSWORD).await, None, "locked");
+    assert_eq!(stack.json(&["user", "unlock", "Ada"]), json!({"username": "ada", "unlocked": true}));
+    assert!(stack.user_token("ada", PASSWORD).await.is_some());
+    stack.run(&["user", "unlock", "nobody"]).refused("there is no user nobody");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_revoked_by_itself_by_its_id_or_with_its_session() {
+    let stack = Stack::start().await;
+    let made = stack.json(&["client", "create", "billing", "--scope", "todo:read"]);
+    let secret = text(&made, "client_secret");
+    let token = async || stack.client_token("billing", secret).await.unwrap();
+    let (whole, by_id, other) = (token().await, token().await, token().await);
+    let revoked = stack.json(&["token", "revoke", &whole]);
+    assert_eq!(
+        (&revoked["jti"], &revoked["revoked"]),
+        (&stack.inspect(&whole)["claims"]["jti"], &json!(true))
+    );
+    let jti = stack.inspect(&by_id)["claims"]["jti"].as_str().unwrap().to_owned();
+    assert!(stack.with_input(&["token", "revoke", "-"], &jti).text().contains("is revoked"));
+    for (token, revoked) in [(&whole, true), (&by_id, true), (&other, false)] {
+        assert_eq!(stack.inspect(token)["revoked"], revoked);
+    }
+    stack.with_input(&["user", "create", "ada"], PASSWORD).text();
+    let form = [("username", "ada"), ("password", PASSWORD)];
+    let signed_in: Value =
+        Client::new().post(stack.url("/token")).form(&form).send().await.unwrap().json().await.unwrap();
+    let refresh = text(&signed_in, "refresh_token");
+    let ended = stack.json(&["token", "revoke", refresh]);
+    assert_eq!(ended["sid"], stack.inspect(text(&signed_in, "access_token"))["claims"]["sid"]);
+    assert_eq!(stack.inspect(text(&signed_in, "access_token"))["revoked"], true);
+    let form = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
+    let answer = Client::new().post(stack.url("/oauth2/token")).form(&form).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    stack.run(&["token", "revoke", &format!("{whole}x")]).refused("nothing is revoked");
+    stack.run(&["token", "revoke", secret]).refused("neither a token of ours nor the id of one");
+    assert_eq!(stack.times_printed(refresh), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_password_shuts_out_the_tokens_of_before() {
+    let stack = Stack::start().await;
+    stack.with_input(&["user", "create", "ada"], PASSWORD).text();
+    let token = stack.user_token("ada", PASSWORD).await.unwrap();
+    let seen = stack.inspect(&token);
+    let (sub, made_at) = (text(&seen["claims"], "sub"), seen["claims"]["iat"].as_u64().unwrap());
+    let aws = Aws::from_settings(&stack.running.environment.clone().into_iter().collect()).unwrap();
+    let trust = TrustStore::new(Table::new(aws.dynamodb(), stack.running.environment["TABLE_NAME"].as_str()));
+    assert!(!trust.bundle().await.unwrap().is_shut_out(sub, made_at - 1));
+    stack.with_input(&["user", "set-password", "ada"], "another good password").text();
+    let bundle = trust.bundle().await.unwrap();
+    assert!(bundle.is_shut_out(sub, made_at - 1) && !bundle.is_shut_out(sub, made_at + 60));
+    let token = stack.user_token("ada", "another good password").await.unwrap();
+    assert_eq!(stack.inspect(&token)["revoked"], false);
 }

@@ -120,7 +120,10 @@ async fn the_metadata_is_what_the_tokens_say() {
         let (status, metadata) = read(stack.get(path)).await;
         assert_eq!((status, &metadata["issuer"]), (200, &claims(&token)["iss"]));
         assert_eq!(metadata["token_endpoint"], stack.url("/oauth2/token"));
-        assert_eq!(metadata["grant_types_supported"], json!(["client_credentials"]));
+        assert_eq!(
+            metadata["grant_types_supported"],
+            json!(["client_credentials", "refresh_token", "urn:ietf:params:oauth:grant-type:token-exchange"])
+        );
         let jwks = stack.http.get(metadata["jwks_uri"].as_str().unwrap());
         let (status, jwks) = read(jwks).await;
         assert_eq!(

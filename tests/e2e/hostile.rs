@@ -5,7 +5,15 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use reqwest::Method;
 
-const PUBLIC: [&str; 5] = ["/login", "/token", "/oauth2/token", "/oauth2/authorize", "/google"];
+const PUBLIC: [&str; 7] = [
+    "/login",
+    "/token",
+    "/oauth2/token",
+    "/oauth2/authorize",
+    "/oauth2/revoke",
+    "/oauth2/introspect",
+    "/google",
+];
 const PROTECTED: [&str; 5] = ["/profile", "/get/clientinfo", "/todo", "/users", "/whoami"];
 const TYPES: [&str; 5] = [
     "application/json",
@@ -44,6 +52,10 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
         "grant_type=client_credentials&client_id=%00&client_secret=%ff",
         "username=%F0%9F%92%A9&password=%00",
         "credential=x&g_csrf_token=x",
+        "grant_type=refresh_token&refresh_token=lk_rt_%00",
+        "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&subject_token=e30.e30.e30&subject_token_type=x",
+        "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer&client_assertion=e30.e30.e30",
+        "client_id=latchkey&client_secret=&token=%22",
         "{\"username\":\"\\u0000\",\"password\":\"\\ud800\"}",
         "\u{feff}{}",
     ];
@@ -78,6 +90,7 @@ fn no_input_makes_a_5xx_or_opens_a_door() {
             .header("content-type", content_type.as_bytes())
             .header("authorization", authorization.as_bytes())
             .header("cookie", noise.as_bytes())
+            .header("dpop", noise.as_bytes())
             .header("x-forwarded-proto", noise.as_bytes())
             .header("x-api-key", if path == "/users" { noise.as_bytes() } else { b"" })
             .body(body);

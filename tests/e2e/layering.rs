@@ -20,9 +20,11 @@ const LAYERS: [(&str, &[&str]); 10] = [
 ];
 
 /// What each function has no business with: crates that must not be in its dependency tree.
-const FORBIDDEN: [(&str, &[&str]); 6] = [
+const FORBIDDEN: [(&str, &[&str]); 8] = [
     ("authorizer", &["aws-sdk-secretsmanager", "argon2", "bcrypt", "webpki-roots"]),
     ("discovery", &["aws-sdk-secretsmanager", "argon2", "bcrypt"]),
+    ("revoke", &["aws-sdk-secretsmanager", "argon2", "bcrypt"]),
+    ("introspect", &["aws-sdk-secretsmanager", "argon2", "bcrypt"]),
     ("whoami", &["aws-sdk-secretsmanager", "argon2", "bcrypt"]),
     ("token", &["argon2", "bcrypt"]),
     ("google", &["argon2", "bcrypt"]),

@@ -47,9 +47,34 @@ async fn decisions() {
         let form = [("grant_type", "client_credentials"), ("client_id", canary), ("client_secret", &secret)];
         send(stack.post("/oauth2/token").form(&form)).await;
         send(stack.post("/login").header("content-type", "application/json").body(canary)).await;
+        for name in ["refresh_token", "subject_token", "client_assertion", "token"] {
+            let form = [("grant_type", "refresh_token"), (name, canary), ("client_id", "latchkey")];
+            for path in ["/oauth2/token", "/oauth2/revoke", "/oauth2/introspect"] {
+                send(stack.post(path).header("dpop", "CANARY").form(&form)).await;
+                send(stack.post(path).form(&form)).await;
+            }
+        }
+        send(stack.get("/todo").header("authorization", format!("DPoP {token}")).header("dpop", "CANARY"))
+            .await;
+    }
+    // A session from its beginning over a theft to its end.
+    let first = stack.refresh_token("ada", PASSWORD).await;
+    let refresh = async |token: &str| {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
+        e2e::read(stack.post("/oauth2/token").form(&form)).await.1["refresh_token"]
+            .as_str()
+            .map(str::to_owned)
+    };
+    let second = refresh(&first).await.expect("a refresh token");
+    let third = refresh(&second).await.expect("a refresh token");
+    assert_eq!(refresh(&first).await, None);
+    for (path, token) in
+        [("/oauth2/introspect", &token), ("/oauth2/revoke", &token), ("/oauth2/revoke", &third)]
+    {
+        send(stack.post(path).basic_auth("backend", Some(&secret)).form(&[("token", token)])).await;
     }
     // For the outer test: what must not be found.
-    let secrets = [&secret, &token, &key, &id_token].map(String::as_str);
+    let secrets = [&secret, &token, &key, &id_token, &first, &second, &third].map(String::as_str);
     fs::write(std::env::var(INNER).unwrap(), [secrets.as_slice(), &[PASSWORD]].concat().join("\n")).unwrap();
 }
 
@@ -83,6 +108,12 @@ fn no_secret_is_logged_and_every_line_is_json() {
         ("login", "refused", Some("invalid_grant")),
         ("google", "issued", None),
         ("google", "refused", Some("invalid_grant")),
+        ("token", "refused", Some("invalid_grant")),
+        ("token", "refused", Some("invalid_dpop_proof")),
+        ("revoke", "revoked", None),
+        ("revoke", "refused", Some("unauthorized_client")),
+        ("introspect", "told", None),
+        ("introspect", "refused", Some("invalid_client")),
         ("authorizer", "allowed", None),
         ("authorizer", "denied", Some("invalid_token")),
         ("authorizer", "denied", Some("invalid_signature")),

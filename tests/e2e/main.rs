@@ -1,11 +1,17 @@
 //! The bundle, end to end: over HTTP through the local gateway, and by raw Lambda events.
 
 mod authorizer;
+mod client_auth;
+mod dpop;
 mod events;
+mod exchange;
 mod flows;
 mod google;
 mod hostile;
 mod layering;
+mod lockout;
 mod login;
 mod logs;
+mod refresh;
+mod revocation;
 mod token_endpoint;

@@ -254,7 +254,15 @@ async fn bad_basic_credentials_are_refused() {
 #[tokio::test]
 async fn the_token_endpoint_is_there_for_posts_alone() {
     let stack = Stack::start().await;
-    for path in ["/oauth2/token", "/oauth2/authorize", "/login", "/token", "/google"] {
+    for path in [
+        "/oauth2/token",
+        "/oauth2/authorize",
+        "/oauth2/revoke",
+        "/oauth2/introspect",
+        "/login",
+        "/token",
+        "/google",
+    ] {
         assert_eq!(read(stack.get(path)).await.0, 404, "{path}");
     }
 }

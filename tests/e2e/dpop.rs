@@ -1,0 +1,177 @@
+//! Tokens that are bound to a key, from the token endpoint to the authorizer (RFC 9449).
+
+use aws_lc_rs::digest;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use e2e::{PASSWORD, Stack, claims, read};
+use serde_json::{Value, json};
+use shared::clock;
+use shared::identity::secrets::random_id;
+
+/// Somebody who holds a key.
+struct Holder(Ed25519KeyPair);
+
+impl Holder {
+    fn new() -> Self {
+        Self(Ed25519KeyPair::generate().unwrap())
+    }
+
+    /// A proof for a request, with a token or without.
+    fn proof(&self, method: &str, url: &str, token: Option<&str>) -> String {
+        let x = URL_SAFE_NO_PAD.encode(self.0.public_key());
+        let header =
+            json!({"alg": "EdDSA", "typ": "dpop+jwt", "jwk": {"kty": "OKP", "crv": "Ed25519", "x": x}});
+        let mut claims = json!({"htm": method, "htu": url, "iat": clock::now(), "jti": random_id("")});
+        if let Some(token) = token {
+            let hash = digest::digest(&digest::SHA256, token.as_bytes());
+            claims["ath"] = URL_SAFE_NO_PAD.encode(hash).into();
+        }
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let input = format!("{}.{}", part(&header), part(&claims));
+        format!("{input}.{}", URL_SAFE_NO_PAD.encode(self.0.sign(input.as_bytes())))
+    }
+}
+
+async fn client_token(stack: &Stack, secret: &str, proof: &str) -> (u16, Value) {
+    let request = stack.post("/oauth2/token").basic_auth("backend", Some(secret)).header("dpop", proof);
+    read(request.form(&[("grant_type", "client_credentials")])).await
+}
+
+async fn status(stack: &Stack, authorization: &str, proofs: &[&str]) -> u16 {
+    let request = stack.get("/todo").header("authorization", authorization);
+    read(proofs.iter().fold(request, |request, proof| request.header("dpop", *proof))).await.0
+}
+
+#[tokio::test]
+async fn a_bound_token_is_good_with_its_proof_alone() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "todo:read").await;
+    let (holder, thief) = (Holder::new(), Holder::new());
+    let endpoint = stack.url("/oauth2/token");
+    let (code, body) = client_token(&stack, &secret, &holder.proof("POST", &endpoint, None)).await;
+    assert_eq!((code, &body["token_type"]), (200, &json!("DPoP")), "{body}");
+    let token = body["access_token"].as_str().unwrap();
+    assert_eq!(claims(token)["cnf"]["jkt"].as_str().unwrap().len(), 43);
+    let (todo, bound, bearer) = (stack.url("/todo"), format!("DPoP {token}"), format!("Bearer {token}"));
+    let proof = || holder.proof("GET", &todo, Some(token));
+
+    assert_eq!(status(&stack, &bound, &[&proof()]).await, 200);
+    assert_eq!(status(&stack, &format!("dpop {token}"), &[&proof()]).await, 200);
+    let once = proof();
+    assert_eq!(status(&stack, &bound, &[&once]).await, 200);
+    assert_eq!(status(&stack, &bound, &[&once]).await, 403, "a proof is good once");
+    assert_eq!(status(&stack, &bearer, &[]).await, 403, "bearer use of a bound token");
+    assert_eq!(status(&stack, &bearer, &[&proof()]).await, 403, "even with a proof");
+    assert_eq!(status(&stack, &bound, &[]).await, 403, "no proof");
+    assert_eq!(status(&stack, &bound, &[&proof(), &proof()]).await, 403, "two proofs");
+    for (why, proof) in [
+        ("a thief's key", thief.proof("GET", &todo, Some(token))),
+        ("another method", holder.proof("POST", &todo, Some(token))),
+        ("another route", holder.proof("GET", &stack.url("/profile"), Some(token))),
+        ("another host", holder.proof("GET", "https://other.example/todo", Some(token))),
+        ("another token", holder.proof("GET", &todo, Some("x"))),
+        ("no token", holder.proof("GET", &todo, None)),
+        ("garbage", "x".to_owned()),
+    ] {
+        assert_eq!(status(&stack, &bound, &[&proof]).await, 403, "{why}");
+    }
+    let plain = stack.token("backend", &secret).await;
+    let its_proof = holder.proof("GET", &todo, Some(&plain));
+    assert_eq!(
+        status(&stack, &format!("DPoP {plain}"), &[&its_proof]).await,
+        403,
+        "a token that is bound to nothing"
+    );
+    assert_eq!(status(&stack, &format!("Bearer {plain}"), &[]).await, 200);
+}
+
+#[tokio::test]
+async fn a_bound_token_is_never_served_from_a_cache() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "todo:read").await;
+    let holder = Holder::new();
+    let (_, body) =
+        client_token(&stack, &secret, &holder.proof("POST", &stack.url("/oauth2/token"), None)).await;
+    let token = body["access_token"].as_str().unwrap();
+    let bound = format!("DPoP {token}");
+    for _ in 0..20 {
+        let proof = holder.proof("GET", &stack.url("/todo"), Some(token));
+        assert_eq!(status(&stack, &bound, &[&proof]).await, 200);
+        assert_eq!(status(&stack, &bound, &[]).await, 403, "at once after a good one, by the same header");
+    }
+}
+
+#[tokio::test]
+async fn a_false_proof_gets_no_token() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "").await;
+    stack.user("ada", "").await;
+    let holder = Holder::new();
+    let endpoint = stack.url("/oauth2/token");
+    let used = holder.proof("POST", &endpoint, None);
+    assert_eq!(client_token(&stack, &secret, &used).await.0, 200);
+    for (why, proof) in [
+        ("used", used),
+        ("for a GET", holder.proof("GET", &endpoint, None)),
+        ("for another endpoint", holder.proof("POST", &stack.url("/login"), None)),
+        ("garbage", "x".to_owned()),
+        ("empty", String::new()),
+    ] {
+        let (code, body) = client_token(&stack, &secret, &proof).await;
+        assert_eq!((code, &body["error"]), (400, &json!("invalid_dpop_proof")), "{why}");
+    }
+    let login =
+        stack.post("/login").header("dpop", "x").json(&json!({"username": "ada", "password": PASSWORD}));
+    assert_eq!(read(login).await.1["error"], "invalid_dpop_proof");
+    let google = stack.post("/google").header("dpop", "x").bearer_auth(stack.id_token("ada@example.com"));
+    assert_eq!(read(google).await.1["error"], "invalid_dpop_proof");
+}
+
+#[tokio::test]
+async fn a_session_that_was_begun_with_a_key_goes_on_with_it_alone() {
+    let stack = Stack::start().await;
+    stack.user("ada", "todo:read").await;
+    let (holder, thief) = (Holder::new(), Holder::new());
+    let proof = holder.proof("POST", &stack.url("/login"), None);
+    let login =
+        stack.post("/login").header("dpop", proof).json(&json!({"username": "ada", "password": PASSWORD}));
+    let (_, body) = read(login).await;
+    assert_eq!(body["token_type"], "DPoP");
+    let first = body["refresh_token"].as_str().unwrap().to_owned();
+    let endpoint = stack.url("/oauth2/token");
+    let refresh = async |token: &str, proof: Option<String>| {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
+        let request = stack.post("/oauth2/token").form(&form);
+        read(proof.into_iter().fold(request, |request, proof| request.header("dpop", proof))).await
+    };
+    for proof in [None, Some(thief.proof("POST", &endpoint, None))] {
+        assert_eq!(refresh(&first, proof).await.1["error"], "invalid_dpop_proof");
+    }
+    let (code, body) = refresh(&first, Some(holder.proof("POST", &endpoint, None))).await;
+    assert_eq!(
+        (code, &body["token_type"]),
+        (200, &json!("DPoP")),
+        "what the thief did has not ended it: {body}"
+    );
+    let second = body["refresh_token"].as_str().unwrap();
+    assert_eq!(refresh(second, Some(holder.proof("POST", &endpoint, None))).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_session_is_bound_from_the_first_proof_on() {
+    let stack = Stack::start().await;
+    stack.user("ada", "").await;
+    let first = stack.refresh_token("ada", PASSWORD).await;
+    let (holder, endpoint) = (Holder::new(), stack.url("/oauth2/token"));
+    let refresh = async |token: &str, proof: Option<String>| {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
+        let request = stack.post("/oauth2/token").form(&form);
+        read(proof.into_iter().fold(request, |request, proof| request.header("dpop", proof))).await
+    };
+    let (_, body) = refresh(&first, Some(holder.proof("POST", &endpoint, None))).await;
+    let second = body["refresh_token"].as_str().unwrap();
+    assert_eq!(refresh(second, None).await.1["error"], "invalid_dpop_proof");
+    assert_eq!(refresh(&first, None).await.1["error"], "invalid_dpop_proof", "nor by asking again");
+    assert_eq!(refresh(second, Some(holder.proof("POST", &endpoint, None))).await.0, 200);
+}

@@ -1,0 +1,305 @@
+//! Token exchange, with tokens of the shapes that the issuers really make.
+
+use e2e::{Stack, claims};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use shared::clock;
+use shared::store::clients::{Clients, GrantType, Quota};
+use shared::token::private_key::PrivateKey;
+use shared::wire::jose::Algorithm;
+use wiremock::matchers::method;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::events::{basic, post_token};
+
+const GRANT: (&str, &str) = ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange");
+const JWT: (&str, &str) = ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt");
+const US: &str = "https://auth.example.com";
+
+/// An issuer on the network, with one key.
+struct Issuer {
+    key: PrivateKey,
+    server: MockServer,
+}
+
+impl Issuer {
+    async fn start() -> Self {
+        let key =
+            PrivateKey::parse(Algorithm::Rs256, &PrivateKey::generate(Algorithm::Rs256).unwrap()).unwrap();
+        let server = MockServer::start().await;
+        let jwks = json!({"keys": [key.public_jwk()]});
+        Mock::given(method("GET"))
+            .respond_with(ResponseTemplate::new(200).set_body_json(jwks))
+            .mount(&server)
+            .await;
+        Self { key, server }
+    }
+
+    fn token(&self, claims: &Value) -> String {
+        self.key.sign("JWT", claims).unwrap().expose_secret().to_owned()
+    }
+
+    /// A token endpoint that trusts it under that name, with those rules.
+    fn trusted(&self, stack: &Stack, name: &str, rules: &Value) -> token::Deps {
+        let entry = json!([{
+            "issuer": name, "jwks_url": self.server.uri(), "audiences": [US], "rules": rules,
+        }]);
+        token::Deps::from_settings(&stack.settings(&[("TRUSTED_ISSUERS", &entry.to_string())])).unwrap()
+    }
+}
+
+async fn exchange(deps: &token::Deps, token: &str, more: &[(&str, &str)]) -> (u64, Value) {
+    let form = [&[GRANT, JWT, ("subject_token", token)], more].concat();
+    post_token(deps, json!({}), &form, clock::now()).await
+}
+
+/// An exchange for the client `deploy`, which may `deploy` and `other`; the rule gives it `deploy`.
+async fn stands_for_deploy(name: &str, when: Value, claims: Value, strangers: &[(&str, Value)]) {
+    let stack = Stack::start().await;
+    stack.client_with("deploy", "deploy other", |client| client.secrets.clear()).await;
+    let issuer = Issuer::start().await;
+    let rules = json!([{"when": when, "client": "deploy", "scopes": ["deploy", "not-the-clients"]}]);
+    let deps = issuer.trusted(&stack, name, &rules);
+    let now = clock::now();
+    let mut good = claims;
+    for (name, value) in [("iss", json!(name)), ("iat", json!(now)), ("exp", json!(now + 300))] {
+        good[name] = value;
+    }
+    let (status, body) = exchange(&deps, &issuer.token(&good), &[]).await;
+    assert_eq!(
+        (status, &body["scope"], &body["token_type"]),
+        (200, &json!("deploy"), &json!("Bearer")),
+        "{body}"
+    );
+    assert_eq!(body["issued_token_type"], "urn:ietf:params:oauth:token-type:access_token");
+    assert_eq!(body.get("refresh_token"), None);
+    let ours = self::claims(body["access_token"].as_str().unwrap());
+    assert_eq!((&ours["sub"], &ours["client_id"]), (&json!("deploy"), &json!("deploy")));
+    for (pointer, value) in strangers {
+        let mut stranger = good.clone();
+        *stranger.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer}")) = value.clone();
+        let (status, body) = exchange(&deps, &issuer.token(&stranger), &[]).await;
+        assert_eq!((status, &body["error"]), (400, &json!("invalid_request")), "{pointer} {value}");
+    }
+}
+
+#[tokio::test]
+async fn a_github_actions_job_needs_no_secret() {
+    // docs.github.com/actions/reference/security/oidc
+    let claims = json!({
+        "jti": "example-id", "sub": "repo:acme/shop:environment:prod", "environment": "prod", "aud": US,
+        "ref": "refs/heads/main", "sha": "2f1c0a", "repository": "acme/shop", "repository_owner": "acme",
+        "actor_id": "12", "repository_visibility": "private", "repository_id": "74", "repository_owner_id": "65",
+        "run_id": "example-run-id", "run_number": "10", "run_attempt": "2", "runner_environment": "github-hosted",
+        "actor": "octocat", "workflow": "example-workflow", "head_ref": "", "base_ref": "",
+        "event_name": "workflow_dispatch", "ref_type": "branch",
+        "job_workflow_ref": "acme/automation/.github/workflows/oidc.yml@refs/heads/main",
+    });
+    let when = json!({"repository_id": "74", "repository_owner_id": "65", "ref": "refs/heads/main"});
+    let strangers = [
+        ("/repository_id", json!("75")),
+        ("/repository_owner_id", json!("66")),
+        ("/ref", json!("refs/pull/1/merge")),
+        ("/aud", json!("https://github.com/acme")),
+        ("/iss", json!("https://token.actions.githubusercontent.com/evil")),
+    ];
+    stands_for_deploy("https://token.actions.githubusercontent.com", when, claims, &strangers).await;
+}
+
+#[tokio::test]
+async fn a_kubernetes_pod_needs_no_secret() {
+    // kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin
+    let claims = json!({
+        "aud": [US], "jti": "ea28ed49-2e11-4280-9ec5-bc3d1d84661a", "nbf": clock::now(),
+        "kubernetes.io": {
+            "namespace": "shop", "node": {"name": "node-1", "uid": "58456cb0"}, "pod": {"name": "deploy-1", "uid": "778a5a9d"},
+            "serviceaccount": {"name": "deployer", "uid": "14ee3fa4"}, "warnafter": clock::now() + 200,
+        },
+        "sub": "system:serviceaccount:shop:deployer",
+    });
+    let when = json!({"sub": "system:serviceaccount:shop:deployer", "/kubernetes.io/namespace": "shop"});
+    let strangers = [
+        ("/sub", json!("system:serviceaccount:evil:deployer")),
+        ("/kubernetes.io/namespace", json!("evil")),
+        ("/aud", json!(["https://kubernetes.default.svc"])),
+        ("/nbf", json!(clock::now() + 100)),
+    ];
+    stands_for_deploy("https://oidc.eks.eu-central-1.amazonaws.com/id/EXAMPLE", when, claims, &strangers)
+        .await;
+}
+
+#[tokio::test]
+async fn an_aws_workload_needs_no_secret() {
+    // docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_outbound_token_claims.html
+    let claims = json!({
+        "aud": US, "sub": "arn:aws:iam::123456789012:role/Deployer", "jti": "xyz123",
+        "https://sts.amazonaws.com/": {
+            "aws_account": "123456789012", "source_region": "eu-central-1", "org_id": "o-abc1234567",
+            "principal_tags": {"team": "shop"},
+            "lambda_source_function_arn": "arn:aws:lambda:eu-central-1:123456789012:function:deploy",
+            "request_tags": {"job": "1"},
+        },
+    });
+    let when = json!({
+        "sub": "arn:aws:iam::123456789012:role/Deployer",
+        "/https:~1~1sts.amazonaws.com~1/aws_account": "123456789012",
+    });
+    let strangers = [
+        ("/sub", json!("arn:aws:iam::123456789012:role/Other")),
+        ("/https:~1~1sts.amazonaws.com~1/aws_account", json!("999999999999")),
+        ("/aud", json!("https://other.example.com")),
+    ];
+    stands_for_deploy("https://abc123.tokens.sts.global.api.aws", when, claims, &strangers).await;
+}
+
+#[tokio::test]
+async fn a_google_service_account_needs_no_secret() {
+    let stack = Stack::start().await;
+    stack.client_with("deploy", "deploy", |client| client.secrets.clear()).await;
+    let account = "deployer@shop.iam.gserviceaccount.com";
+    let entry = json!([{
+        "issuer": "https://accounts.google.com", "audiences": [US],
+        "rules": [{"when": {"email": account, "email_verified": true}, "client": "deploy", "scopes": ["deploy"]}],
+    }]);
+    let google = stack.running.environment["GOOGLE_CLIENT_IDS"].clone();
+    let settings = [("TRUSTED_ISSUERS", entry.to_string()), ("GOOGLE_CLIENT_IDS", google)];
+    let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let deps = token::Deps::from_settings(&stack.settings(&settings)).unwrap();
+    // cloud.google.com/docs/authentication/get-id-token: `azp` and `sub` are the account's own id.
+    let now = clock::now();
+    let token = |change: &dyn Fn(&mut Value)| {
+        let mut claims = json!({
+            "aud": US, "azp": "112010400000000710080", "email": account, "email_verified": true,
+            "iss": "https://accounts.google.com", "sub": "112010400000000710080", "iat": now, "exp": now + 3600,
+        });
+        change(&mut claims);
+        stack.google_key().sign("JWT", &claims).unwrap().expose_secret().to_owned()
+    };
+    let (status, body) = exchange(&deps, &token(&|_| {}), &[]).await;
+    assert_eq!((status, &body["scope"]), (200, &json!("deploy")), "{body}");
+    for (name, value) in [
+        ("email", json!("other@shop.iam.gserviceaccount.com")),
+        ("email_verified", json!(false)),
+        ("aud", json!("https://other.example.com")),
+        ("azp", json!("999")),
+        ("exp", json!(now + 86_400)),
+    ] {
+        let token = token(&|claims| claims[name] = value.clone());
+        assert_eq!(exchange(&deps, &token, &[]).await.0, 400, "{name} {value}");
+    }
+    let (status, body) = exchange(&deps, &stack.id_token("ada@example.com"), &[]).await;
+    assert_eq!((status, &body["scope"]), (200, &json!("")), "a person's sign-in goes on beside it: {body}");
+    assert!(body["refresh_token"].is_string());
+}
+
+/// A token endpoint that takes an issuer's word for the client `deploy`, and a good token.
+async fn simple() -> (Stack, Issuer, token::Deps, String) {
+    let stack = Stack::start().await;
+    stack.client("deploy", "deploy other").await;
+    let issuer = Issuer::start().await;
+    let rules = json!([
+        {"when": {"sub": "job"}, "client": "deploy", "scopes": ["deploy"]},
+        {"when": {"sub": "person"}, "scopes": ["read", "write"]},
+        {"when": {"sub": "gone"}, "client": "nobody", "scopes": ["deploy"]},
+    ]);
+    let deps = issuer.trusted(&stack, "https://ci.example", &rules);
+    let token = issuer.token(&token_of("job"));
+    (stack, issuer, deps, token)
+}
+
+fn token_of(sub: &str) -> Value {
+    let now = clock::now();
+    json!({"iss": "https://ci.example", "aud": US, "sub": sub, "iat": now, "exp": now + 300, "email": "a@example.com"})
+}
+
+#[tokio::test]
+async fn a_rule_never_gives_what_its_client_may_not_have() {
+    let (stack, issuer, deps, token) = simple().await;
+    assert_eq!(exchange(&deps, &token, &[("scope", "deploy")]).await.0, 200);
+    for scope in ["other", "admin", "deploy other"] {
+        assert_eq!(exchange(&deps, &token, &[("scope", scope)]).await.1["error"], "invalid_scope", "{scope}");
+    }
+    assert_eq!(exchange(&deps, &issuer.token(&token_of("gone")), &[]).await.1["error"], "invalid_request");
+    assert_eq!(
+        exchange(&deps, &issuer.token(&token_of("stranger")), &[]).await.1["error"],
+        "invalid_request"
+    );
+    Clients::new(stack.table()).set_disabled("deploy", true).await.unwrap();
+    assert_eq!(exchange(&deps, &token, &[]).await.1["error"], "invalid_request", "disabled");
+}
+
+#[tokio::test]
+async fn the_request_is_held_to_rfc_8693() {
+    let (_stack, _issuer, deps, token) = simple().await;
+    let access_token = "urn:ietf:params:oauth:token-type:access_token";
+    for (name, value, code) in [
+        ("requested_token_type", access_token, None),
+        ("requested_token_type", "urn:ietf:params:oauth:token-type:refresh_token", Some("invalid_request")),
+        ("actor_token", "x", Some("invalid_request")),
+        ("resource", "latchkey", None),
+        ("audience", "latchkey", None),
+        ("resource", "https://other.example", Some("invalid_target")),
+        ("audience", "https://other.example", Some("invalid_target")),
+    ] {
+        let (_, body) = exchange(&deps, &token, &[(name, value)]).await;
+        assert_eq!(body["error"].as_str(), code, "{name} {value}");
+    }
+    let two = [("resource", "latchkey"), ("audience", "other")];
+    assert_eq!(exchange(&deps, &token, &two).await.1["error"], "invalid_target");
+    let ask = async |form: &[(&str, &str)]| {
+        post_token(&deps, json!({}), form, clock::now()).await.1["error"].clone()
+    };
+    let subject = ("subject_token", token.as_str());
+    assert_eq!(ask(&[GRANT, JWT]).await, "invalid_request");
+    assert_eq!(ask(&[GRANT, subject]).await, "invalid_request");
+    let saml = ("subject_token_type", "urn:ietf:params:oauth:token-type:saml2");
+    assert_eq!(ask(&[GRANT, saml, subject]).await, "invalid_request");
+}
+
+#[tokio::test]
+async fn a_client_that_exchanges_gets_no_more_than_it_may_have() {
+    let (stack, issuer, deps, job) = simple().await;
+    let grants = [GrantType::TokenExchange];
+    let app = stack.client_with("app", "read", |client| client.grants = grants.into()).await;
+    let refreshing = [GrantType::TokenExchange, GrantType::RefreshToken];
+    let web = stack.client_with("web", "read", |client| client.grants = refreshing.into()).await;
+    let machine = stack.client("machine", "read").await;
+    let by = async |id: &str, secret: &str, token: &str| {
+        let form = [GRANT, JWT, ("subject_token", token)];
+        post_token(&deps, basic(id, secret), &form, clock::now()).await
+    };
+    let person = issuer.token(&token_of("person"));
+    let (_, alone) = exchange(&deps, &person, &[]).await;
+    assert_eq!((&alone["scope"], alone["refresh_token"].is_string()), (&json!("read write"), true));
+    let (_, body) = by("app", &app, &person).await;
+    assert_eq!((&body["scope"], body.get("refresh_token")), (&json!("read"), None));
+    let (ours, theirs) =
+        (claims(alone["access_token"].as_str().unwrap()), claims(body["access_token"].as_str().unwrap()));
+    assert_eq!(
+        (&ours["sub"], &ours["client_id"], &theirs["client_id"]),
+        (&theirs["sub"], &json!("latchkey"), &json!("app"))
+    );
+    assert_eq!(ours.get("email"), None, "an address that nobody has verified");
+    assert!(by("web", &web, &person).await.1["refresh_token"].is_string());
+    assert_eq!(by("machine", &machine, &person).await.1["error"], "unauthorized_client");
+    assert_eq!(by("app", &app, &job).await.1["error"], "unauthorized_client", "the job is not this client's");
+    assert_eq!(by("app", &web, &person).await.1["error"], "invalid_client");
+}
+
+#[tokio::test]
+async fn an_exchanged_token_counts_against_its_clients_quota() {
+    let (stack, _issuer, deps, token) = simple().await;
+    let quota = Some(Quota { tokens: 1, seconds: 86_400 });
+    Clients::new(stack.table()).delete("deploy").await.unwrap();
+    stack.client_with("deploy", "deploy", |client| client.quota = quota).await;
+    assert_eq!(exchange(&deps, &token, &[]).await.0, 200);
+    assert_eq!(exchange(&deps, &token, &[]).await.0, 429);
+}
+
+#[tokio::test]
+async fn an_issuer_whose_keys_are_out_of_reach_is_not_believed() {
+    let (_stack, issuer, deps, token) = simple().await;
+    issuer.server.reset().await;
+    let (status, body) = exchange(&deps, &token, &[]).await;
+    assert_eq!((status, &body["error"]), (503, &json!("temporarily_unavailable")));
+}

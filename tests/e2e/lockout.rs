@@ -1,0 +1,210 @@
+//! Guessing passwords: it ends soon, it tells nothing, and it keeps nobody else out.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use e2e::{PASSWORD, Stack};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use shared::clock;
+use shared::identity::passwords::PasswordHash;
+use shared::store::attempts::Attempts;
+use tokio::task::JoinSet;
+
+use crate::events::{call, form_event, http_event, status_and_body};
+
+const ATTACKER: &str = "192.0.2.1";
+const OWNER: &str = "198.51.100.7";
+/// Tries at one account from one source.
+const TRIES: usize = 10;
+
+struct Door {
+    stack: Stack,
+    deps: login::Deps,
+}
+
+impl Door {
+    async fn start() -> Self {
+        let stack = Stack::start().await;
+        stack.user("ada", "a").await;
+        let deps = login::Deps::from_settings(&stack.settings(&[])).unwrap();
+        Self { stack, deps }
+    }
+
+    async fn answer(&self, name: &str, password: &str, source: &str, now: u64) -> Value {
+        let body = json!({"username": name, "password": password}).to_string();
+        let mut event =
+            http_event("POST", "/login", json!({"content-type": "application/json"}), Some(&body));
+        event["requestContext"]["http"]["sourceIp"] = json!(source);
+        call(&event, |request| login::handle(&self.deps, request, now)).await
+    }
+
+    async fn status(&self, name: &str, password: &str, source: &str, now: u64) -> u64 {
+        self.answer(name, password, source, now).await["statusCode"].as_u64().unwrap()
+    }
+}
+
+/// The start of the next window of every kind: when a stack's key signs, and no test crosses into another.
+fn window() -> u64 {
+    (clock::now() / 3600 + 1) * 3600
+}
+
+#[tokio::test]
+async fn after_ten_wrong_passwords_the_right_one_is_refused_there_and_works_elsewhere() {
+    let door = Door::start().await;
+    let now = window();
+    let mut tasks = JoinSet::new();
+    let door = Arc::new(door);
+    for _ in 0..TRIES {
+        let door = door.clone();
+        tasks.spawn(async move { door.answer("ada", "wrong password", ATTACKER, now).await });
+    }
+    let wrong = tasks.join_all().await;
+    assert!(wrong.iter().all(|answer| answer["statusCode"] == 401));
+    let locked = door.answer("ADA", PASSWORD, ATTACKER, now).await;
+    assert_eq!(status_and_body(&locked), status_and_body(&wrong[0]), "locked reads as wrong");
+    assert_eq!(locked["headers"], wrong[0]["headers"]);
+    assert_eq!(door.status("ada", PASSWORD, OWNER, now).await, 200, "the owner is elsewhere");
+    assert_eq!(door.status("ada", PASSWORD, ATTACKER, now + 900).await, 200, "a quarter of an hour later");
+}
+
+#[tokio::test]
+async fn the_other_way_in_has_the_same_lock() {
+    let door = Door::start().await;
+    let now = window();
+    let form = async |password: &str| {
+        let event = form_event("/token", json!({}), &[("username", "ada"), ("password", password)]);
+        call(&event, |request| login::handle(&door.deps, request, now)).await["statusCode"].clone()
+    };
+    join_all((0..TRIES).map(|_| form("wrong password"))).await;
+    assert_eq!(door.status("ada", PASSWORD, "127.0.0.1", now).await, 401);
+    assert_eq!(form(PASSWORD).await, 401);
+}
+
+/// Whether a password was looked at shows only when it is the right one.
+#[tokio::test]
+async fn with_one_try_left_fifty_guesses_at_once_are_one_look_at_most() {
+    let door = Door::start().await;
+    let now = window();
+    join_all((0..TRIES - 1).map(|_| door.status("ada", "wrong password", ATTACKER, now))).await;
+    let answers = join_all((0..50).map(|_| door.status("ada", PASSWORD, ATTACKER, now))).await;
+    let looked_at = answers.iter().filter(|status| **status == 200).count();
+    assert!(looked_at <= 1, "{looked_at} of fifty");
+    assert!(answers.iter().all(|status| matches!(status, 200 | 401)));
+}
+
+#[tokio::test]
+async fn slips_of_the_finger_are_forgotten_at_the_next_good_login() {
+    let door = Door::start().await;
+    let now = window();
+    for _ in 0..3 {
+        join_all((0..TRIES - 1).map(|_| door.status("ada", "wrong password", OWNER, now))).await;
+        assert_eq!(door.status("ada", PASSWORD, OWNER, now).await, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_tries_many_accounts_is_told_to_wait() {
+    let door = Door::start().await;
+    let now = window() + 100;
+    let names: Vec<_> = (0..100).map(|number| format!("user-{number}")).collect();
+    let statuses = join_all(names.iter().map(|name| door.status(name, "wrong password", ATTACKER, now)));
+    assert!(statuses.await.iter().all(|status| *status == 401));
+    let refused = door.answer("ada", PASSWORD, ATTACKER, now).await;
+    assert_eq!((&refused["statusCode"], &refused["headers"]["retry-after"]), (&json!(429), &json!("800")));
+    assert_eq!(door.status("ada", PASSWORD, OWNER, now).await, 200, "nobody else is told so");
+    assert_eq!(door.status("ada", PASSWORD, ATTACKER, now + 800).await, 200);
+}
+
+#[tokio::test]
+async fn many_sources_together_have_a_hundred_tries_at_an_account() {
+    let door = Door::start().await;
+    let now = window();
+    let sources: Vec<_> = (0..100).map(|number| format!("203.0.113.{number}")).collect();
+    join_all(sources.iter().map(|source| door.status("ada", "wrong password", source, now))).await;
+    assert_eq!(door.status("ada", PASSWORD, OWNER, now).await, 401);
+    Attempts::new(door.stack.table()).forget("Ada").await.unwrap();
+    assert_eq!(door.status("ada", PASSWORD, OWNER, now).await, 200, "unlocked");
+}
+
+#[tokio::test]
+async fn somebody_elses_name_is_not_an_address() {
+    // One user's email is another's username: they are two accounts, with two locks.
+    let door = Door::start().await;
+    let now = window();
+    door.stack.user("ada@example.com", "b").await;
+    join_all((0..TRIES).map(|_| door.status("ada@example.com", "wrong password", ATTACKER, now))).await;
+    assert_eq!(door.status("ada", PASSWORD, ATTACKER, now).await, 200);
+    assert_eq!(door.status("ada@example.com", PASSWORD, ATTACKER, now).await, 401);
+}
+
+#[tokio::test]
+async fn without_the_counters_nobody_signs_in() {
+    let door = Door::start().await;
+    let settings = door.stack.settings(&[("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")]);
+    let deps = login::Deps::from_settings(&settings).unwrap();
+    let door = Door { deps, ..door };
+    assert_eq!(door.status("ada", PASSWORD, OWNER, window()).await, 503);
+}
+
+/// Unknown, wrong and locked differ in their fastest answers by at most a twentieth of one hash.
+#[tokio::test]
+async fn unknown_wrong_and_locked_take_the_same_time() {
+    const ROUNDS: usize = 334;
+    let door = Arc::new(Door::start().await);
+    let now = window();
+    let password = "wrong password".into();
+    let stored = PasswordHash::of("ada", &PASSWORD.into()).unwrap();
+    let hash = (0..20).map(|_| {
+        let started = Instant::now();
+        PasswordHash::verify(Some(&stored), &password);
+        started.elapsed()
+    });
+    let hash = hash.min().unwrap();
+    door.stack.user("bob", "a").await;
+    let sources: Vec<_> = (0..100).map(|number| format!("203.0.113.{number}")).collect();
+    join_all(sources.iter().map(|source| door.status("bob", "wrong password", source, now))).await;
+    assert_eq!(door.status("bob", PASSWORD, OWNER, now).await, 401, "locked");
+
+    // A source of its own for each, so that no other limit comes in between.
+    let cases = ["unknown", "wrong", "locked"];
+    let mut tasks = JoinSet::new();
+    let turn = Arc::new(tokio::sync::Semaphore::new(24));
+    for round in 0..ROUNDS {
+        for case in 0..cases.len() {
+            let (door, turn) = (door.clone(), turn.clone());
+            let name = [format!("nobody-{round}"), "ada".to_owned(), "bob".to_owned()][case].clone();
+            let source = format!("10.{case}.{}.{}", round / 256, round % 256);
+            // The account's own limit is an hour's: each hundred tries have an hour of their own.
+            let now = if case == 1 { now + 3600 * (1 + round as u64 / 90) } else { now };
+            tasks.spawn(async move {
+                let _turn = turn.acquire().await;
+                let started = Instant::now();
+                let status = door.status(&name, "wrong password", &source, now).await;
+                assert_eq!(status, 401, "{name}");
+                (case, started.elapsed())
+            });
+        }
+    }
+    let mut times = vec![Vec::new(); cases.len()];
+    for (case, time) in tasks.join_all().await {
+        times[case].push(time);
+    }
+    let minima: Vec<_> = times.iter().map(|times| *times.iter().min().unwrap()).collect();
+    for (case, times) in cases.iter().zip(&mut times) {
+        times.sort();
+        println!(
+            "{case}: min {:?}, median {:?}, max {:?} of {}",
+            times[0],
+            times[times.len() / 2],
+            times[times.len() - 1],
+            times.len()
+        );
+    }
+    let spread = *minima.iter().max().unwrap() - *minima.iter().min().unwrap();
+    println!(
+        "one hash: {hash:?}; the minima differ by {spread:?}, {:.2} % of it",
+        100.0 * spread.as_secs_f64() / hash.as_secs_f64()
+    );
+    assert!(spread.as_secs_f64() <= 0.05 * hash.as_secs_f64(), "{minima:?}, one hash {hash:?}");
+}

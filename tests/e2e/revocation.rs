@@ -1,0 +1,273 @@
+//! Revocation and introspection: who may end a token, who may ask about it, and how fast it counts.
+
+use e2e::events::event;
+use e2e::proxy::Proxy;
+use e2e::{PASSWORD, Stack, claims, read};
+use serde_json::{Value, json};
+use shared::clock;
+use shared::store::api_keys::ApiKeys;
+use shared::store::trust::TrustStore;
+use shared::store::users::Users;
+
+use crate::authorizer::bearer;
+use crate::events::{basic, call, form_event, post_token, status_and_body};
+
+async fn revoke(stack: &Stack, id: &str, secret: &str, token: &str) -> (u16, Value) {
+    read(stack.post("/oauth2/revoke").basic_auth(id, Some(secret)).form(&[("token", token)])).await
+}
+
+async fn introspect(stack: &Stack, id: &str, secret: &str, token: &str) -> (u16, Value) {
+    read(stack.post("/oauth2/introspect").basic_auth(id, Some(secret)).form(&[("token", token)])).await
+}
+
+fn inactive() -> (u16, Value) {
+    (200, json!({"active": false}))
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_refused_within_the_trust_interval() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "").await;
+    let (token, other) = (stack.token("backend", &secret).await, stack.token("backend", &secret).await);
+    let deps = authorizer::Deps::from_settings(&stack.settings(&[("TRUST_REFRESH_SECONDS", "15")])).unwrap();
+    let now = clock::now();
+    assert_eq!(bearer(&deps, &token, now).await["isAuthorized"], true);
+    assert_eq!(revoke(&stack, "backend", &secret, &token).await, (200, json!({})));
+    assert_eq!(bearer(&deps, &token, now + 14).await["isAuthorized"], true, "until the bundle is read again");
+    assert_eq!(bearer(&deps, &token, now + 15).await["isAuthorized"], false);
+    assert_eq!(
+        bearer(&deps, &other, now + 15).await["isAuthorized"],
+        true,
+        "the client's other tokens are good"
+    );
+    assert_eq!(revoke(&stack, "backend", &secret, &token).await.0, 200, "a second time");
+}
+
+#[tokio::test]
+async fn many_revoked_tokens_cost_one_read_an_interval() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "").await;
+    let proxy = Proxy::start(&stack.running.environment["AWS_ENDPOINT_URL_DYNAMODB"]).await;
+    let settings = [("AWS_ENDPOINT_URL_DYNAMODB", proxy.url.as_str()), ("TRUST_REFRESH_SECONDS", "15")];
+    let deps = authorizer::Deps::from_settings(&stack.settings(&settings)).unwrap();
+    let now = clock::now();
+    let mut tokens = Vec::new();
+    for _ in 0..50 {
+        tokens.push(stack.token("backend", &secret).await);
+    }
+    for token in &tokens {
+        assert_eq!(bearer(&deps, token, now).await["isAuthorized"], true);
+    }
+    assert_eq!(proxy.count(), 1);
+    for token in &tokens {
+        assert_eq!(revoke(&stack, "backend", &secret, token).await.0, 200);
+    }
+    for interval in 1..=4 {
+        for token in &tokens {
+            assert_eq!(bearer(&deps, token, now + 15 * interval).await["isAuthorized"], false);
+        }
+        assert_eq!(
+            proxy.count(),
+            1 + interval as usize,
+            "one read an interval, whatever the number of tokens"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_disabled_user_and_a_revoked_api_key_are_refused_within_the_trust_interval_too() {
+    let stack = Stack::start().await;
+    let sub = stack.user("ada", "").await;
+    let token = stack.sign_in("ada", PASSWORD).await["access_token"].as_str().unwrap().to_owned();
+    let key = stack.api_key("", None).await;
+    let proxy = Proxy::start(&stack.running.environment["AWS_ENDPOINT_URL_DYNAMODB"]).await;
+    let deps = authorizer::Deps::from_settings(&stack.settings(&[("AWS_ENDPOINT_URL_DYNAMODB", &proxy.url)]))
+        .unwrap();
+    let now = clock::now();
+    let by_key = async |now| {
+        let event = event("authorizer/http_v2_api_key.json", &[("DEMO_API_KEY", &key)]);
+        let answer = authorizer::handle(&deps, serde_json::from_value(event).unwrap(), now).await.unwrap();
+        serde_json::to_value(answer).unwrap()["isAuthorized"].clone()
+    };
+    assert_eq!(
+        (by_key(now).await, bearer(&deps, &token, now).await["isAuthorized"].clone()),
+        (json!(true), json!(true))
+    );
+    let key_id = ApiKeys::new(stack.table()).list().await.unwrap();
+    let key_id = &key_id.iter().find(|key| key.owner == "tests").unwrap().id;
+    let trust = TrustStore::new(stack.table());
+    trust.shut_out(&sub, now).await.unwrap();
+    trust.shut_out(key_id, now).await.unwrap();
+    let before = proxy.count();
+    assert_eq!(by_key(now + 15).await, false);
+    assert_eq!(bearer(&deps, &token, now + 15).await["isAuthorized"], false);
+    assert_eq!(proxy.count() - before, 1, "the key is not read again");
+    assert_eq!(by_key(now + 3601).await, false, "nor forgotten when it is");
+}
+
+#[tokio::test]
+async fn a_client_revokes_its_own_tokens_alone() {
+    let stack = Stack::start().await;
+    let (secret, other) = (stack.client("backend", "").await, stack.client("other", "").await);
+    stack.user("ada", "").await;
+    let token = stack.token("backend", &secret).await;
+    let session = stack.refresh_token("ada", PASSWORD).await;
+    for token in [&token, &session] {
+        let (status, body) = revoke(&stack, "other", &other, token).await;
+        assert_eq!((status, &body["error"]), (400, &json!("unauthorized_client")));
+    }
+    assert_eq!(introspect(&stack, "backend", &secret, &token).await.1["active"], true, "still alive");
+    let form = [("grant_type", "refresh_token"), ("refresh_token", session.as_str())];
+    assert_eq!(read(stack.post("/oauth2/token").form(&form)).await.0, 200, "still alive");
+}
+
+#[tokio::test]
+async fn what_is_no_good_token_is_as_good_as_revoked() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "").await;
+    let token = stack.token("backend", &secret).await;
+    for unknown in ["x", &token[..token.len() - 3], &format!("{token}x"), &"x".repeat(20_000), "lk_rt_x"] {
+        assert_eq!(revoke(&stack, "backend", &secret, unknown).await, (200, json!({})));
+    }
+    let form = [("token", token.as_str()), ("token_type_hint", "refresh_token")];
+    assert_eq!(
+        read(stack.post("/oauth2/revoke").basic_auth("backend", Some(&secret)).form(&form)).await.0,
+        200
+    );
+}
+
+#[tokio::test]
+async fn signing_out_ends_the_session_and_its_access_tokens() {
+    let stack = Stack::start().await;
+    stack.user("ada", "").await;
+    let signed_in = stack.sign_in("ada", PASSWORD).await;
+    let (access, refresh) =
+        (signed_in["access_token"].as_str().unwrap(), signed_in["refresh_token"].as_str().unwrap());
+    let form = [("client_id", "latchkey"), ("token", refresh)];
+    let answer = stack.post("/oauth2/revoke").form(&form).send().await.unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["cache-control"]),
+        (200, &"no-store".parse().unwrap())
+    );
+    let form = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
+    assert_eq!(read(stack.post("/oauth2/token").form(&form)).await.1["error"], "invalid_grant");
+    let deps = authorizer::Deps::from_settings(&stack.settings(&[])).unwrap();
+    assert_eq!(bearer(&deps, access, clock::now()).await["isAuthorized"], false);
+}
+
+#[tokio::test]
+async fn an_older_refresh_token_ends_the_session_all_the_same() {
+    let stack = Stack::start().await;
+    stack.user("ada", "").await;
+    let first = stack.refresh_token("ada", PASSWORD).await;
+    let form = [("grant_type", "refresh_token"), ("refresh_token", first.as_str())];
+    let second =
+        read(stack.post("/oauth2/token").form(&form)).await.1["refresh_token"].as_str().unwrap().to_owned();
+    let form = [("client_id", "latchkey"), ("token", first.as_str())];
+    assert_eq!(read(stack.post("/oauth2/revoke").form(&form)).await.0, 200);
+    let form = [("grant_type", "refresh_token"), ("refresh_token", second.as_str())];
+    assert_eq!(read(stack.post("/oauth2/token").form(&form)).await.1["error"], "invalid_grant");
+}
+
+#[tokio::test]
+async fn whoever_does_not_say_who_they_are_is_refused() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "").await;
+    let other = stack.client("other", "").await;
+    let token = stack.token("backend", &secret).await;
+    for path in ["/oauth2/revoke", "/oauth2/introspect"] {
+        let answer = stack.post(path).form(&[("token", token.as_str())]).send().await.unwrap();
+        assert_eq!(answer.status(), 401, "{path}");
+        assert!(answer.headers().contains_key("www-authenticate"));
+        let wrong = stack.post(path).basic_auth("backend", Some(&other)).form(&[("token", token.as_str())]);
+        assert_eq!(read(wrong).await.0, 401, "{path}");
+        let (status, body) =
+            read(stack.post(path).basic_auth("backend", Some(&secret)).form(&[("x", "y")])).await;
+        assert_eq!((status, &body["error"]), (400, &json!("invalid_request")), "{path}");
+        let query = format!("{path}?token={token}");
+        let in_query =
+            stack.post(&query).basic_auth("backend", Some(&secret)).form(&[("token", token.as_str())]);
+        assert_eq!(read(in_query).await.0, 400, "{path}");
+    }
+    let public = [("client_id", "latchkey"), ("token", token.as_str())];
+    assert_eq!(
+        read(stack.post("/oauth2/introspect").form(&public)).await.0,
+        401,
+        "a public client can't ask"
+    );
+}
+
+#[tokio::test]
+async fn introspection_tells_a_client_about_its_own_tokens() {
+    let stack = Stack::start().await;
+    let (secret, other) = (stack.client("backend", "a").await, stack.client("other", "a").await);
+    let server = stack.client("server", "latchkey:introspect").await;
+    let token = stack.token("backend", &secret).await;
+    let (status, told) = introspect(&stack, "backend", &secret, &token).await;
+    let says = claims(&token);
+    assert_eq!((status, &told["active"], &told["token_type"]), (200, &json!(true), &json!("Bearer")));
+    for name in ["iss", "sub", "aud", "client_id", "scope", "exp", "iat", "jti"] {
+        assert_eq!(told[name], says[name], "{name}");
+    }
+    assert_eq!(introspect(&stack, "server", &server, &token).await.1, told, "a resource server may know");
+    assert_eq!(introspect(&stack, "other", &other, &token).await, inactive(), "not theirs");
+    for unknown in ["x", &token[..token.len() - 3], "lk_rt_x"] {
+        assert_eq!(introspect(&stack, "backend", &secret, unknown).await, inactive());
+    }
+}
+
+#[tokio::test]
+async fn introspection_knows_what_has_ended() {
+    let stack = Stack::start().await;
+    let secret = stack.client("server", "latchkey:introspect").await;
+    stack.user("ada", "a").await;
+    let signed_in = stack.sign_in("ada", PASSWORD).await;
+    let (access, refresh) =
+        (signed_in["access_token"].as_str().unwrap(), signed_in["refresh_token"].as_str().unwrap());
+    let deps = introspect::Deps::from_settings(&stack.settings(&[])).unwrap();
+    let now = clock::now();
+    let active = async |token: &str, now| {
+        let event = form_event("/oauth2/introspect", basic("server", &secret), &[("token", token)]);
+        let (_, told) =
+            status_and_body(&call(&event, |request| introspect::handle(&deps, request, now)).await);
+        assert!(told["active"] == true || told == json!({"active": false}), "{told}");
+        told["active"] == true
+    };
+    assert!(active(access, now).await && active(refresh, now).await);
+    assert!(!active(refresh, now + 8 * 86_400).await, "idle for too long");
+    let deps_token = token::Deps::from_settings(&stack.settings(&[])).unwrap();
+    let form = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
+    let next =
+        post_token(&deps_token, json!({}), &form, now).await.1["refresh_token"].as_str().unwrap().to_owned();
+    assert!(!active(refresh, now).await && active(&next, now).await, "followed by another");
+    Users::new(stack.table()).set_disabled("ada", true).await.unwrap();
+    assert!(!active(&next, now).await, "its user was disabled");
+    assert!(!active(access, now + 931).await, "expired");
+    let sub = claims(access)["sub"].as_str().unwrap().to_owned();
+    TrustStore::new(stack.table()).shut_out(&sub, now).await.unwrap();
+    assert!(!active(access, now).await, "its user was shut out, just now");
+}
+
+#[tokio::test]
+async fn without_the_store_nothing_is_said_to_be_revoked() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "").await;
+    stack.user("ada", "").await;
+    let (token, session) =
+        (stack.token("backend", &secret).await, stack.refresh_token("ada", PASSWORD).await);
+    let dead = stack.settings(&[("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")]);
+    let revoke = revoke::Deps::from_settings(&dead).unwrap();
+    let introspect = introspect::Deps::from_settings(&dead).unwrap();
+    for (headers, form) in [
+        (basic("backend", &secret), vec![("token", token.as_str())]),
+        (json!({}), vec![("client_id", "latchkey"), ("token", token.as_str())]),
+        (json!({}), vec![("client_id", "latchkey"), ("token", session.as_str())]),
+    ] {
+        let event = form_event("/oauth2/revoke", headers, &form);
+        let answer = call(&event, |request| revoke::handle(&revoke, request, clock::now())).await;
+        assert_eq!(answer["statusCode"], 503);
+    }
+    let event = form_event("/oauth2/introspect", basic("backend", &secret), &[("token", &token)]);
+    let answer = call(&event, |request| introspect::handle(&introspect, request, clock::now())).await;
+    assert_eq!(answer["statusCode"], 503);
+}
