@@ -53,17 +53,29 @@ class ClientCredentials(unittest.TestCase):
             grant(by_basic(CLIENT_SECRET), ["admin"])
 
 
+def sign_in(password):
+    client = OAuth2Session(client=LegacyApplicationClient("anything"))
+    client.fetch_token(f"{URL}/token", username=USERNAME, password=password)
+    return client
+
+
 class LoginForm(unittest.TestCase):
     """`POST /token` as FastAPI's clients use it: a password form, with a client id that means nothing."""
 
-    def sign_in(self, password):
-        client = OAuth2Session(client=LegacyApplicationClient("anything"))
-        client.fetch_token(f"{URL}/token", username=USERNAME, password=password)
-        return client
-
     def test_the_right_password_opens_the_route(self):
-        self.assertEqual(self.sign_in(PASSWORD).get(TODO).json()["preferred_username"], USERNAME)
+        self.assertEqual(sign_in(PASSWORD).get(TODO).json()["preferred_username"], USERNAME)
 
     def test_a_wrong_password_is_invalid_grant(self):
         with self.assertRaises(InvalidGrantError):
-            self.sign_in("wrong")
+            sign_in("wrong")
+
+    def test_the_client_renews_an_expired_token_by_itself(self):
+        before, renewed = sign_in(PASSWORD).token, []
+        client = OAuth2Session(
+            token={**before, "expires_at": 1},
+            auto_refresh_url=f"{URL}/oauth2/token",
+            auto_refresh_kwargs={"client_id": "latchkey"},
+            token_updater=renewed.append,
+        )
+        self.assertEqual(client.get(TODO).json()["preferred_username"], USERNAME)
+        self.assertNotEqual(renewed[0]["refresh_token"], before["refresh_token"])
