@@ -4,14 +4,24 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use latchkey::dev::{Options, Running, start};
 use reqwest::{Client, StatusCode};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use shared::aws::Aws;
+use shared::clock;
+use shared::identity::refresh_tokens::RefreshToken;
+use shared::identity::secrets::random_id;
 use shared::store::table::Table;
 use shared::store::trust::TrustStore;
+use shared::token::private_key::PrivateKey;
+use shared::token::signing_keys::{SigningKeys, SigningSecret};
+use shared::wire::jose::Algorithm;
+use shared::wire::oauth::JWT_BEARER_ASSERTION;
 use tempfile::TempDir;
+use tokio::time::sleep;
 
 const PASSWORD: &str = "correct horse battery";
 const HASH: &str = "$2b$12$abcdefghijklmnopqrstuuOcGvNgpRSKa7I8bIYwbgPnPO4dLyAaS";
@@ -120,6 +130,14 @@ impl Stack {
 
     async fn get(&self, path: &str, header: &str, value: &str) -> StatusCode {
         Client::new().get(self.url(path)).header(header, value).send().await.unwrap().status()
+    }
+
+    fn aws(&self) -> Aws {
+        Aws::from_settings(&self.running.environment.clone().into_iter().collect()).unwrap()
+    }
+
+    fn trust(&self) -> TrustStore {
+        TrustStore::new(Table::new(self.aws().dynamodb(), self.running.environment["TABLE_NAME"].as_str()))
     }
 
     fn inspect(&self, token: &str) -> Value {
@@ -360,6 +378,9 @@ async fn an_api_key_opens_routes_until_it_is_revoked() {
 
     let shut = text(&revoked, "id");
     assert_eq!(stack.json(&["api-key", "revoke", shut]), json!({"id": shut, "disabled": true}));
+    // An authorizer that has read the key already learns of it by the trust bundle.
+    let bundle = stack.trust().bundle().await.unwrap();
+    assert!(bundle.is_shut_out(shut, u64::MAX - 1) && !bundle.is_shut_out(id, 0));
     assert_eq!(stack.get("/users", "x-api-key", text(&revoked, "api_key")).await, 403);
 
     let listed = stack.json(&["api-key", "list"]);
@@ -372,6 +393,9 @@ async fn an_api_key_opens_routes_until_it_is_revoked() {
     assert!(stack.run(&["api-key", "list"]).text().contains("revoked"));
 
     stack.run(&["api-key", "revoke", "key_0"]).refused("there is no API key key_0");
+    stack.run(&["api-key", "revoke", "demo-client"]).refused("there is no API key demo-client");
+    let bundle = stack.trust().bundle().await.unwrap();
+    assert!(!bundle.is_shut_out("demo-client", 0), "an API key's id and a client's are one kind of subject");
     stack.run(&["api-key", "revoke", key]).refused("not a key's id");
     stack.run(&["api-key", "create", "--owner", "usr_1", "--scope", "a"]).refused("an owner is made of");
     stack.run(&["api-key", "create", "--owner", "team", "--scope", "é"]).refused("a scope is made of");
@@ -583,6 +607,15 @@ async fn a_new_secret_works_beside_the_old_one_for_a_while() {
     }
     stack.run(&["client", "rotate-secret", "billing"]).refused("has 5 secrets that work");
     stack.run(&["client", "rotate-secret", "nobody"]).refused("there is no client nobody");
+    let last = stack.run(&["client", "rotate-secret", "billing", "--overlap", "0s"]);
+    assert!(last.text().contains("before it no longer work"), "{}", last.stdout);
+    assert_eq!(stack.json(&["client", "show", "billing"])["secrets"].as_array().unwrap().len(), 1);
+    assert_eq!(stack.run(&["client", "rotate-secret", "billing", "--overlap", "soon"]).status, Some(2));
+    // The secret where its client's id belongs.
+    for command in ["rotate-secret", "show", "disable", "enable", "delete"] {
+        stack.run(&["client", command, old]).refused("looks like a secret");
+    }
+    assert_eq!(stack.times_printed(old), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -598,26 +631,36 @@ async fn a_client_may_have_no_secret_but_keys_a_certificate_or_nothing() {
     let create = |id: &str, more: &[&str]| {
         stack.json(&[&["client", "create", id, "--scope", "todo:read"], more].concat())
     };
-    for (id, more) in [
-        ("keys", ["--public-key", file].as_slice()),
-        ("url", &["--jwks-url", "https://app.example.com/jwks"]),
-        ("certificate", &["--certificate-subject", "CN=app,O=Example"]),
-        ("job", &["--no-secret"]),
+    let url = "https://app.example.com/jwks";
+    for (id, more, methods, words) in [
+        ("keys", ["--public-key", file].as_slice(), json!(["private_key_jwt"]), "with a key"),
+        ("url", &["--jwks-url", url], json!(["private_key_jwt"]), "with a key"),
+        (
+            "certificate",
+            &["--certificate-subject", "CN=app,O=Example"],
+            json!(["tls_client_auth"]),
+            "with a certificate",
+        ),
+        ("job", &["--no-secret"], json!([]), "the rules of trusted issuers may name it"),
     ] {
         assert_eq!(create(id, more), json!({"client_id": id}));
+        let shown = stack.json(&["client", "show", id]);
+        assert_eq!((&shown["auth_methods"], &shown["secrets"]), (&methods, &json!([])), "{id}");
+        assert!(stack.run(&["client", "show", id]).text().contains(words), "{id}");
+        let other_id = format!("{id}-2");
+        let again = [&["client", "create", &other_id, "--scope", "todo:read"], more].concat();
+        assert!(stack.run(&again).text().contains(words), "{id}");
         stack.run(&["client", "rotate-secret", id]).refused("has no secret");
     }
     assert_eq!(stack.json(&["client", "show", "keys"])["public_keys"], json!({"ids": ["one"]}));
-    assert_eq!(
-        stack.json(&["client", "show", "url"])["public_keys"],
-        json!({"url": "https://app.example.com/jwks"})
-    );
+    assert_eq!(stack.json(&["client", "show", "url"])["public_keys"], json!({"url": url}));
     assert_eq!(stack.json(&["client", "show", "certificate"])["certificate_subject"], "CN=app,O=Example");
     let more = ["--grant", "token-exchange", "refresh_token", "--quota", "1/1h"];
     create("web", &more);
     let shown = stack.json(&["client", "show", "web"]);
     assert_eq!(shown["grants"], json!(["refresh_token", "urn:ietf:params:oauth:grant-type:token-exchange"]));
     assert_eq!(shown["quota"], json!({"tokens": 1, "seconds": 3600}));
+    assert_eq!(shown["auth_methods"], json!(["client_secret_basic", "client_secret_post"]));
     assert!(stack.run(&["client", "show", "web"]).text().contains("1 tokens in 1h"));
     let limited = create("limited", &["--quota", "1/1h"]);
     let secret = text(&limited, "client_secret");
@@ -626,11 +669,44 @@ async fn a_client_may_have_no_secret_but_keys_a_certificate_or_nothing() {
     let bad = |more: &[&str]| stack.run(&[&["client", "create", "bad", "--scope", "a"], more].concat());
     bad(&["--public-key", "/nowhere"]).refused("can't read /nowhere");
     bad(&["--jwks-url", "http://app.example.com/jwks"]).refused("https://");
+    bad(&["--jwks-url", "https://me:canary@app.example.com/jwks"]).refused("without user name");
+    let private = stack.folder.path().join("private.json");
+    std::fs::write(&private, r#"{"kty":"OKP","crv":"Ed25519","x":"11qY","d":"canary"}"#).unwrap();
+    bad(&["--public-key", private.to_str().unwrap()]).refused("holds a private key");
+    assert_eq!(stack.times_printed("canary"), 0);
     bad(&["--certificate-subject", "app"]).refused("distinguished name");
     for usage in [["--grant", "password"], ["--quota", "many"]] {
         assert_eq!(bad(&usage).status, Some(2));
     }
     assert_eq!(bad(&["--public-key", file, "--jwks-url", "https://a.example/jwks"]).status, Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_gets_a_token_with_the_key_that_it_was_made_with() {
+    let stack = Stack::start().await;
+    let key = || {
+        let pkcs8 = PrivateKey::generate(Algorithm::EdDsa).unwrap();
+        PrivateKey::parse(Algorithm::EdDsa, &pkcs8).unwrap()
+    };
+    let (own, other) = (key(), key());
+    let file = stack.folder.path().join("jwks.json");
+    std::fs::write(&file, json!({"keys": [own.public_jwk()]}).to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    stack.json(&["client", "create", "app", "--scope", "todo:read", "--public-key", file]);
+    let token = async |key: &PrivateKey| {
+        let (now, id) = (clock::now(), random_id(""));
+        let claims = json!({"iss": "app", "sub": "app", "aud": stack.url("/oauth2/token"), "iat": now, "exp": now + 60, "jti": id});
+        let assertion = key.sign("JWT", &claims).unwrap();
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_assertion_type", JWT_BEARER_ASSERTION),
+            ("client_assertion", assertion.expose_secret()),
+        ];
+        stack.access_token(Client::new().post(stack.url("/oauth2/token")).form(&form)).await
+    };
+    let issued = token(&own).await.unwrap();
+    assert_eq!(text(&stack.inspect(&issued)["claims"], "sub"), "app");
+    assert_eq!(token(&other).await, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -674,8 +750,73 @@ async fn a_token_is_revoked_by_itself_by_its_id_or_with_its_session() {
     let answer = Client::new().post(stack.url("/oauth2/token")).form(&form).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
     stack.run(&["token", "revoke", &format!("{whole}x")]).refused("nothing is revoked");
+    let googles = stack.run(&["google-token", "--email", "a@example.com"]).text().trim().to_owned();
+    stack.run(&["token", "revoke", &googles]).refused("a key that is not known: nothing is revoked");
+    for bad in ["", "billing", "demo-client", &jti[1..], &format!("{jti}0")] {
+        stack.run(&["token", "revoke", bad]).refused("neither a token of ours nor the id of one");
+    }
+    let unknown = RefreshToken::first();
+    stack.run(&["token", "revoke", unknown.expose_secret()]).refused("session is not known");
+    assert_eq!(stack.times_printed(unknown.expose_secret()), 0);
     stack.run(&["token", "revoke", secret]).refused("neither a token of ours nor the id of one");
     assert_eq!(stack.times_printed(refresh), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn there_is_nothing_to_do_about_a_token_that_has_expired() {
+    let stack = Stack::start().await;
+    let made = stack.json(&["client", "create", "billing", "--scope", "todo:read"]);
+    let token = stack.client_token("billing", text(&made, "client_secret")).await.unwrap();
+    let claims = stack.inspect(&token)["claims"].clone();
+    let secret =
+        SigningSecret::new(stack.aws().secrets_manager(), &stack.running.environment["SIGNING_SECRET_ID"]);
+    let key = SigningKeys::new(secret).current(clock::now()).await.unwrap();
+    // The same token, but made earlier.
+    let made_earlier = |expired_since: u64| {
+        let (mut claims, end) = (claims.clone(), clock::now() - expired_since);
+        (claims["iat"], claims["exp"]) = (json!(end - 60), json!(end));
+        key.sign("at+jwt", &claims).unwrap()
+    };
+    let expired = made_earlier(60);
+    let nothing = stack.run(&["token", "revoke", expired.expose_secret()]);
+    assert!(nothing.text().contains("has expired: there is nothing to do"), "{}", nothing.stdout);
+    assert_eq!(stack.json(&["token", "revoke", expired.expose_secret()])["revoked"], false);
+    assert_eq!(stack.inspect(&token)["revoked"], false, "nothing was written");
+    // Clocks differ: for half a minute it is still accepted.
+    let only_just = made_earlier(1);
+    assert_eq!(stack.json(&["token", "revoke", only_just.expose_secret()])["revoked"], true);
+    assert_eq!(stack.inspect(&token)["revoked"], true, "it has the same jti");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_new_password_is_typed_the_old_one_and_a_disable_still_count() {
+    let stack = Stack::start().await;
+    let mut subs = Vec::new();
+    for name in ["ada", "grace"] {
+        let made = stack.with_input(&["user", "create", name, "--output", "json"], PASSWORD).json();
+        subs.push(text(&made, "sub").to_owned());
+    }
+    let typing = |name| {
+        let mut command = stack.command(&["user", "set-password", name]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let mut children = [typing("ada"), typing("grace")];
+    // By then they have started, and wait for a password.
+    sleep(Duration::from_millis(500)).await;
+    let token = stack.user_token("ada", PASSWORD).await.unwrap();
+    let made_at = stack.inspect(&token)["claims"]["iat"].as_u64().unwrap();
+    stack.json(&["user", "disable", "grace"]);
+    while clock::now() <= made_at {
+        sleep(Duration::from_millis(50)).await;
+    }
+    for child in &mut children {
+        child.stdin.take().unwrap().write_all(b"another good password\n").unwrap();
+        assert!(child.wait().unwrap().success());
+    }
+    let bundle = stack.trust().bundle().await.unwrap();
+    assert!(bundle.is_shut_out(&subs[0], made_at), "got with the old password, while the new one was typed");
+    assert!(!bundle.is_shut_out(&subs[0], clock::now()));
+    assert!(bundle.is_shut_out(&subs[1], u64::MAX - 1), "disabled meanwhile");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -685,8 +826,7 @@ async fn another_password_shuts_out_the_tokens_of_before() {
     let token = stack.user_token("ada", PASSWORD).await.unwrap();
     let seen = stack.inspect(&token);
     let (sub, made_at) = (text(&seen["claims"], "sub"), seen["claims"]["iat"].as_u64().unwrap());
-    let aws = Aws::from_settings(&stack.running.environment.clone().into_iter().collect()).unwrap();
-    let trust = TrustStore::new(Table::new(aws.dynamodb(), stack.running.environment["TABLE_NAME"].as_str()));
+    let trust = stack.trust();
     assert!(!trust.bundle().await.unwrap().is_shut_out(sub, made_at - 1));
     stack.with_input(&["user", "set-password", "ada"], "another good password").text();
     let bundle = trust.bundle().await.unwrap();

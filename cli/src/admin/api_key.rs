@@ -35,6 +35,8 @@ enum ApiKeyCommand {
     /// List all API keys
     List,
     /// Make an API key useless, for good
+    #[command(after_help = "Example:\n  \
+        latchkey api-key revoke key_0123456789abcdef0123    # the id, as `latchkey api-key list` has it")]
     Revoke {
         /// The key's id, key_…
         id: String,

@@ -15,7 +15,7 @@ use shared::grants::client_auth::new_secret;
 use shared::store::clients::{Client, ClientKeys, ClientSecret, GrantType, Quota};
 use shared::store::table::StoreError;
 
-use self::report::{Deleted, Listed, Shown, Switched};
+use self::report::{Deleted, Listed, Shown, Switched, Way};
 use super::connection::{Connection, TableArgs};
 use super::output::{Format, show_once, show_once_if_any};
 use super::prompt::confirm;
@@ -55,7 +55,8 @@ enum ClientCommand {
     #[command(after_help = "Examples:\n  \
         latchkey client rotate-secret billing\n  \
         latchkey client rotate-secret billing --overlap 7d --output json\n  \
-        latchkey client rotate-secret billing --overlap 0s    # the old one leaked")]
+        latchkey client rotate-secret billing --overlap 0s    # the old one leaked\n\n\
+        Tokens that are out stay good until they expire: `latchkey client disable`, then `enable`, ends them.")]
     RotateSecret {
         /// The client's id
         id: String,
@@ -231,6 +232,9 @@ impl Spec {
 pub struct Created {
     /// `client_id`
     pub client_id: String,
+    /// The ways in which it authenticates itself.
+    #[serde(skip)]
+    ways: Vec<Way>,
     /// Its secret, which is stored nowhere; none if it authenticates itself in another way.
     #[serde(serialize_with = "show_once_if_any", skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<SecretString>,
@@ -240,6 +244,8 @@ pub struct Created {
 #[derive(Serialize)]
 struct Rotated {
     client_id: String,
+    #[serde(skip)]
+    overlaps: bool,
     #[serde(serialize_with = "show_once")]
     client_secret: SecretString,
     old_secrets_expire_at: u64,
@@ -254,7 +260,7 @@ pub async fn create(connection: &Connection, spec: Spec, now: u64) -> anyhow::Re
     let (client_secret, digest) = made.unzip();
     let secret = digest.map(|digest| ClientSecret { digest, created_at: now, expires_at: None });
     let client = spec.into_client(secret, now)?;
-    let client_id = client.client_id.clone();
+    let (client_id, ways) = (client.client_id.clone(), Way::of(&client));
     match connection.clients.create(&client).await {
         Err(StoreError::Exists) => bail!(
             "client {client_id} exists already: choose another id, or `latchkey client delete {client_id}` first"
@@ -264,7 +270,7 @@ pub async fn create(connection: &Connection, spec: Spec, now: u64) -> anyhow::Re
     // A client of this id may have been deleted today, and its tokens shut out. Only now: before the write
     // it isn't sure that the id is free, and a client that was disabled must not be let in again.
     connection.readmit(&client_id, now).await?;
-    Ok(Created { client_id, client_secret })
+    Ok(Created { client_id, ways, client_secret })
 }
 
 /// A new secret. Those before it work `overlap` seconds more, and never longer than they would have.
@@ -293,7 +299,8 @@ async fn rotate_secret(connection: &Connection, id: &str, overlap: u64, now: u64
         Err(StoreError::Missing) => bail!(unknown(id)),
         result => result?,
     }
-    Ok(Rotated { client_id: client.client_id, client_secret, old_secrets_expire_at: end })
+    let client_id = client.client_id;
+    Ok(Rotated { client_id, overlaps: overlap > 0, client_secret, old_secrets_expire_at: end })
 }
 
 async fn find(connection: &Connection, id: &str) -> anyhow::Result<Client> {
@@ -301,6 +308,11 @@ async fn find(connection: &Connection, id: &str) -> anyhow::Result<Client> {
 }
 
 fn unknown(id: &str) -> String {
+    // A secret that was typed in the wrong place is not repeated.
+    if id.starts_with("lk_") {
+        return "that looks like a secret, not like a client's id: `latchkey client list` shows the ids"
+            .to_owned();
+    }
     format!("there is no client {id}: `latchkey client list` shows which there are")
 }
 

@@ -1,7 +1,8 @@
 //! What may be written into the table: the rules for everything that an administrator types.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, anyhow, bail, ensure};
@@ -180,12 +181,15 @@ pub fn quota(text: &str) -> Result<Quota, &'static str> {
 /// Anything else, a key that can't be used, and a private key.
 pub fn public_keys(file: &Path) -> anyhow::Result<String> {
     let name = file.display();
-    let text = fs::read_to_string(file).with_context(|| format!("can't read {name}"))?;
+    let cannot = || format!("can't read {name}");
+    let (mut text, most) = (String::new(), MAX_JWKS as u64 + 1);
+    File::open(file).with_context(cannot)?.take(most).read_to_string(&mut text).with_context(cannot)?;
     ensure!(text.len() <= MAX_JWKS, "{name} has more than {MAX_JWKS} bytes, too many for a client's keys");
     let mut jwks: Value = serde_json::from_str(&text)
         .map_err(|_| anyhow!("{name} is no JSON: give a JWKS, {{\"keys\":[…]}}, or a JWK"))?;
     if jwks.get("kty").is_some() {
         jwks = json!({"keys": [jwks]});
+        text = format!("{{\"keys\":[{text}]}}");
     }
     let keys = jwks["keys"].as_array().map(Vec::as_slice).unwrap_or_default();
     // What is stored is what is read again and again, and nothing that must stay with its owner.
@@ -193,7 +197,8 @@ pub fn public_keys(file: &Path) -> anyhow::Result<String> {
         !keys.iter().any(|key| PRIVATE_MEMBERS.iter().any(|member| key.get(member).is_some())),
         "{name} holds a private key: keep it to yourself, and give its public half"
     );
-    inline_keys(&jwks.to_string()).map_err(|error| {
+    // The text as it was written, which may have a member twice.
+    inline_keys(&text).map_err(|error| {
         anyhow!("{name} holds no key that can be used (RSA of 2048 bits and more, P-256 or Ed25519): {error}")
     })?;
     Ok(jwks.to_string())
@@ -202,11 +207,13 @@ pub fn public_keys(file: &Path) -> anyhow::Result<String> {
 /// The URL of a JWKS.
 ///
 /// # Errors
-/// Anything but https.
+/// Anything but https, and a user name or a password in it: it is shown, and the keys are public.
 pub fn jwks_url(url: String) -> anyhow::Result<String> {
+    let bare =
+        secure_url(&url).is_some_and(|uri| !uri.authority().is_some_and(|part| part.as_str().contains('@')));
     ensure!(
-        secure_url(&url).is_some() && url.len() <= MAX_AUDIENCE,
-        "--jwks-url is not an https:// URL without query and fragment"
+        bare && url.len() <= MAX_AUDIENCE,
+        "--jwks-url is not an https:// URL without user name, query and fragment"
     );
     Ok(url)
 }
@@ -266,7 +273,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("jwks.json");
         let read = |json: &str| {
-            fs::write(&file, json).unwrap();
+            std::fs::write(&file, json).unwrap();
             public_keys(&file).map_err(|error| error.to_string())
         };
         // RFC 8037 appendix A.2, and its private half of A.1.
@@ -275,6 +282,11 @@ mod tests {
         let private = jwk.replace("\"x\"", "\"d\":\"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A\",\"x\"");
         let complaint = read(&private).unwrap_err();
         assert!(complaint.contains("private key") && !complaint.contains("nWGxne"), "{complaint}");
+        assert!(read(&jwk.replace("\"x\"", "\"x\":\"AA\",\"x\"")).is_err(), "a member stands twice");
+        let (room, word) = (MAX_JWKS - jwk.len(), jwk.trim_end_matches('}'));
+        let padded = |length| format!("{word},\"x5c\":\"{}\"}}", "x".repeat(length - ",\"x5c\":\"\"".len()));
+        assert!(read(&padded(room)).is_ok());
+        assert!(read(&padded(room + 1)).unwrap_err().contains("16384 bytes"));
         for bad in
             ["", "[]", "{}", r#"{"keys":[]}"#, r#"{"kty":"RSA","n":"AQAB","e":"AQAB"}"#, &"x".repeat(20_000)]
         {
@@ -288,6 +300,9 @@ mod tests {
         for bad in ["http://app.example.com/jwks", "jwks.json", "https://app.example.com/jwks?x"] {
             assert!(jwks_url(bad.to_owned()).is_err(), "{bad}");
         }
+        let complaint =
+            jwks_url("https://me:canary@app.example.com/jwks".to_owned()).unwrap_err().to_string();
+        assert!(complaint.contains("user name") && !complaint.contains("canary"), "{complaint}");
         assert!(certificate_subject("CN=app,O=Example").is_ok());
         assert!(certificate_subject("app").is_err());
     }

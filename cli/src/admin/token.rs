@@ -11,16 +11,18 @@ use serde_json::{Map, Value};
 use shared::clock;
 use shared::config::MAX_ACCESS_TOKEN_TTL;
 use shared::identity::refresh_tokens::RefreshToken;
-use shared::identity::secrets::is_name;
 use shared::store::trust::TrustBundle;
 use shared::token::claims::{Expected, MAX_ACCESS_TOKEN, VerifiedAccessToken};
-use shared::token::jwt::{JwtError, UnverifiedJwt};
+use shared::token::jwt::{JwtError, LEEWAY, UnverifiedJwt};
 
 use super::connection::{Connection, TableArgs};
 use super::output::{Format, Report, fields, time};
 
 /// The most that is read from standard input, in bytes: any token, and not a whole disk.
 const MAX_INPUT: u64 = 64 * 1024;
+
+/// Characters of a token's id: the length of `shared::identity::secrets::random_id`.
+const ID_CHARACTERS: usize = 22;
 
 /// Claims that are a moment, in seconds since 1970.
 const TIMES: [&str; 4] = ["auth_time", "exp", "iat", "nbf"];
@@ -195,6 +197,8 @@ async fn revoke_session(connection: &Connection, token: &RefreshToken, now: u64)
     let family = connection.families.get(token.family()).await?;
     let family =
         family.context("the refresh token's session is not known: it has ended long ago, or never was")?;
+    // The trust bundle first. Stopped in between, the session still gets tokens, but useless ones; running the
+    // command again ends it for good.
     connection.trust.revoke_session(&family.session_id, now).await?;
     connection.families.revoke(token.family()).await?;
     Ok(Revoked { jti: None, sid: Some(family.session_id), revoked: true })
@@ -208,20 +212,30 @@ async fn revoke_jwt(connection: &Connection, jwt: &str, now: u64) -> anyhow::Res
     let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
     let jti = text("jti").context("the token has no jti: nothing is revoked")?;
     let expires_at = claims.get("exp").and_then(Value::as_u64).unwrap_or(now + MAX_ACCESS_TOKEN_TTL);
-    // An expired one is as good as revoked: there is nothing to write.
-    if expires_at > now {
+    let revoked = is_still_accepted(expires_at, now);
+    if revoked {
         connection.trust.revoke_token(&jti, expires_at).await?;
     }
-    Ok(Revoked { jti: Some(jti), sid: None, revoked: true })
+    Ok(Revoked { jti: Some(jti), sid: None, revoked })
+}
+
+/// Clocks differ: a token is accepted a little longer than it says.
+fn is_still_accepted(expires_at: u64, now: u64) -> bool {
+    now < expires_at.saturating_add(LEEWAY)
 }
 
 async fn revoke_id(connection: &Connection, jti: &str, now: u64) -> anyhow::Result<Revoked> {
     ensure!(
-        !jti.starts_with("lk_") && is_name(jti),
+        is_token_id(jti),
         "this is neither a token of ours nor the id of one: `latchkey token revoke --help` shows examples"
     );
     connection.trust.revoke_token(jti, now + MAX_ACCESS_TOKEN_TTL).await?;
     Ok(Revoked { jti: Some(jti.to_owned()), sid: None, revoked: true })
+}
+
+/// Whether this can be the `jti` of a token of ours. Anything else would be written down and stop nothing.
+fn is_token_id(text: &str) -> bool {
+    text.len() == ID_CHARACTERS && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// What was revoked: a token by its id, or a session by its.
@@ -231,12 +245,14 @@ struct Revoked {
     jti: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sid: Option<String>,
+    /// Not where there was nothing to do.
     revoked: bool,
 }
 
 impl Report for Revoked {
     fn for_people(&self) -> String {
         match (&self.jti, &self.sid) {
+            (Some(jti), _) if !self.revoked => format!("Token {jti} has expired: there is nothing to do.\n"),
             (Some(jti), _) => format!("Token {jti} is revoked: it is refused within the trust interval.\n"),
             (None, sid) => {
                 format!("Session {} is ended, and its tokens are revoked.\n", sid.clone().unwrap_or_default())
@@ -299,6 +315,7 @@ fn members(object: &Map<String, Value>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shared::identity::secrets::random_id;
 
     fn jwt(header: &str, claims: &str) -> String {
         format!("{}.{}.c2ln", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims))
@@ -332,5 +349,23 @@ mod tests {
         let verdict = judge(&jwt, &claims, Ok(&TrustBundle::default()), 0);
         assert_eq!((verdict.verified, verdict.signature), (false, Signature::NotChecked));
         assert!(verdict.problem.is_some());
+    }
+
+    #[test]
+    fn the_id_of_a_token_is_like_those_we_make() {
+        assert!(is_token_id(&random_id("")));
+        let (short, long) = ("x".repeat(21), "x".repeat(23));
+        for bad in ["", "billing", "G6FUBapOQwhK0F4gsXfOE_", "lk_cs_abcdefghijklmnop", &short, &long] {
+            assert!(!is_token_id(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_revoked_as_long_as_anybody_accepts_it() {
+        for (now, accepted) in [(99, true), (100, true), (100 + LEEWAY - 1, true), (100 + LEEWAY, false)] {
+            assert_eq!(is_still_accepted(100, now), accepted, "{now}");
+        }
+        let done = |revoked| Revoked { jti: Some("id".to_owned()), sid: None, revoked }.for_people();
+        assert!(done(true).contains("is revoked") && done(false).contains("nothing to do"));
     }
 }

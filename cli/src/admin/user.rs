@@ -45,12 +45,19 @@ enum UserCommand {
         /// The user's name
         name: String,
     },
-    /// Give a user another password; it is asked for, or read from standard input
+    /// Give a user another password, and shut out the tokens they have; it is asked for, or read from
+    /// standard input
+    #[command(after_help = "Examples:\n  \
+        latchkey user set-password ada\n  \
+        pwgen 20 1 | tee password | latchkey user set-password ada")]
     SetPassword {
         /// The user's name
         name: String,
     },
     /// Forget wrong passwords, so that a locked account can be signed in to again
+    #[command(after_help = "Example:\n  \
+        latchkey user unlock ada\n\n\
+        An address that tried too many accounts stays locked for up to 15 minutes.")]
     Unlock {
         /// The user's name
         name: String,
@@ -127,7 +134,7 @@ async fn run(command: UserCommand, connection: &Connection, format: Format) -> a
         UserCommand::SetPassword { name } => {
             let user = find(connection, &name).await?;
             check_has_password(&user)?;
-            format.print(&set_password(connection, user, &new_password()?, now).await?)
+            format.print(&set_password(connection, user, &new_password()?).await?)
         }
         UserCommand::Unlock { name } => {
             let user = find(connection, &name).await?;
@@ -239,16 +246,17 @@ async fn set_password(
     connection: &Connection,
     user: User,
     password: &SecretString,
-    now: u64,
 ) -> anyhow::Result<PasswordSet> {
     let hash = hash(&user.username, password)?;
-    // First, for the same reason as below. Somebody who is shut out altogether stays so.
-    if !user.disabled {
-        connection.trust.readmit(&user.sub, now).await?;
-    }
     match connection.users.set_password(&user.username, &hash).await {
         Err(StoreError::Missing) => bail!(unknown(&user.username)),
         result => result?,
+    }
+    // Last, and by the clock as it is now: the trust bundle refuses what was issued before a moment, and
+    // until here the old password got tokens, while the new one was being typed too.
+    if let Err(error) = connection.refuse_earlier(&user.sub, clock::now()).await {
+        let error = connection.explain(error.into());
+        return Err(error.context("the password is changed, but tokens of before still work; run it again"));
     }
     Ok(PasswordSet { username: user.username, sub: user.sub })
 }

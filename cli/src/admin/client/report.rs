@@ -18,8 +18,8 @@ impl Report for Created {
         match &self.client_secret {
             Some(secret) => with_secret(id, secret),
             None => {
-                fields(&[id])
-                    + "\nIt has no secret: `latchkey client show` tells how it authenticates itself.\n"
+                let shown = fields(&[id, ("authenticates", by(&self.ways))]);
+                shown + "\nIt has no secret: there is nothing to keep.\n"
             }
         }
     }
@@ -33,7 +33,11 @@ fn with_secret(id: (&str, String), secret: &SecretString) -> String {
 impl Report for Rotated {
     fn for_people(&self) -> String {
         let shown = with_secret(("client_id", self.client_id.clone()), &self.client_secret);
-        format!("{shown}The secrets before it work until {}.\n", time(self.old_secrets_expire_at))
+        if self.overlaps {
+            format!("{shown}The secrets before it work until {}.\n", time(self.old_secrets_expire_at))
+        } else {
+            shown + "The secrets before it no longer work.\n"
+        }
     }
 }
 
@@ -56,6 +60,45 @@ impl Report for Listed {
     }
 }
 
+/// A way in which a client authenticates itself, by its registered name (RFC 7591 §2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Way {
+    ClientSecretBasic,
+    ClientSecretPost,
+    PrivateKeyJwt,
+    TlsClientAuth,
+}
+
+impl Way {
+    /// All that a client has the means for.
+    pub fn of(client: &Client) -> Vec<Self> {
+        let mut ways = Vec::new();
+        if !client.secrets.is_empty() {
+            ways.extend([Self::ClientSecretBasic, Self::ClientSecretPost]);
+        }
+        ways.extend(client.public_keys.as_ref().map(|_| Self::PrivateKeyJwt));
+        ways.extend(client.certificate_subject.as_ref().map(|_| Self::TlsClientAuth));
+        ways
+    }
+}
+
+fn by(ways: &[Way]) -> String {
+    let words = ways.iter().filter_map(|way| match way {
+        Way::ClientSecretBasic => Some("with a secret"),
+        // The same secret in another place.
+        Way::ClientSecretPost => None,
+        Way::PrivateKeyJwt => Some("with a key (private_key_jwt)"),
+        Way::TlsClientAuth => Some("with a certificate (mutual TLS)"),
+    });
+    let words: Vec<_> = words.collect();
+    if words.is_empty() {
+        "not by itself: the rules of trusted issuers may name it".to_owned()
+    } else {
+        words.join(", ")
+    }
+}
+
 /// A client without what is secret.
 #[derive(Serialize)]
 pub(super) struct Shown {
@@ -66,6 +109,7 @@ pub(super) struct Shown {
     claims: BTreeMap<String, String>,
     grants: Vec<GrantType>,
     quota: Option<Quota>,
+    auth_methods: Vec<Way>,
     secrets: Vec<ShownSecret>,
     public_keys: Option<ShownKeys>,
     certificate_subject: Option<String>,
@@ -100,6 +144,7 @@ impl From<Client> for Shown {
         Self {
             grants: grants.into_iter().filter(|grant| client.may_use(*grant)).collect(),
             quota: client.quota,
+            auth_methods: Way::of(&client),
             secrets: client.secrets.iter().map(shown).collect(),
             public_keys: client.public_keys.map(|keys| match keys {
                 ClientKeys::Url(url) => ShownKeys::Url(url),
@@ -150,6 +195,7 @@ impl Report for Shown {
             ("claims", claims.join(" ")),
             ("grants", grants.join(" ")),
             ("quota", quota.unwrap_or_default()),
+            ("authenticates", by(&self.auth_methods)),
             ("secrets", secrets.collect::<Vec<_>>().join("; ")),
             ("public_keys", keys.unwrap_or_default()),
             ("certificate", self.certificate_subject.clone().unwrap_or_default()),
