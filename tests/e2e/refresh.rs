@@ -230,7 +230,11 @@ async fn a_session_dies_with_its_users_password_and_with_the_user() {
     let hash = PasswordHash::of("ada", &PASSWORD.into()).unwrap();
 
     let token = stack.refresh_token("ada", PASSWORD).await;
-    users.renew_hash("ada", &hash).await.unwrap();
+    let read = users.get("ada").await.unwrap().unwrap().password_hash.unwrap();
+    users.renew_hash("ada", &read, &hash).await.unwrap();
+    users.renew_hash("ada", &read, &hash).await.expect("a retry of what was applied");
+    let late = PasswordHash::of("ada", &PASSWORD.into()).unwrap();
+    assert!(users.renew_hash("ada", &read, &late).await.is_err(), "another hash is there by now");
     assert_eq!(
         refresh_at(&deps, &token, now).await.0,
         200,

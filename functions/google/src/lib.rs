@@ -7,6 +7,7 @@ use serde::Deserialize;
 use shared::aws::Aws;
 use shared::config::{ConfigError, Settings};
 use shared::grants::dpop::proven_key;
+use shared::grants::requests::resource;
 use shared::grants::response::respond;
 use shared::grants::sessions::{Refresh, Sessions, Terms};
 use shared::grants::{FIRST_PARTY, federation};
@@ -72,7 +73,7 @@ async fn issue(deps: &Deps, request: &Request, now: u64) -> Result<Issued, OAuth
     let signed_in = federation::sign_in(&deps.identities, vouched, refused, now).await?;
     let terms = Terms {
         client_id: FIRST_PARTY.to_owned(),
-        audience: None,
+        audience: resource(None, deps.mint.audiences())?,
         scopes: signed_in.scopes.clone(),
         ttl: None,
         confirmation: Confirmation { key: key.clone(), certificate: None },

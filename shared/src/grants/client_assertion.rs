@@ -86,14 +86,18 @@ pub fn inline_keys(jwks: &str) -> Result<Keys, KeyError> {
 }
 
 impl Keys {
-    /// The key that a token names; for a token that names none, the only one of its algorithm.
+    /// The key that a token names. For a token that names none, the only one of its algorithm; for one that
+    /// names a key which has no name here, the only such one.
     pub fn choose(&self, jwt: &UnverifiedJwt<'_>) -> Option<&PublicKey> {
-        if let Some(wanted) = jwt.key_id() {
-            let named = self.0.iter().find(|(key_id, _)| key_id.as_deref() == Some(wanted));
-            return named.map(|(_, key)| key);
+        let wanted = jwt.key_id();
+        let named = self.0.iter().find(|(key_id, _)| wanted.is_some() && key_id.as_deref() == wanted);
+        if let Some((_, key)) = named {
+            return Some(key);
         }
-        let mut fitting = self.0.iter().map(|(_, key)| key).filter(|key| key.algorithm() == jwt.algorithm());
-        fitting.next().filter(|_| fitting.next().is_none())
+        let mut fitting = self.0.iter().filter(|(key_id, key)| {
+            key.algorithm() == jwt.algorithm() && (wanted.is_none() || key_id.is_none())
+        });
+        fitting.next().filter(|_| fitting.next().is_none()).map(|(_, key)| key)
     }
 }
 
@@ -168,6 +172,7 @@ mod tests {
         let alone = inline_keys(&json!({"keys": [other.public_jwk()]}).to_string()).unwrap();
         assert!(verifies(&alone, &token(r#"{"alg":"EdDSA"}"#)));
         assert!(!verifies(&alone, &token(r#"{"alg":"RS256"}"#)));
+        assert!(verifies(&alone, &token(r#"{"alg":"EdDSA","kid":"its thumbprint"}"#)), "it has no name here");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Users: the people who sign in.
 
 use serde::{Deserialize, Serialize};
+use serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value;
 use serde_json::json;
 
-use super::table::{Listed, StoreError, Table};
+use super::table::{Listed, StoreError, Table, condition_failed};
 use super::usernames::{KIND, is_too_long, key};
 use crate::identity::passwords::PasswordHash;
 use crate::identity::secrets::random_id;
@@ -81,9 +82,28 @@ impl Users {
         self.0.list(KIND).await
     }
 
-    /// Replaces the hash of a user's password, which stays the same.
-    pub async fn renew_hash(&self, username: &str, hash: &PasswordHash) -> Result<(), StoreError> {
-        self.0.set(key(username), &json!({"password_hash": hash})).await
+    /// Replaces the hash of a user's password, which stays the same. `Missing` if it is no longer the one
+    /// that was read: a password that was changed meanwhile must not come back.
+    pub async fn renew_hash(
+        &self,
+        username: &str,
+        read: &PasswordHash,
+        hash: &PasswordHash,
+    ) -> Result<(), StoreError> {
+        let value = |hash| to_attribute_value(hash).map_err(|_| StoreError::Malformed(KIND.to_owned()));
+        let new = value(hash)?;
+        let update = self
+            .0
+            .update(key(username))?
+            .update_expression("SET password_hash = :new")
+            // The new one too: a retry of a write that was applied meets its own work.
+            .condition_expression("password_hash = :read OR password_hash = :new")
+            .expression_attribute_values(":new", new)
+            .expression_attribute_values(":read", value(read)?);
+        match update.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => condition_failed(error).and(Err(StoreError::Missing)),
+        }
     }
 
     /// Gives a user another password, which ends all sessions.

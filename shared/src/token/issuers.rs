@@ -71,6 +71,9 @@ struct Entry {
 }
 
 struct Acceptance {
+    /// Whether these are Google's people alone: anybody can have a service account's token for a public
+    /// client id.
+    people_alone: bool,
     audiences: Vec<String>,
     rules: Vec<(Rule, Scopes)>,
 }
@@ -170,7 +173,7 @@ impl TrustedIssuer {
         jwt.times(now, if self.is_google() { GOOGLES_MAX_TTL } else { MAX_TTL })?;
         let subject = jwt.claims.string("sub").filter(|text| (1..=MAX_SUBJECT).contains(&text.len()));
         let subject = subject.ok_or(JwtError::InvalidClaim("sub"))?;
-        let for_us = |accepted: &&Acceptance| self.is_for(jwt, &accepted.audiences, subject);
+        let for_us = |accepted: &&Acceptance| self.is_for(jwt, accepted, subject);
         let accepted = self.accepted.iter().find(for_us).ok_or(JwtError::InvalidClaim("aud"))?;
         let rule = accepted.rules.iter().find(|(rule, _)| rule.matches(jwt));
         // Google's one rule is about the hosted domain.
@@ -187,8 +190,9 @@ impl TrustedIssuer {
     }
 
     /// `aud` holds one of ours. Google's is one string, and `azp`, who asked for the token, is ours too
-    /// when it is there, or the service account itself.
-    fn is_for(&self, jwt: &VerifiedJwt, ours: &[String], subject: &str) -> bool {
+    /// when it is there, or, where a rule asks for it, the service account itself.
+    fn is_for(&self, jwt: &VerifiedJwt, accepted: &Acceptance, subject: &str) -> bool {
+        let ours = &accepted.audiences;
         let is_ours = |value: &Value| value.as_str().is_some_and(|name| ours.iter().any(|ours| ours == name));
         let audience = match jwt.claims.get("aud") {
             Some(one @ Value::String(_)) => is_ours(one),
@@ -197,14 +201,22 @@ impl TrustedIssuer {
             }
             _ => false,
         };
-        let party = jwt.claims.get("azp").is_none_or(|party| is_ours(party) || party == subject);
+        let party = jwt
+            .claims
+            .get("azp")
+            .is_none_or(|party| is_ours(party) || (party == subject && !accepted.people_alone));
         audience && (party || !self.is_google())
     }
 }
 
 impl Rule {
     fn matches(&self, jwt: &VerifiedJwt) -> bool {
+        // An address that nobody has verified is whatever its owner likes.
+        let verified = jwt.claims.get("email_verified").is_some_and(|verified| verified == true);
         self.when.iter().all(|(name, wanted)| {
+            if ["email", "/email"].contains(&name.as_str()) && !verified {
+                return false;
+            }
             let found =
                 if name.starts_with('/') { jwt.claims.pointer(name) } else { jwt.claims.get(name).cloned() };
             found.is_some_and(|found| match wanted {
@@ -230,7 +242,7 @@ fn google_sign_in(settings: &Settings) -> Result<Option<Acceptance>, ConfigError
     let scopes = Scopes::from_names(settings.list("GOOGLE_SCOPES"))
         .map_err(|_| ConfigError::new("GOOGLE_SCOPES", "holds a character that scopes can't have"))?;
     let rule = Rule { when: restriction.into_iter().collect(), client: None, scopes: Vec::new() };
-    Ok(Some(Acceptance { audiences, rules: vec![(rule, scopes)] }))
+    Ok(Some(Acceptance { people_alone: true, audiences, rules: vec![(rule, scopes)] }))
 }
 
 fn complaint(problem: &str) -> ConfigError {
@@ -264,7 +276,7 @@ fn acceptance(audiences: Vec<String>, rules: Vec<Rule>) -> Result<Acceptance, Co
             .map_err(|_| complaint("has a rule with a scope that no scope can be"))?;
         Ok((rule, scopes))
     });
-    Ok(Acceptance { rules: rules.collect::<Result<_, _>>()?, audiences })
+    Ok(Acceptance { people_alone: false, rules: rules.collect::<Result<_, _>>()?, audiences })
 }
 
 #[cfg(test)]
@@ -333,7 +345,7 @@ mod tests {
             ("aud", json!(["ours.apps.googleusercontent.com"]), false),
             ("aud", json!(null), false),
             ("azp", json!(null), true),
-            ("azp", json!("10769150350006150715113082367"), true),
+            ("azp", json!("10769150350006150715113082367"), false),
             ("azp", json!("theirs.apps.googleusercontent.com"), false),
             ("azp", json!(["ours.apps.googleusercontent.com"]), false),
         ] {
@@ -403,6 +415,7 @@ mod tests {
         let issuers = trusted(&entry(&json!([
             {"when": {"repository": "acme/shop", "ref": ["refs/heads/main", "refs/heads/next"]}, "client": "deploy", "scopes": ["deploy"]},
             {"when": {"/nested~1claim/team": "blue"}, "client": "blue"},
+            {"when": {"email": "ci@example.com"}, "client": "mail"},
             {"when": {"person": true}, "scopes": ["read"]},
         ])))
         .unwrap();
@@ -415,7 +428,11 @@ mod tests {
         assert_eq!(verdict(json!({"repository": "acme/shop", "ref": "refs/heads/next"})), deploy);
         assert_eq!(verdict(json!({"nested/claim": {"team": "blue"}})).unwrap().0.as_deref(), Some("blue"));
         assert_eq!(verdict(json!({"person": true})), Ok((None, "read".to_owned())));
+        let mail = json!({"email": "ci@example.com", "email_verified": true});
+        assert_eq!(verdict(mail).unwrap().0.as_deref(), Some("mail"));
         for other in [
+            json!({"email": "ci@example.com"}),
+            json!({"email": "ci@example.com", "email_verified": "true"}),
             json!({"repository": "acme/shop"}),
             json!({"repository": "acme/shop", "ref": "refs/heads/evil"}),
             json!({"repository": "acme/shop-evil", "ref": "refs/heads/main"}),
