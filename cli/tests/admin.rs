@@ -14,10 +14,11 @@ use shared::aws::Aws;
 use shared::clock;
 use shared::identity::refresh_tokens::RefreshToken;
 use shared::identity::secrets::random_id;
+use shared::store::signing_keys::SigningKeys;
+use shared::store::signing_secret::SigningSecret;
 use shared::store::table::Table;
 use shared::store::trust::TrustStore;
 use shared::token::private_key::PrivateKey;
-use shared::token::signing_keys::{SigningKeys, SigningSecret};
 use shared::wire::jose::Algorithm;
 use shared::wire::oauth::JWT_BEARER_ASSERTION;
 use tempfile::TempDir;
@@ -770,7 +771,7 @@ async fn there_is_nothing_to_do_about_a_token_that_has_expired() {
     let claims = stack.inspect(&token)["claims"].clone();
     let secret =
         SigningSecret::new(stack.aws().secrets_manager(), &stack.running.environment["SIGNING_SECRET_ID"]);
-    let key = SigningKeys::new(secret).current(clock::now()).await.unwrap();
+    let key = SigningKeys::new(secret, stack.trust(), 15).current(clock::now()).await.unwrap();
     // The same token, but made earlier.
     let made_earlier = |expired_since: u64| {
         let (mut claims, end) = (claims.clone(), clock::now() - expired_since);

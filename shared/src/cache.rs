@@ -121,6 +121,11 @@ impl<T> Cache<T> {
         self.load(now, load).await
     }
 
+    /// How long ago the value was loaded, in seconds; none without a value.
+    pub fn age(&self, now: u64) -> Option<u64> {
+        self.state().held.as_ref().map(|held| now.saturating_sub(held.loaded_at))
+    }
+
     /// An answer that needs no load: a fresh value, or what a recent failure leaves.
     fn without_loading(&self, now: u64) -> Option<Result<Arc<T>, Unavailable>> {
         let state = self.state();

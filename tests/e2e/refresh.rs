@@ -146,6 +146,7 @@ async fn after_a_crash_at_any_step_the_clients_retry_succeeds() {
     let settings = stack.settings(&[("AWS_ENDPOINT_URL_DYNAMODB", &proxy.url)]);
     let doomed = token::Deps::from_settings(&settings).unwrap();
     let now = clock::now();
+    doomed.warm_up(now).await;
     let before = proxy.count();
     token = text(&refresh_at(&doomed, &token, now).await.1, "refresh_token");
     assert_eq!(proxy.count() - before, STEPS, "one read of the session, one of the user, one write");

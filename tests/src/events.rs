@@ -62,6 +62,8 @@ async fn placeholders(stack: &Stack) -> Vec<(&'static str, String)> {
         ("REVOCABLE_TOKEN", stack.token(&id, &secret).await),
         ("REFRESH_TOKEN", stack.refresh_token(&username, &password).await),
         ("SPARE_REFRESH_TOKEN", stack.refresh_token(&username, &password).await),
+        of("SIGNING_SECRET_ID"),
+        ("ROTATION_TOKEN", "recorded-events-of-a-rotation-0001".to_owned()),
         ("GOOGLE_ID_TOKEN", stack.id_token("ada@example.com")),
     ]
 }
@@ -84,6 +86,7 @@ fn comes_to(answer: &Value, expected: &Value) -> Value {
     let body: Value =
         answer["body"].as_str().and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default();
     let member = |name: &str| match name {
+        "answer" => answer.clone(),
         "status" => answer["statusCode"].clone(),
         "isAuthorized" => answer["isAuthorized"].clone(),
         // With several statements the first one is about what the scopes open.

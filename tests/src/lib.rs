@@ -19,12 +19,13 @@ use shared::identity::passwords::PasswordHash;
 use shared::identity::secrets::{SecretDigest, SecretKind, generate, random_id};
 use shared::store::api_keys::{ApiKey, ApiKeys};
 use shared::store::clients::{Client, ClientSecret, Clients};
-use shared::store::rotation::rotate;
+use shared::store::rotation::Rotation;
+use shared::store::signing_secret::SigningSecret;
 use shared::store::table::Table;
-use shared::store::trust::TrustStore;
+use shared::store::trust::{PublishedKey, TrustStore};
 use shared::store::users::{User, Users};
+use shared::token::keyring::Keyring;
 use shared::token::private_key::PrivateKey;
-use shared::token::signing_keys::SigningSecret;
 use shared::wire::jose::Algorithm;
 use shared::wire::scope::Scopes;
 use tempfile::TempDir;
@@ -45,12 +46,7 @@ impl Stack {
         let options = Options { port: 0, data: data.path().to_owned(), ephemeral: true, dynamodb: None };
         let running = dev::start(options).await.expect("the stack starts");
         let http = Http::builder().no_proxy().build().expect("an HTTP client");
-        let stack = Self { running, http, data };
-        let document = stack.secret().read().await.expect("the signing secret");
-        if document.keys.signing(clock::now()).is_none() {
-            stack.rotate(Algorithm::Rs256, 0).await;
-        }
-        stack
+        Self { running, http, data }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -95,9 +91,17 @@ impl Stack {
         )
     }
 
+    pub fn rotation(&self) -> Rotation {
+        Rotation::new(self.secret(), TrustStore::new(self.table()))
+    }
+
+    pub async fn timeline(&self) -> Keyring<PublishedKey> {
+        TrustStore::new(self.table()).timeline().await.expect("the published keys")
+    }
+
     pub async fn rotate(&self, algorithm: Algorithm, lead: u64) {
-        let trust = TrustStore::new(self.table());
-        rotate(&self.secret(), &trust, algorithm, lead, clock::now()).await.expect("a new signing key");
+        let rotated = self.rotation().rotate(algorithm, lead, clock::now()).await;
+        rotated.expect("a new signing key");
     }
 
     /// A client with the secret that is returned.

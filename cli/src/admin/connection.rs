@@ -18,10 +18,11 @@ use shared::store::api_keys::ApiKeys;
 use shared::store::attempts::Attempts;
 use shared::store::clients::Clients;
 use shared::store::refresh::Families;
+use shared::store::rotation::RotationError;
+use shared::store::signing_secret::{SecretError, SigningSecret};
 use shared::store::table::{StoreError, Table};
 use shared::store::trust::TrustStore;
 use shared::store::users::Users;
-use shared::token::signing_keys::{SecretError, SigningSecret};
 
 /// Long enough for a far region over a slow line, short enough for somebody who waits.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -127,6 +128,12 @@ impl Connection {
         let place = |service: &str, variable| match endpoint(variable) {
             Some(url) => Place { name: format!("{service} at {url}"), local: true },
             None => Place { name: format!("{service} in {}", self.region), local: false },
+        };
+        let error = match error.downcast() {
+            Ok(RotationError::Store(error)) => error.into(),
+            Ok(RotationError::Secret(error)) => error.into(),
+            Ok(error) => error.into(),
+            Err(error) => error,
         };
         if let Some(StoreError::Unreachable(text)) = error.downcast_ref() {
             let place = place("DynamoDB", "AWS_ENDPOINT_URL_DYNAMODB");

@@ -9,11 +9,9 @@ use shared::identity::passwords::{PasswordHash, Verification};
 use shared::identity::secrets::{SecretDigest, SecretKind, generate, random_id};
 use shared::store::api_keys::{ApiKey, ApiKeys};
 use shared::store::clients::{Client, ClientSecret, Clients};
-use shared::store::rotation::rotate;
+use shared::store::rotation::Rotation;
 use shared::store::table::Table;
-use shared::store::trust::TrustStore;
 use shared::store::users::{User, Users};
-use shared::token::signing_keys::SigningSecret;
 use shared::wire::jose::Algorithm;
 use shared::wire::scope::Scopes;
 
@@ -30,12 +28,10 @@ const API_KEY_SCOPES: &str = "todo:read";
 ///
 /// # Errors
 /// A store that does not answer.
-pub async fn make_signing_key(secret: &SigningSecret, table: &Table, now: u64) -> anyhow::Result<()> {
-    let trust = TrustStore::new(table.clone());
-    let stored = secret.read().await?.keys.signing(now).is_some();
-    if !stored || trust.jwks(now).await?.is_empty() {
+pub async fn make_signing_key(rotation: &Rotation, now: u64) -> anyhow::Result<()> {
+    if !rotation.signs(now).await? {
         // The template's default algorithm.
-        rotate(secret, &trust, Algorithm::Rs256, 0, now).await?;
+        rotation.rotate(Algorithm::Rs256, 0, now).await?;
     }
     Ok(())
 }

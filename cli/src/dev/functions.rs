@@ -67,13 +67,30 @@ async fn link_one(name: &str, settings: &Settings) -> anyhow::Result<Invoke> {
                 })
             })
         }
+        "rotation" => {
+            let deps = Arc::new(rotation::Deps::from_settings(settings)?);
+            Arc::new(move |event: Value| -> Answer {
+                let deps = Arc::clone(&deps);
+                Box::pin(async move {
+                    let event = serde_json::from_str(&event.to_string())?;
+                    rotation::handle(&deps, event, clock::now()).await?;
+                    Ok(Value::Null)
+                })
+            })
+        }
         "discovery" => http_function!(discovery, settings),
         "google" => http_function!(google, settings),
         "introspect" => http_function!(introspect, settings),
         "login" => http_function!(login, settings),
         "revoke" => http_function!(revoke, settings),
         "token" => http_function!(token, settings),
-        "whoami" => http(whoami::handle),
+        "whoami" => {
+            let deps = Arc::new(whoami::Deps::from_settings(settings)?);
+            http(move |request| {
+                let deps = Arc::clone(&deps);
+                async move { whoami::handle(&deps, request, clock::now()).await }
+            })
+        }
         unknown => bail!("{unknown} is not linked into this program"),
     })
 }

@@ -24,8 +24,10 @@ use std::path::PathBuf;
 use anyhow::Context;
 use shared::aws::Aws;
 use shared::clock;
+use shared::store::rotation::Rotation;
+use shared::store::signing_secret::SigningSecret;
 use shared::store::table::Table;
-use shared::token::signing_keys::SigningSecret;
+use shared::store::trust::TrustStore;
 
 pub use self::command::DevArgs;
 use self::data::{DataFolder, Lock};
@@ -117,6 +119,7 @@ async fn fill_stores(
     let table = Table::new(aws.dynamodb(), TABLE_NAME);
     let secret = SigningSecret::new(aws.secrets_manager(), SIGNING_SECRET_ID);
     let now = clock::now();
-    demo::make_signing_key(&secret, &table, now).await?;
+    let rotation = Rotation::new(secret, TrustStore::new(table.clone()));
+    demo::make_signing_key(&rotation, now).await?;
     demo::make_identities(&table, before, now).await
 }

@@ -9,6 +9,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use winterbaume_core::{MockRequest, MockService, StatefulService, default_account_id};
@@ -77,6 +78,9 @@ async fn handle(State(emulator): State<Arc<Emulator>>, request: Request) -> Resp
         body,
     };
     let mut saved = emulator.saved.lock().await;
+    if let Some(answer) = emulator.stricter(&request).await {
+        return answer;
+    }
     let response = emulator.service.handle(request).await;
     if let Err(error) = emulator.save(&mut saved).await {
         // The caller must not count on what a restart would lose.
@@ -88,6 +92,46 @@ async fn handle(State(emulator): State<Arc<Emulator>>, request: Request) -> Resp
 }
 
 impl Emulator {
+    /// What Secrets Manager refuses and the emulator would carry out: writing a version a second time, and
+    /// taking a label off a version that does not have it
+    /// (docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html and
+    /// API_UpdateSecretVersionStage.html).
+    async fn stricter(&self, request: &MockRequest) -> Option<Response<Body>> {
+        let target = request.headers.get("x-amz-target")?.to_str().ok()?;
+        let body: Value = serde_json::from_slice(&request.body).ok()?;
+        let version = async |name: &str| -> Option<Value> {
+            let wanted = json!({"SecretId": body["SecretId"], "VersionId": body[name].as_str()?});
+            let mut ask = request.clone();
+            ask.headers.insert("x-amz-target", HeaderValue::from_static("secretsmanager.GetSecretValue"));
+            ask.body = wanted.to_string().into();
+            let answer = self.service.handle(ask).await;
+            let found = (answer.status == 200).then(|| serde_json::from_slice::<Value>(&answer.body));
+            found?.ok()
+        };
+        match target.rsplit('.').next()? {
+            "PutSecretValue" => {
+                let written = version("ClientRequestToken").await?;
+                Some(if written["SecretString"] == body["SecretString"] {
+                    let answer = json!({
+                        "ARN": written["ARN"],
+                        "Name": written["Name"],
+                        "VersionId": written["VersionId"],
+                        "VersionStages": written["VersionStages"],
+                    });
+                    respond(StatusCode::OK, HeaderMap::new(), Body::from(answer.to_string()))
+                } else {
+                    refuse("ResourceExistsException", "a version with this id has another value")
+                })
+            }
+            "UpdateSecretVersionStage" => {
+                let from = version("RemoveFromVersionId").await?;
+                let has_it = from["VersionStages"].as_array()?.contains(&body["VersionStage"]);
+                (!has_it).then(|| refuse("InvalidParameterException", "the label is at another version"))
+            }
+            _ => None,
+        }
+    }
+
     /// Writes the secrets down if they are others than the file's.
     async fn save(&self, saved: &mut String) -> anyhow::Result<()> {
         let Some(folder) = &self.folder else { return Ok(()) };
@@ -100,6 +144,11 @@ impl Emulator {
         }
         Ok(())
     }
+}
+
+fn refuse(kind: &str, message: &str) -> Response<Body> {
+    let error = json!({"__type": kind, "Message": message});
+    respond(StatusCode::BAD_REQUEST, HeaderMap::new(), Body::from(error.to_string()))
 }
 
 fn respond(status: StatusCode, headers: HeaderMap<HeaderValue>, body: Body) -> Response<Body> {

@@ -19,7 +19,7 @@ use shared::store::api_keys::ApiKeys;
 use shared::store::seen::Seen;
 use shared::store::table::Table;
 use shared::store::trust::{NotAccepted, Trust};
-use shared::telemetry::{Decision, Outcome};
+use shared::telemetry::{Decision, Outcome, Telemetry, Watch};
 
 pub use self::answer::Answer;
 pub use self::event::Event;
@@ -38,6 +38,7 @@ pub struct Deps {
     routes: RoutePolicy,
     issuer: Issuer,
     audiences: Vec<String>,
+    telemetry: Telemetry,
 }
 
 impl Deps {
@@ -53,6 +54,7 @@ impl Deps {
             routes: RoutePolicy::new(settings.route_scopes()?)?,
             issuer: settings.issuer()?,
             audiences: settings.audiences()?,
+            telemetry: Telemetry::from_settings("authorizer", settings),
         })
     }
 
@@ -104,8 +106,10 @@ struct Verdict<'a> {
 /// # Errors
 /// Only when it can't be decided: keys or store are out of reach. API Gateway makes that a 500.
 pub async fn handle(deps: &Deps, event: Event, now: u64) -> Result<Answer, Unavailable> {
+    let mut watch = deps.telemetry.watch(now);
     let verdict = decide(deps, &event, now).await;
-    log(&event, &verdict);
+    watch.trust_age = deps.trust.age(now);
+    log(&watch, &event, &verdict);
     match verdict {
         Ok(Verdict { caller, route, permitted }) => {
             Ok(Answer::for_caller(&event, &deps.routes, &route, permitted, caller))
@@ -123,7 +127,7 @@ async fn decide<'a>(deps: &Deps, event: &'a Event, now: u64) -> Result<Verdict<'
     Ok(Verdict { permitted: deps.routes.permits(&route, &caller.scopes), caller, route })
 }
 
-fn log(event: &Event, verdict: &Result<Verdict<'_>, Refusal>) {
+fn log(watch: &Watch<'_>, event: &Event, verdict: &Result<Verdict<'_>, Refusal>) {
     let (outcome, reason, cause) = match verdict {
         Ok(Verdict { permitted: true, .. }) => (Outcome::Allowed, None, None),
         Ok(Verdict { permitted: false, .. }) => (Outcome::Denied, Some(Reason::InsufficientScope), None),
@@ -134,15 +138,13 @@ fn log(event: &Event, verdict: &Result<Verdict<'_>, Refusal>) {
     };
     let context = verdict.as_ref().ok().map(|verdict| &verdict.caller.context);
     let text = |name| context.and_then(|context| context.get(name)).map(String::as_str);
-    Decision {
-        function: "authorizer",
-        outcome,
+    watch.log(&Decision {
         reason: reason.map(Reason::word),
         request_id: event.request_id(),
         sub: text("sub"),
         client_id: text("client_id"),
         jti: text("jti"),
         cause: cause.as_deref(),
-    }
-    .log();
+        ..Decision::new(outcome)
+    });
 }

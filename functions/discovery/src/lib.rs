@@ -9,8 +9,10 @@ use serde_json::{Value, json};
 use shared::aws::Aws;
 use shared::cache::{Cache, Limits, Loaded};
 use shared::config::{ConfigError, Issuer, Settings};
+use shared::grants::response::{decision, refuse};
 use shared::store::table::{StoreError, Table};
 use shared::store::trust::TrustStore;
+use shared::telemetry::{Outcome, Telemetry};
 use shared::wire::context::{client_certificate, domain, route_path};
 use shared::wire::http::json_response;
 use shared::wire::jose::Algorithm;
@@ -32,6 +34,7 @@ pub struct Deps {
     keys: Cache<Vec<Value>>,
     issuer: Issuer,
     grants: Vec<&'static str>,
+    telemetry: Telemetry,
 }
 
 impl Deps {
@@ -46,6 +49,7 @@ impl Deps {
             keys: Cache::new(LIMITS),
             issuer: settings.issuer()?,
             grants: [Some(CLIENT_CREDENTIALS), refreshed, exchanged].into_iter().flatten().collect(),
+            telemetry: Telemetry::from_settings("discovery", settings),
         })
     }
 
@@ -59,21 +63,25 @@ impl Deps {
     }
 
     async fn load(&self, now: u64) -> Result<Loaded<Vec<Value>>, StoreError> {
-        Ok(Loaded { value: self.trust.jwks(now).await?, fresh_for: FRESH_FOR })
+        let value = self.trust.jwks(now).await?;
+        // Before the first key there is nothing that anybody may keep for an hour.
+        if value.is_empty() { Err(StoreError::Missing) } else { Ok(Loaded { value, fresh_for: FRESH_FOR }) }
     }
 }
 
 /// Answers one request for keys or metadata.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
+    let watch = deps.telemetry.watch(now);
     match document(deps, &request, now).await {
         Ok(document) => {
+            watch.log(&decision(Outcome::Served, &request));
             let mut response = json_response(StatusCode::OK, &document);
             let headers = response.headers_mut();
             headers.insert(header::CACHE_CONTROL, MAX_AGE);
             headers.remove(header::PRAGMA);
             response
         }
-        Err(error) => error.into_response(),
+        Err(error) => refuse(&watch, &request, error),
     }
 }
 

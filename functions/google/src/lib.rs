@@ -7,6 +7,7 @@ use serde::Deserialize;
 use shared::aws::Aws;
 use shared::config::{ConfigError, Settings};
 use shared::grants::dpop::proven_key;
+use shared::grants::mint::Mint;
 use shared::grants::requests::resource;
 use shared::grants::response::respond;
 use shared::grants::sessions::{Refresh, Sessions, Terms};
@@ -14,8 +15,9 @@ use shared::grants::{FIRST_PARTY, federation};
 use shared::store::identities::Identities;
 use shared::store::seen::Seen;
 use shared::store::table::Table;
+use shared::telemetry::Telemetry;
 use shared::token::confirmation::Confirmation;
-use shared::token::issue::{Issued, Mint};
+use shared::token::issue::Issued;
 use shared::token::issuers::TrustedIssuers;
 use shared::token::remote_keys::IssuerError;
 use shared::wire::context::domain;
@@ -34,6 +36,7 @@ pub struct Deps {
     sessions: Sessions,
     seen: Seen,
     mint: Mint,
+    telemetry: Telemetry,
 }
 
 impl Deps {
@@ -45,21 +48,24 @@ impl Deps {
             google: TrustedIssuers::google_alone(settings)?,
             identities: Identities::new(table.clone()),
             sessions: Sessions::from_settings(settings, &table)?,
-            seen: Seen::new(table),
-            mint: Mint::from_settings(settings, &aws)?,
+            seen: Seen::new(table.clone()),
+            mint: Mint::from_settings(settings, &aws, &table)?,
+            telemetry: Telemetry::from_settings("google", settings),
         })
     }
 
     /// Opens the connections and loads the keys, Google's too, before the first request.
     pub async fn warm_up(&self, now: u64) {
-        tokio::join!(self.identities.warm_up(), self.google.warm_up(now), self.mint.warm_up(now));
+        tokio::join!(self.google.warm_up(now), self.mint.warm_up(now));
     }
 }
 
 /// Answers one exchange.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
+    let mut watch = deps.telemetry.watch(now);
     let result = issue(deps, &request, now).await;
-    respond("google", &request, result, Issued::to_json)
+    watch.keys_age = deps.mint.keys_age(now);
+    respond(&watch, &request, result, Issued::to_json)
 }
 
 async fn issue(deps: &Deps, request: &Request, now: u64) -> Result<Issued, OAuthError> {

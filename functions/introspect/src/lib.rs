@@ -14,7 +14,7 @@ use shared::store::clients::Client;
 use shared::store::refresh::{Families, Standing};
 use shared::store::table::Table;
 use shared::store::trust::{NotAccepted, Trust, TrustStore};
-use shared::telemetry::{Decision, Outcome};
+use shared::telemetry::{Decision, Outcome, Telemetry};
 use shared::token::claims::Expected;
 use shared::wire::context::domain;
 use shared::wire::http::{Form, json_response, refuse_in_query};
@@ -31,6 +31,7 @@ pub struct Deps {
     trust: Trust,
     revocations: TrustStore,
     issuer: Issuer,
+    telemetry: Telemetry,
 }
 
 impl Deps {
@@ -45,6 +46,7 @@ impl Deps {
             trust: Trust::new(table.clone(), settings.trust_refresh()?),
             revocations: TrustStore::new(table),
             issuer: settings.issuer()?,
+            telemetry: Telemetry::from_settings("introspect", settings),
         })
     }
 
@@ -56,13 +58,16 @@ impl Deps {
 
 /// Answers one question about a token.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
-    match introspect(deps, &request, now).await {
+    let mut watch = deps.telemetry.watch(now);
+    let result = introspect(deps, &request, now).await;
+    watch.trust_age = deps.trust.age(now);
+    match result {
         Ok((client_id, answer)) => {
             let client_id = Some(client_id.as_str());
-            Decision { client_id, ..decision("introspect", Outcome::Told, &request) }.log();
+            watch.log(&Decision { client_id, ..decision(Outcome::Told, &request) });
             json_response(StatusCode::OK, &answer)
         }
-        Err(error) => refuse("introspect", &request, error),
+        Err(error) => refuse(&watch, &request, error),
     }
 }
 

@@ -8,6 +8,7 @@ use shared::aws::Aws;
 use shared::config::{ConfigError, Settings};
 use shared::grants::FIRST_PARTY;
 use shared::grants::dpop::proven_key;
+use shared::grants::mint::Mint;
 use shared::grants::password::{self, SignIn};
 use shared::grants::requests::{narrowed, resource};
 use shared::grants::response::respond;
@@ -16,8 +17,9 @@ use shared::store::attempts::Attempts;
 use shared::store::seen::Seen;
 use shared::store::table::Table;
 use shared::store::users::Users;
+use shared::telemetry::Telemetry;
 use shared::token::confirmation::Confirmation;
-use shared::token::issue::{Issued, Mint};
+use shared::token::issue::Issued;
 use shared::wire::context::{domain, route_path, source_ip};
 use shared::wire::http::{Form, read_json, refuse_in_query};
 use shared::wire::oauth::{ErrorKind, OAuthError, PASSWORD};
@@ -30,6 +32,7 @@ pub struct Deps {
     sessions: Sessions,
     seen: Seen,
     mint: Mint,
+    telemetry: Telemetry,
 }
 
 impl Deps {
@@ -41,19 +44,21 @@ impl Deps {
             users: Users::new(table.clone()),
             attempts: Attempts::new(table.clone()),
             sessions: Sessions::from_settings(settings, &table)?,
-            seen: Seen::new(table),
-            mint: Mint::from_settings(settings, &aws)?,
+            seen: Seen::new(table.clone()),
+            mint: Mint::from_settings(settings, &aws, &table)?,
+            telemetry: Telemetry::from_settings("login", settings),
         })
     }
 
     /// Opens the connections and loads the keys before the first request.
     pub async fn warm_up(&self, now: u64) {
-        tokio::join!(self.users.warm_up(), self.mint.warm_up(now));
+        self.mint.warm_up(now).await;
     }
 }
 
 /// Answers one sign-in.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
+    let mut watch = deps.telemetry.watch(now);
     let (asked, body): (_, fn(&Issued) -> Value) = match route_path(&request) {
         "/login" => (from_json(&request), login_response),
         "/token" => (from_form(&request), Issued::to_json),
@@ -63,7 +68,8 @@ pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
         Ok(asked) => issue(deps, asked, &request, now).await,
         Err(error) => Err(error),
     };
-    respond("login", &request, result, body)
+    watch.keys_age = deps.mint.keys_age(now);
+    respond(&watch, &request, result, body)
 }
 
 /// What a person asks for, and what they show.

@@ -13,7 +13,7 @@ use shared::identity::refresh_tokens::RefreshToken;
 use shared::store::refresh::{Families, Standing};
 use shared::store::table::Table;
 use shared::store::trust::{NotAccepted, Trust, TrustStore};
-use shared::telemetry::{Decision, Outcome};
+use shared::telemetry::{Decision, Outcome, Telemetry};
 use shared::token::claims::Expected;
 use shared::wire::context::domain;
 use shared::wire::http::{Form, json_response, refuse_in_query};
@@ -27,6 +27,7 @@ pub struct Deps {
     trust: Trust,
     store: TrustStore,
     issuer: Issuer,
+    telemetry: Telemetry,
 }
 
 impl Deps {
@@ -40,6 +41,7 @@ impl Deps {
             trust: Trust::new(table.clone(), settings.trust_refresh()?),
             store: TrustStore::new(table),
             issuer: settings.issuer()?,
+            telemetry: Telemetry::from_settings("revoke", settings),
         })
     }
 
@@ -51,13 +53,16 @@ impl Deps {
 
 /// Answers one request to revoke a token.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
-    match revoke(deps, &request, now).await {
+    let mut watch = deps.telemetry.watch(now);
+    let result = revoke(deps, &request, now).await;
+    watch.trust_age = deps.trust.age(now);
+    match result {
         Ok(client_id) => {
             let client_id = Some(client_id.as_str());
-            Decision { client_id, ..decision("revoke", Outcome::Revoked, &request) }.log();
+            watch.log(&Decision { client_id, ..decision(Outcome::Revoked, &request) });
             json_response(StatusCode::OK, &json!({}))
         }
-        Err(error) => refuse("revoke", &request, error),
+        Err(error) => refuse(&watch, &request, error),
     }
 }
 

@@ -8,6 +8,7 @@ use shared::config::{ConfigError, Settings};
 use shared::grants::client_auth::{Authenticated, Caller, ClientAuth};
 use shared::grants::client_credentials;
 use shared::grants::dpop::proven_key;
+use shared::grants::mint::Mint;
 use shared::grants::refresh_token::{Presented, Refreshing};
 use shared::grants::response::respond;
 use shared::grants::sessions::Sessions;
@@ -17,8 +18,9 @@ use shared::store::identities::Identities;
 use shared::store::quotas::{Charge, Quotas};
 use shared::store::seen::Seen;
 use shared::store::table::Table;
+use shared::telemetry::Telemetry;
 use shared::token::confirmation::Confirmation;
-use shared::token::issue::{Issued, Mint};
+use shared::token::issue::Issued;
 use shared::token::issuers::TrustedIssuers;
 use shared::wire::context::{domain, route_path};
 use shared::wire::http::{Form, refuse_in_query};
@@ -37,6 +39,7 @@ pub struct Deps {
     issuers: TrustedIssuers,
     identities: Identities,
     mint: Mint,
+    telemetry: Telemetry,
 }
 
 impl Deps {
@@ -51,25 +54,28 @@ impl Deps {
             sessions: Sessions::from_settings(settings, &table)?,
             refreshing: Refreshing::new(&table),
             issuers: TrustedIssuers::from_settings(settings)?,
-            identities: Identities::new(table),
-            mint: Mint::from_settings(settings, &aws)?,
+            identities: Identities::new(table.clone()),
+            mint: Mint::from_settings(settings, &aws, &table)?,
+            telemetry: Telemetry::from_settings("token", settings),
         })
     }
 
     /// Opens the connections and loads the signing keys before the first request.
     pub async fn warm_up(&self, now: u64) {
-        tokio::join!(self.clients.warm_up(), self.mint.warm_up(now));
+        self.mint.warm_up(now).await;
     }
 }
 
 /// Answers one request for a token.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
+    let mut watch = deps.telemetry.watch(now);
     let (result, body): (_, fn(&Issued) -> Value) = match issue(deps, &request, now).await {
         Ok((issued, Kind::Exchanged)) => (Ok(issued), exchange_response),
         Ok((issued, Kind::Granted)) => (Ok(issued), Issued::to_json),
         Err(error) => (Err(error), Issued::to_json),
     };
-    respond("token", &request, result, body)
+    watch.keys_age = deps.mint.keys_age(now);
+    respond(&watch, &request, result, body)
 }
 
 /// Which words the answer needs.

@@ -1,12 +1,14 @@
 //! Runs `whoami` on Lambda.
 
 use lambda_http::Error;
-use shared::telemetry;
+use shared::config::Settings;
 use shared::wire::lambda;
-use whoami::handle;
+use shared::{clock, telemetry};
+use whoami::{Deps, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::install("whoami");
-    lambda::run(handle).await
+    let deps = Deps::from_settings(&Settings::from_process())?;
+    lambda::run(|request| handle(&deps, request, clock::now())).await
 }

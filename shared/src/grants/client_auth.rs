@@ -69,11 +69,6 @@ impl ClientAuth {
         })
     }
 
-    /// Opens the connection to the store. A failure is left to the first request.
-    pub async fn warm_up(&self) {
-        self.clients.warm_up().await;
-    }
-
     /// The client that a request is from.
     ///
     /// # Errors

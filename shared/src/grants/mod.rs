@@ -11,6 +11,8 @@ pub mod client_credentials;
 pub mod dpop;
 #[cfg(all(feature = "signing", feature = "issuers"))]
 pub mod federation;
+#[cfg(feature = "signing")]
+pub mod mint;
 #[cfg(all(feature = "signing", feature = "passwords"))]
 pub mod password;
 #[cfg(all(feature = "signing", feature = "issuers"))]

@@ -7,7 +7,7 @@ use lambda_http::{Body, Request, Response};
 use serde_json::Value;
 
 use crate::cache::chain;
-use crate::telemetry::{Decision, Outcome};
+use crate::telemetry::{Decision, Outcome, Watch};
 #[cfg(feature = "signing")]
 use crate::token::issue::Issued;
 use crate::wire::context::request_id;
@@ -18,7 +18,7 @@ use crate::wire::oauth::{ErrorKind, OAuthError};
 /// Writes the answer to a request for a token, and one line about it into the log.
 #[cfg(feature = "signing")]
 pub fn respond(
-    function: &'static str,
+    watch: &Watch<'_>,
     request: &Request,
     result: Result<Issued, OAuthError>,
     body: impl FnOnce(&Issued) -> Value,
@@ -28,34 +28,24 @@ pub fn respond(
             let claims = &issued.claims;
             let (sub, client_id, jti) =
                 (Some(&*claims.subject), Some(&*claims.client_id), Some(&*claims.token_id));
-            Decision { sub, client_id, jti, ..decision(function, Outcome::Issued, request) }.log();
+            watch.log(&Decision { sub, client_id, jti, ..decision(Outcome::Issued, request) });
             json_response(StatusCode::OK, &body(&issued))
         }
-        Err(error) => refuse(function, request, error),
+        Err(error) => refuse(watch, request, error),
     }
 }
 
 /// Writes a refusal, and one line about it into the log.
-pub fn refuse(function: &'static str, request: &Request, error: OAuthError) -> Response<Body> {
+pub fn refuse(watch: &Watch<'_>, request: &Request, error: OAuthError) -> Response<Body> {
     let failed = error.kind() == ErrorKind::TemporarilyUnavailable;
     let outcome = if failed { Outcome::Failed } else { Outcome::Refused };
     let cause = error.cause().map(|cause| chain(cause));
     let (reason, cause) = (Some(error.kind().code()), cause.as_deref());
-    let decision = decision(function, outcome, request);
-    Decision { reason, sub: error.concerns(), cause, ..decision }.log();
+    watch.log(&Decision { reason, sub: error.concerns(), cause, ..decision(outcome, request) });
     error.into_response()
 }
 
 /// A line for the log about a request, to be filled in.
-pub fn decision<'a>(function: &'static str, outcome: Outcome, request: &'a Request) -> Decision<'a> {
-    Decision {
-        function,
-        outcome,
-        reason: None,
-        request_id: request_id(request),
-        sub: None,
-        client_id: None,
-        jti: None,
-        cause: None,
-    }
+pub fn decision(outcome: Outcome, request: &Request) -> Decision<'_> {
+    Decision { request_id: request_id(request), ..Decision::new(outcome) }
 }

@@ -1,13 +1,14 @@
 //! Sessions: what follows from a person's sign-in, and how long it goes on.
 
 use crate::config::{ConfigError, Settings};
+use crate::grants::mint::Mint;
 use crate::identity::refresh_tokens::RefreshToken;
 use crate::identity::secrets::random_id;
 use crate::store::accounts::Account;
 use crate::store::refresh::{Families, Family};
 use crate::store::table::Table;
 use crate::token::confirmation::Confirmation;
-use crate::token::issue::{Grant, Issued, Mint};
+use crate::token::issue::{Grant, Issued};
 use crate::wire::oauth::OAuthError;
 use crate::wire::scope::Scopes;
 

@@ -138,11 +138,6 @@ impl Clients {
         Self(table)
     }
 
-    /// Opens the connection to the store. A failure is left to the first request.
-    pub async fn warm_up(&self) {
-        let _ = self.get("").await;
-    }
-
     /// The client of that id.
     pub async fn get(&self, client_id: &str) -> Result<Option<Client>, StoreError> {
         self.0.get(key(client_id)).await

@@ -31,11 +31,6 @@ impl Identities {
         Self(table)
     }
 
-    /// Opens the connection to the store. A failure is left to the first request.
-    pub async fn warm_up(&self) {
-        let _ = self.find("", "").await;
-    }
-
     /// The user behind this subject of this issuer. None if an administrator has deleted them: the link
     /// stays, so that signing in again does not undo it.
     pub async fn find(&self, issuer: &str, subject: &str) -> Result<Option<Found>, StoreError> {

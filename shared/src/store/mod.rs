@@ -10,6 +10,10 @@ pub mod refresh;
 #[cfg(feature = "signing")]
 pub mod rotation;
 pub mod seen;
+#[cfg(feature = "signing")]
+pub mod signing_keys;
+#[cfg(feature = "signing")]
+pub mod signing_secret;
 pub mod table;
 pub mod trust;
 pub mod usernames;

@@ -187,7 +187,12 @@ impl Table {
         self.setting(key, attributes)?.send().await.map(drop).map_err(unreachable)
     }
 
-    fn setting<T: Serialize>(&self, key: Key, attributes: &T) -> Result<UpdateItemFluentBuilder, StoreError> {
+    /// An update that sets attributes, to be sent as it is or with a condition.
+    pub(super) fn setting<T: Serialize>(
+        &self,
+        key: Key,
+        attributes: &T,
+    ) -> Result<UpdateItemFluentBuilder, StoreError> {
         let attributes: Item = to_item(attributes).map_err(|_| StoreError::Malformed(key.sk.clone()))?;
         let mut update = self.update(key)?;
         let mut assignments = Vec::new();

@@ -6,10 +6,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::table::{Item, Key, StoreError, Table, read};
+use super::table::{Item, Key, StoreError, Table, condition_failed, read};
 use crate::cache::{Cache, Limits, Loaded, Unavailable};
 use crate::config::MAX_ACCESS_TOKEN_TTL;
 use crate::token::claims::{AccessClaims, Expected, MAX_ACCESS_TOKEN, VerifiedAccessToken};
@@ -17,6 +18,7 @@ use crate::token::jwt::{JwtError, LEEWAY, UnverifiedJwt};
 use crate::token::key::PublicKey;
 use crate::token::keyring::{Keyring, Timed};
 use crate::token::members::Members;
+use crate::wire::jose::Algorithm;
 
 const PARTITION: &str = "TRUST";
 const KEYS: &str = "JWKS";
@@ -24,14 +26,17 @@ const REVOKED: &str = "REVOKED#";
 
 /// While the store is down, the last bundle serves for five minutes; then nothing is allowed. An
 /// unknown key id and a failed load make the store be asked again at most every five seconds.
-const LIMITS: Limits = Limits { usable_for: 300, cool_down: 5 };
+pub(super) const TRUST_LIMITS: Limits = Limits { usable_for: 300, cool_down: 5 };
+
+/// How often a change to the keys is tried anew when somebody else was faster.
+const TRIES: usize = 5;
 
 /// How much later than a revocation a last token may still be issued, in seconds: the sign-in was under
 /// way, or the clock of whoever revokes is slow.
 const UNDER_WAY: u64 = 300;
 
 /// A public key: its JWK as text, so that reading it costs nothing until it is wanted.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublishedKey {
     /// The key's id.
     pub kid: String,
@@ -39,9 +44,20 @@ pub struct PublishedKey {
     pub jwk: String,
 }
 
+impl PublishedKey {
+    /// What the key is for.
+    pub fn algorithm(&self) -> Option<Algorithm> {
+        let jwk: Value = serde_json::from_str(&self.jwk).ok()?;
+        Algorithm::from_name(jwk["alg"].as_str()?)
+    }
+}
+
+/// The keys with their timeline: the only place where it is written.
 #[derive(Default, Serialize, Deserialize)]
 struct PublishedKeys {
     keys: Keyring<PublishedKey>,
+    /// Counts the changes, so that nobody overwrites what somebody else wrote meanwhile.
+    revision: u64,
 }
 
 /// Tokens that are refused though they have not expired.
@@ -160,18 +176,46 @@ impl TrustStore {
 
     /// The public keys that verifiers may be told of now.
     pub async fn jwks(&self, now: u64) -> Result<Vec<Value>, StoreError> {
-        let published: Option<PublishedKeys> = self.0.get(Key::new(PARTITION, "", KEYS)).await?;
-        let published = published.unwrap_or_default();
-        let trusted = published.keys.iter().filter(|timed| timed.is_trusted(now));
+        let keys = self.timeline().await?;
+        let trusted = keys.iter().filter(|timed| timed.is_trusted(now));
         let parse = |timed: &Timed<PublishedKey>| {
             serde_json::from_str(&timed.key.jwk).map_err(|_| StoreError::Malformed(KEYS.to_owned()))
         };
         trusted.map(parse).collect()
     }
 
-    /// Publishes the public keys.
-    pub async fn publish(&self, keys: Keyring<PublishedKey>) -> Result<(), StoreError> {
-        self.0.put(Key::new(PARTITION, "", KEYS), &PublishedKeys { keys }).await
+    /// The public keys and when each of them signs.
+    pub async fn timeline(&self) -> Result<Keyring<PublishedKey>, StoreError> {
+        self.published().await.map(|published| published.keys)
+    }
+
+    /// Changes the keys, in one step that nobody else's change can come between. `change` may be asked more
+    /// than once, and must leave alone what it finds done.
+    pub async fn revise(&self, change: impl Fn(&mut Keyring<PublishedKey>)) -> Result<(), StoreError> {
+        for _ in 0..TRIES {
+            let PublishedKeys { mut keys, revision } = self.published().await?;
+            let before = keys.clone();
+            change(&mut keys);
+            if keys == before {
+                return Ok(());
+            }
+            let revised = PublishedKeys { keys, revision: revision + 1 };
+            let update = self
+                .0
+                .setting(Key::new(PARTITION, "", KEYS), &revised)?
+                .condition_expression("attribute_not_exists(revision) OR revision = :seen")
+                .expression_attribute_values(":seen", AttributeValue::N(revision.to_string()));
+            match update.send().await {
+                Ok(_) => return Ok(()),
+                // A retry of a write that was applied fails like this too: then the change is found done.
+                Err(error) => drop(condition_failed(error)?),
+            }
+        }
+        Err(StoreError::Exists)
+    }
+
+    async fn published(&self) -> Result<PublishedKeys, StoreError> {
+        Ok(self.0.get(Key::new(PARTITION, "", KEYS)).await?.unwrap_or_default())
     }
 
     /// Shuts a subject out: no token of theirs is accepted, until [`TrustStore::readmit`].
@@ -227,12 +271,17 @@ pub struct Trust {
 impl Trust {
     /// Read anew every `refresh` seconds at most. Nothing is read yet.
     pub fn new(table: Table, refresh: u64) -> Self {
-        Self { store: TrustStore::new(table), cache: Cache::new(LIMITS), refresh }
+        Self { store: TrustStore::new(table), cache: Cache::new(TRUST_LIMITS), refresh }
     }
 
     /// The bundle.
     pub async fn bundle(&self, now: u64) -> Result<Arc<TrustBundle>, Unavailable> {
         self.cache.get(now, async || self.load().await).await
+    }
+
+    /// How old the bundle is, in seconds.
+    pub fn age(&self, now: u64) -> Option<u64> {
+        self.cache.age(now)
     }
 
     /// The bundle, read anew because `seen` lacks a key: at most once a cool-down.

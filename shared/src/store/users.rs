@@ -58,11 +58,6 @@ impl Users {
         Self(table)
     }
 
-    /// Opens the connection to the store. A failure is left to the first request.
-    pub async fn warm_up(&self) {
-        let _ = self.get("").await;
-    }
-
     /// The user of that name, however it is written.
     pub async fn get(&self, username: &str) -> Result<Option<User>, StoreError> {
         if is_too_long(username) {

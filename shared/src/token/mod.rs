@@ -17,5 +17,3 @@ pub mod members;
 pub mod private_key;
 #[cfg(feature = "issuers")]
 pub mod remote_keys;
-#[cfg(feature = "signing")]
-pub mod signing_keys;

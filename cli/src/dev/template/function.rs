@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::intrinsics::as_text;
@@ -73,7 +74,12 @@ pub(super) fn read(
         resources.read(&place("Events"), resource.pointer("/Properties/Events"))?.unwrap_or_default();
     let routes = events
         .into_iter()
-        .map(|(event, Event::HttpApi(properties))| {
+        // The laptop keeps no schedule: what is to happen by itself some day is done by hand.
+        .filter_map(|(event, source)| match source {
+            Event::HttpApi(properties) => Some((event, properties)),
+            Event::Schedule(_) => None,
+        })
+        .map(|(event, properties)| {
             if properties.api_id != api_id {
                 return Err(TemplateError::new(place(&format!("Events.{event}.ApiId")), "is another API"));
             }
@@ -103,6 +109,7 @@ struct Environment {
 #[serde(tag = "Type", content = "Properties", deny_unknown_fields)]
 enum Event {
     HttpApi(HttpApiEvent),
+    Schedule(IgnoredAny),
 }
 
 #[derive(Deserialize)]

@@ -233,7 +233,7 @@ Resources:
             ("[routeKey]", "[identity.sourceIp]", "identity.sourceIp"),
             ("!GetAtt Checker.Arn", "!GetAtt Table.Arn", "Table is no function"),
             ("DefaultAuthorizer: Key", "DefaultAuthorizer: Lock", "Lock is no authorizer"),
-            ("Type: HttpApi", "Type: Schedule", "Schedule"),
+            ("Type: HttpApi", "Type: SQS", "SQS"),
             ("ApiId: !Ref Api", "ApiId: Other", "ApiId"),
             ("Path: /b,", "Path: /b, PayloadFormatVersion: \"1.0\",", "PayloadFormatVersion"),
             ("      Auth:", "      Domain: {}\n      Auth:", "Domain"),
