@@ -444,6 +444,35 @@ async fn a_new_signing_key_is_published_before_it_signs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_leaked_signing_key_is_ended_and_another_signs() {
+    let stack = Stack::start().await;
+    let keys = |document: &Value| document["keys"].as_array().unwrap().clone();
+    let states = |keys: &[Value]| keys.iter().map(|key| text(key, "state").to_owned()).collect::<Vec<_>>();
+    let client = ["DEMO_CLIENT_ID", "DEMO_CLIENT_SECRET"].map(|name| stack.running.environment[name].clone());
+    let leaked = text(&keys(&stack.json(&["signing-key", "status"]))[0], "kid").to_owned();
+
+    let first = stack.run(&["signing-key", "revoke", &leaked, "--output", "json"]);
+    assert!(first.stderr.contains("warning: no other key was published yet"), "{}", first.stderr);
+    let after = keys(&serde_json::from_str(&first.stdout).unwrap());
+    assert_eq!(
+        (states(&after), text(&after[0], "kid")),
+        (vec!["retired".into(), "signing".into()], &*leaked)
+    );
+    stack.run(&["signing-key", "revoke", &leaked]).refused("no key of that id is in use");
+    stack.run(&["signing-key", "revoke", "nothing"]).refused("`latchkey signing-key status` lists them");
+    assert!(stack.client_token(&client[0], &client[1]).await.is_some(), "there is another to sign with");
+
+    // With a successor on its way that one takes over, and the next is made ready.
+    let second = text(&after[1], "kid").to_owned();
+    stack.json(&["signing-key", "rotate", "--algorithm", "ES256"]);
+    let after = stack.run(&["signing-key", "revoke", &second, "--output", "json"]);
+    assert_eq!(after.stderr, "");
+    assert_eq!(states(&keys(&after.json())), ["signing", "upcoming"], "the revoked one is gone already");
+    let shown = stack.run(&["signing-key", "status"]).text().to_owned();
+    assert!(shown.contains("  now") && shown.contains("signs"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rotation_for_the_wrong_secret_leaves_the_published_keys_alone() {
     let stack = Stack::start().await;
     let jwks =

@@ -14,4 +14,5 @@ mod login;
 mod logs;
 mod refresh;
 mod revocation;
+mod rotation;
 mod token_endpoint;

@@ -91,6 +91,13 @@ impl Stack {
         )
     }
 
+    /// The same secret, in a Secrets Manager elsewhere.
+    pub fn secret_at(&self, url: &str) -> SigningSecret {
+        let settings = self.settings(&[("AWS_ENDPOINT_URL_SECRETS_MANAGER", url)]);
+        let aws = Aws::from_settings(&settings).expect("the stack's environment");
+        SigningSecret::new(aws.secrets_manager(), settings.signing_secret_id().expect("SIGNING_SECRET_ID"))
+    }
+
     pub fn rotation(&self) -> Rotation {
         Rotation::new(self.secret(), TrustStore::new(self.table()))
     }

@@ -1,6 +1,6 @@
 //! A proxy in front of a store that counts what goes through it, and can cut a request off.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -23,6 +23,7 @@ pub struct Proxy {
 struct ProxyState {
     count: AtomicUsize,
     cut: Mutex<Option<Cut>>,
+    refuses: AtomicBool,
     was_cut: Notify,
 }
 
@@ -65,6 +66,11 @@ impl Proxy {
         *self.state.cut.lock().expect("no test panicked here") = Some(cut);
     }
 
+    /// Answers every request to come with an error of the store's.
+    pub fn refuse(&self) {
+        self.state.refuses.store(true, Ordering::SeqCst);
+    }
+
     /// Waits until it was cut.
     pub async fn was_cut(&self) {
         self.state.was_cut.notified().await;
@@ -73,6 +79,7 @@ impl Proxy {
     /// Lets everything through again.
     pub fn heal(&self) {
         *self.state.cut.lock().expect("no test panicked here") = None;
+        self.state.refuses.store(false, Ordering::SeqCst);
     }
 }
 
@@ -103,6 +110,9 @@ impl ProxyState {
 }
 
 async fn pass(State(way): State<Way>, request: Request) -> Response<Body> {
+    if way.state.refuses.load(Ordering::SeqCst) {
+        return Response::builder().status(500).body(Body::empty()).expect("a response");
+    }
     let cut = way.state.next();
     if cut.is_some_and(|cut| !cut.applied) {
         way.state.hang().await;

@@ -23,7 +23,7 @@ use shared::wire::oauth::{CLIENT_CREDENTIALS, ErrorKind, OAuthError, REFRESH_TOK
 const MAX_AGE: HeaderValue = HeaderValue::from_static("public, max-age=3600");
 
 /// How long the keys are answered from memory, in seconds.
-const FRESH_FOR: u64 = 60;
+const FRESH_FOR: u64 = 15;
 
 /// While the store is down, the last keys serve for an hour.
 const LIMITS: Limits = Limits { usable_for: 3600, cool_down: 2 };

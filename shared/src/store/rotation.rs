@@ -45,7 +45,7 @@ pub enum RotationError {
     #[error("the published keys don't verify what the secret's keys sign")]
     Mismatch,
     /// There is no such key, or it has retired.
-    #[error("there is no such key in use")]
+    #[error("no key of that id is in use: `latchkey signing-key status` lists them")]
     UnknownKey,
 }
 

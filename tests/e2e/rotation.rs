@@ -1,0 +1,315 @@
+//! Signing keys that change under load, are revoked, or can't be had.
+
+use std::collections::VecDeque;
+
+use e2e::Stack;
+use e2e::events::event;
+use e2e::proxy::{Cut, Proxy};
+use serde_json::{Value, json};
+use shared::clock;
+use shared::config::Settings;
+use shared::store::rotation::{CACHES, DEFAULT_LEAD, RotationError, Successor};
+use shared::store::trust::TrustStore;
+use shared::token::jwt::UnverifiedJwt;
+use shared::token::key::PublicKey;
+use shared::token::keyring::HANDOVER;
+use shared::token::members::Members;
+use shared::wire::jose::Algorithm;
+
+use crate::authorizer::bearer;
+use crate::events::{basic, post_token};
+
+const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
+const GRANT: [(&str, &str); 1] = [("grant_type", "client_credentials")];
+
+async fn step(deps: &rotation::Deps, stack: &Stack, step: &str, token: &str, now: u64) {
+    let secret_id = &stack.running.environment["SIGNING_SECRET_ID"];
+    let event = json!({"Step": step, "SecretId": secret_id, "ClientRequestToken": token});
+    rotation::handle(deps, serde_json::from_value(event).unwrap(), now).await.unwrap();
+}
+
+async fn issue(deps: &token::Deps, secret: &str, now: u64) -> Result<String, u64> {
+    let (status, body) = post_token(deps, basic("backend", secret), &GRANT, now).await;
+    body["access_token"].as_str().map(str::to_owned).ok_or(status)
+}
+
+fn key_id(token: &str) -> String {
+    UnverifiedJwt::parse(token, usize::MAX).unwrap().key_id().unwrap().to_owned()
+}
+
+/// Somebody who keeps our JWKS for as long as any cache on the way may: API Gateway's own JWT authorizer
+/// behind an HTTP cache.
+#[derive(Default)]
+struct SlowVerifier {
+    keys: Vec<Value>,
+    loaded_at: Option<u64>,
+}
+
+impl SlowVerifier {
+    async fn accepts(&mut self, trust: &TrustStore, token: &str, now: u64) -> bool {
+        if self.loaded_at.is_none_or(|loaded_at| now >= loaded_at + CACHES) {
+            (self.keys, self.loaded_at) = (trust.jwks(now).await.unwrap(), Some(now));
+        }
+        let wanted = key_id(token);
+        let jwk = self.keys.iter().find(|jwk| jwk["kid"] == wanted.as_str());
+        let key =
+            jwk.map(|jwk| PublicKey::from_jwk(&serde_json::from_value::<Members>(jwk.clone()).unwrap()));
+        let jwt = UnverifiedJwt::parse(token, usize::MAX).unwrap();
+        key.is_some_and(|key| jwt.verify(&key.unwrap()).is_ok())
+    }
+}
+
+#[tokio::test]
+async fn across_a_rotation_every_token_is_good_for_everybody() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "a").await;
+    let trust = TrustStore::new(stack.table());
+    // All that is cached is cached by this clock, not the machine's.
+    let start = clock::now() + 60;
+    let algorithm = [("SIGNING_ALGORITHM", "ES256")];
+    let rotating = rotation::Deps::from_settings(&stack.settings(&algorithm)).unwrap();
+    let settings = stack.settings(&[("TRUST_REFRESH_SECONDS", "15")]);
+    let signers = [(); 3].map(|()| token::Deps::from_settings(&settings).unwrap());
+    let verifiers = [(); 3].map(|()| authorizer::Deps::from_settings(&settings).unwrap());
+    let mut slow = [SlowVerifier::default(), SlowVerifier::default()];
+    // Caches of every age: one was filled before the rotation, one in the middle of it, one after.
+    let begins = [start, start + 32, start + 600];
+    let mut moments: Vec<u64> = (0..DEFAULT_LEAD + CACHES + 1200).step_by(60).collect();
+    moments.extend(25..45);
+    moments.extend((DEFAULT_LEAD - 20..DEFAULT_LEAD + 120).step_by(2));
+    moments.sort_unstable();
+    moments.dedup();
+    let mut signed_by: Vec<String> = Vec::new();
+    let (mut count, mut last) = (0, VecDeque::new());
+    for moment in moments {
+        let now = start + moment;
+        if let Some(index @ 0..4) = moment.checked_sub(30) {
+            step(&rotating, &stack, STEPS[usize::try_from(index).unwrap()], &"rotation".repeat(5), now).await;
+        }
+        let timeline = stack.timeline().await;
+        for (signer, _) in signers.iter().zip(begins).filter(|(_, begin)| *begin <= now) {
+            let token = issue(signer, &secret, now).await.expect("there is never a moment without a key");
+            let kid = key_id(&token);
+            let published =
+                timeline.iter().find(|timed| timed.key.kid == kid).map(|timed| timed.published_at);
+            assert!(published.is_some_and(|published| published <= now), "{moment}: not published");
+            for (verifier, _) in verifiers.iter().zip(begins).filter(|(_, begin)| *begin <= now) {
+                assert_eq!(bearer(verifier, &token, now).await["isAuthorized"], true, "{moment}");
+            }
+            for slow in &mut slow[..if moment < 300 { 1 } else { 2 }] {
+                assert!(slow.accepts(&trust, &token, now).await, "{moment}: a slow cache");
+            }
+            if !signed_by.contains(&kid) {
+                signed_by.push(kid);
+            }
+            count += 1;
+            last.push_back((token, now));
+        }
+        // And just before it expires, with whatever is cached by then.
+        while let Some((token, _)) = last.pop_front_if(|(_, issued_at)| *issued_at + 840 <= now) {
+            assert_eq!(
+                bearer(&verifiers[0], &token, now).await["isAuthorized"],
+                true,
+                "{moment}: an old one"
+            );
+            assert!(slow[0].accepts(&trust, &token, now).await, "{moment}: a slow cache, an old token");
+        }
+    }
+    assert!(count > 1_500, "{count}");
+    assert_eq!(signed_by.len(), 2, "both keys signed");
+    let timeline = stack.timeline().await;
+    let new = timeline.iter().last().unwrap();
+    assert_eq!((new.key.algorithm(), &new.key.kid), (Some(Algorithm::Es256), &signed_by[1]));
+    println!("{count} tokens across a rotation, each checked by up to 5 verifiers");
+}
+
+#[tokio::test]
+async fn cut_off_at_any_request_and_run_again_a_rotation_converges() {
+    let stack = Stack::start().await;
+    let stores = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"];
+    let mut proxies = Vec::new();
+    for store in stores {
+        proxies.push(Proxy::start(&stack.running.environment[store]).await);
+    }
+    let through: Vec<_> =
+        stores.iter().zip(&proxies).map(|(store, proxy)| (*store, proxy.url.as_str())).collect();
+    let es256 = ("SIGNING_ALGORITHM", "ES256");
+    let settings = |more: &[(&str, &str)]| -> Settings { stack.settings(&[&[es256], more].concat()) };
+    let doomed = rotation::Deps::from_settings(&settings(&through)).unwrap();
+    let healthy = rotation::Deps::from_settings(&settings(&[])).unwrap();
+    let now = clock::now();
+    let all = async |deps: &rotation::Deps, token: &str| {
+        for name in STEPS {
+            step(deps, &stack, name, token, now).await;
+            assert!(stack.rotation().signs(now).await.unwrap(), "{name}");
+        }
+    };
+    let requests = async |token: &str| {
+        let before: Vec<_> = proxies.iter().map(Proxy::count).collect();
+        all(&doomed, token).await;
+        proxies.iter().zip(before).map(|(proxy, before)| proxy.count() - before).collect::<Vec<_>>()
+    };
+    let counts = requests("the-first-one-counts-its-requests").await;
+    assert!(counts.iter().all(|count| *count > 4), "{counts:?}");
+    for (index, (proxy, count)) in proxies.iter().zip(counts).enumerate() {
+        for after in 0..count {
+            for applied in [false, true] {
+                let token = format!("a-rotation-cut-off-{index}-{after}-{applied}-somewhere");
+                let before = stack.timeline().await.iter().count();
+                proxy.cut(Cut { after, applied });
+                tokio::select! {
+                    () = all(&doomed, &token) => panic!("{token} was not cut off"),
+                    () = proxy.was_cut() => {}
+                }
+                all(&healthy, &token).await;
+                let current = stack.secret().current().await.unwrap().unwrap();
+                assert_eq!(current.id, token);
+                let timeline = stack.timeline().await;
+                assert_eq!(timeline.iter().count(), before + 1, "{token}: one key more, not one a try");
+                let newest = &timeline.iter().last().unwrap().key.kid;
+                assert_eq!(newest, current.document.keys.last().unwrap().key_id(), "{token}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_rotations_at_once_lose_no_key() {
+    let stack = Stack::start().await;
+    let now = clock::now();
+    let rotation = stack.rotation();
+    for round in 0..10 {
+        let rotate = || rotation.rotate(Algorithm::EdDsa, DEFAULT_LEAD, now);
+        let (one, other) = tokio::join!(rotate(), rotate());
+        for result in [&one, &other] {
+            assert!(
+                matches!(result, Ok(()) | Err(RotationError::Overtaken | RotationError::NotCreated)),
+                "{result:?}"
+            );
+        }
+        assert!(one.is_ok() || other.is_ok() || round > 0, "{one:?} {other:?}");
+        let held = stack.secret().current().await.unwrap().unwrap().document;
+        let timeline = stack.timeline().await;
+        assert!(rotation.signs(now).await.unwrap() && rotation.signs(now + DEFAULT_LEAD).await.unwrap());
+        for key in &held.keys {
+            assert!(
+                timeline.iter().any(|timed| timed.key.kid == key.key_id()),
+                "every private half is published"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_refused_within_the_trust_interval_and_another_signs_at_once() {
+    for waiting in [false, true] {
+        let stack = Stack::start().await;
+        let secret = stack.client("backend", "a").await;
+        let settings = stack.settings(&[("TRUST_REFRESH_SECONDS", "15")]);
+        let signer = token::Deps::from_settings(&settings).unwrap();
+        let verifier = authorizer::Deps::from_settings(&settings).unwrap();
+        let now = clock::now();
+        if waiting {
+            stack.rotate(Algorithm::Es256, DEFAULT_LEAD).await;
+        }
+        let leaked = issue(&signer, &secret, now).await.unwrap();
+        assert_eq!(bearer(&verifier, &leaked, now).await["isAuthorized"], true);
+
+        let revoked = key_id(&leaked);
+        let successor = stack.rotation().revoke(&revoked, Algorithm::Es256, now).await.unwrap();
+        assert_eq!(successor, if waiting { Successor::Known } else { Successor::New });
+        assert_eq!(bearer(&verifier, &leaked, now + 14).await["isAuthorized"], true, "until it reads again");
+        assert_eq!(bearer(&verifier, &leaked, now + 15).await["isAuthorized"], false);
+        let fresh = issue(&signer, &secret, now + 15).await.unwrap();
+        assert_ne!(key_id(&fresh), revoked);
+        assert_eq!(bearer(&verifier, &fresh, now + 15).await["isAuthorized"], true);
+        let jwks = TrustStore::new(stack.table()).jwks(now).await.unwrap();
+        assert!(jwks.iter().all(|jwk| jwk["kid"] != revoked.as_str()), "{jwks:?}");
+
+        // It does not come back, by whatever rotation.
+        stack.rotate(Algorithm::Es256, 0).await;
+        let held = stack.secret().current().await.unwrap().unwrap().document;
+        assert!(!held.holds(&revoked));
+        let again = stack.rotation().revoke(&revoked, Algorithm::Es256, now + 20).await;
+        assert!(matches!(again, Err(RotationError::UnknownKey)), "{again:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_that_was_cut_off_does_not_bring_a_revoked_key_back() {
+    let stack = Stack::start().await;
+    let now = clock::now();
+    let deps = rotation::Deps::from_settings(&stack.settings(&[])).unwrap();
+    let token = "cut-off-when-its-key-was-published";
+    step(&deps, &stack, "createSecret", token, now).await;
+    step(&deps, &stack, "setSecret", token, now).await;
+    let leaked = stack.timeline().await.iter().last().unwrap().key.kid.clone();
+    stack.rotation().revoke(&leaked, Algorithm::Es256, now).await.unwrap();
+    // Carried on with, it would put the key into use: it is given up, and another takes its place.
+    stack.rotation().rotate(Algorithm::Es256, DEFAULT_LEAD, now + 1).await.unwrap();
+    let held = stack.secret().current().await.unwrap().unwrap().document;
+    assert!(!held.holds(&leaked));
+    let newest = stack.timeline().await.iter().last().unwrap().key.clone();
+    assert!(held.holds(&newest.kid) && newest.algorithm() == Some(Algorithm::Es256));
+    let late = json!({
+        "Step": "setSecret", "ClientRequestToken": token,
+        "SecretId": stack.running.environment["SIGNING_SECRET_ID"],
+    });
+    assert!(rotation::handle(&deps, serde_json::from_value(late).unwrap(), now + 2).await.is_err());
+    assert!(!stack.timeline().await.iter().any(|timed| timed.key.kid == leaked && timed.is_trusted(now + 2)));
+}
+
+#[tokio::test]
+async fn a_key_is_revoked_even_if_no_other_can_be_had() {
+    let stack = Stack::start().await;
+    let now = clock::now();
+    let kid = stack.timeline().await.iter().last().unwrap().key.kid.clone();
+    let down = stack.secret_at("http://127.0.0.1:9");
+    let rotation = shared::store::rotation::Rotation::new(down, TrustStore::new(stack.table()));
+    assert!(matches!(rotation.revoke(&kid, Algorithm::Es256, now).await, Err(RotationError::Secret(_))));
+    assert!(!stack.timeline().await.iter().any(|timed| timed.is_trusted(now)));
+    stack.rotate(Algorithm::Es256, DEFAULT_LEAD).await;
+    assert!(
+        stack.rotation().signs(now).await.unwrap(),
+        "with nobody to wait for, the next one signs at once"
+    );
+}
+
+#[tokio::test]
+async fn through_an_outage_of_secrets_manager_the_key_before_signs_for_an_hour() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "a").await;
+    let proxy = Proxy::start(&stack.running.environment["AWS_ENDPOINT_URL_SECRETS_MANAGER"]).await;
+    let settings = stack.settings(&[("AWS_ENDPOINT_URL_SECRETS_MANAGER", &proxy.url)]);
+    let signer = token::Deps::from_settings(&settings).unwrap();
+    let verifier = authorizer::Deps::from_settings(&settings).unwrap();
+    let now = clock::now();
+    let before = key_id(&issue(&signer, &secret, now).await.unwrap());
+    stack.rotate(Algorithm::Es256, DEFAULT_LEAD).await;
+    // It read the secret for the last time just before the new key was in it.
+    proxy.refuse();
+    let stale = now + HANDOVER - 1;
+    let token = issue(&signer, &secret, stale).await.unwrap();
+    assert_eq!(key_id(&token), before);
+    assert_eq!(bearer(&verifier, &token, stale).await["isAuthorized"], true);
+    assert_eq!(issue(&signer, &secret, now + HANDOVER).await, Err(503), "then nothing is signed");
+    let cold = token::Deps::from_settings(&settings).unwrap();
+    assert_eq!(issue(&cold, &secret, now).await, Err(503));
+    proxy.heal();
+    let turn = now + DEFAULT_LEAD + 5;
+    let token = issue(&signer, &secret, turn).await.unwrap();
+    assert_ne!(key_id(&token), before);
+    assert_eq!(bearer(&verifier, &token, turn).await["isAuthorized"], true);
+}
+
+#[tokio::test]
+async fn before_the_first_key_nobody_is_told_that_there_are_none() {
+    let stack = Stack::start().await;
+    stack.table().delete(shared::store::table::Key::new("TRUST", "", "JWKS")).await.unwrap();
+    let deps = discovery::Deps::from_settings(&stack.settings(&[])).unwrap();
+    let answer = crate::events::call(&event("discovery/jwks.json", &[]), |request| {
+        discovery::handle(&deps, request, clock::now())
+    })
+    .await;
+    assert_eq!(answer["statusCode"], 503, "an empty set would be kept for an hour");
+}
