@@ -75,6 +75,31 @@ async fn many_revoked_tokens_cost_one_read_an_interval() {
 }
 
 #[tokio::test]
+async fn nobody_fills_the_trust_bundle_by_signing_out() {
+    let stack = Stack::start().await;
+    let (secret, other) = (stack.client("backend", "").await, stack.client("other", "").await);
+    let theirs = stack.token("other", &other).await;
+    let table = stack.table();
+    let kept = async || table.partition("TRUST").await.unwrap().len();
+    let before = kept().await;
+    let mut last = String::new();
+    for _ in 0..110 {
+        last = stack.token("backend", &secret).await;
+        assert_eq!(revoke(&stack, "backend", &secret, &last).await.0, 200);
+    }
+    assert_eq!(kept().await, before + 101, "a hundred by themselves, the others by one mark");
+    let deps = authorizer::Deps::from_settings(&stack.settings(&[])).unwrap();
+    let now = clock::now();
+    assert_eq!(bearer(&deps, &last, now).await["isAuthorized"], false);
+    assert_eq!(bearer(&deps, &theirs, now).await["isAuthorized"], true);
+    // Whoever is shut out is not let in again by it.
+    let trust = TrustStore::new(stack.table());
+    trust.shut_out("backend", now).await.unwrap();
+    trust.refuse_earlier("backend", now).await.unwrap();
+    assert!(trust.bundle().await.unwrap().is_shut_out("backend", now + 100));
+}
+
+#[tokio::test]
 async fn a_disabled_user_and_a_revoked_api_key_are_refused_within_the_trust_interval_too() {
     let stack = Stack::start().await;
     let sub = stack.user("ada", "").await;

@@ -111,18 +111,6 @@ impl Connection {
         Ok(())
     }
 
-    /// Refuses what a subject got before now, and nothing that it gets from now on. Whoever is shut out
-    /// altogether stays so.
-    ///
-    /// # Errors
-    /// A store that does not answer.
-    pub async fn refuse_earlier(&self, subject: &str, now: u64) -> Result<(), StoreError> {
-        if !self.trust.bundle().await?.is_shut_out(subject, now) {
-            self.trust.readmit(subject, now).await?;
-        }
-        Ok(())
-    }
-
     /// Puts a store's complaint into words that say what to do next; any other error stays as it is.
     pub fn explain(&self, error: anyhow::Error) -> anyhow::Error {
         let place = |service: &str, variable| match endpoint(variable) {

@@ -254,7 +254,7 @@ async fn set_password(
     }
     // Last, and by the clock as it is now: the trust bundle refuses what was issued before a moment, and
     // until here the old password got tokens, while the new one was being typed too.
-    if let Err(error) = connection.refuse_earlier(&user.sub, clock::now()).await {
+    if let Err(error) = connection.trust.refuse_earlier(&user.sub, clock::now()).await {
         let error = connection.explain(error.into());
         return Err(error.context("the password is changed, but tokens of before still work; run it again"));
     }

@@ -10,6 +10,8 @@ use shared::grants::FIRST_PARTY;
 use shared::grants::client_auth::{Caller, ClientAuth};
 use shared::grants::response::{decision, refuse};
 use shared::identity::refresh_tokens::RefreshToken;
+use shared::store::clients::Quota;
+use shared::store::quotas::{Charge, Quotas};
 use shared::store::refresh::{Families, Standing};
 use shared::store::table::Table;
 use shared::store::trust::{NotAccepted, Trust, TrustStore};
@@ -19,6 +21,10 @@ use shared::wire::context::domain;
 use shared::wire::http::{Form, json_response, refuse_in_query};
 use shared::wire::oauth::{ErrorKind, OAuthError};
 
+/// How many revocations of one subject are kept one by one. Invariant: nobody can fill the trust bundle,
+/// which every authorizer reads again and again, by signing in and out.
+const REVOCATIONS: Quota = Quota { tokens: 100, seconds: 86_400 };
+
 /// What this function needs: it recognises clients, ends sessions, and adds to the trust bundle whom to
 /// refuse.
 pub struct Deps {
@@ -26,6 +32,7 @@ pub struct Deps {
     families: Families,
     trust: Trust,
     store: TrustStore,
+    revocations: Quotas,
     issuer: Issuer,
     telemetry: Telemetry,
 }
@@ -39,7 +46,8 @@ impl Deps {
             clients: ClientAuth::from_settings(settings, &table)?,
             families: Families::new(table.clone()),
             trust: Trust::new(table.clone(), settings.trust_refresh()?),
-            store: TrustStore::new(table),
+            store: TrustStore::new(table.clone()),
+            revocations: Quotas::of_revocations(table),
             issuer: settings.issuer()?,
             telemetry: Telemetry::from_settings("revoke", settings),
         })
@@ -95,6 +103,10 @@ async fn end_session(deps: &Deps, token: &RefreshToken, client_id: &str, now: u6
     if family.standing(token, now) != Standing::Dead {
         deps.families.revoke(token.family()).await.map_err(OAuthError::unavailable)?;
     }
+    let bundle = deps.trust.bundle(now).await.map_err(OAuthError::unavailable)?;
+    if bundle.is_session_revoked(&family.session_id) || is_one_too_many(deps, &family.sub, now).await? {
+        return Ok(());
+    }
     deps.store.revoke_session(&family.session_id, now).await.map_err(OAuthError::unavailable)
 }
 
@@ -116,7 +128,22 @@ async fn end_token(
     };
     let claims = token.claims();
     check_owner(&claims.client_id, client_id)?;
+    if is_one_too_many(deps, &claims.subject, now).await? {
+        return Ok(());
+    }
     deps.store.revoke_token(&claims.token_id, claims.expires_at).await.map_err(OAuthError::unavailable)
+}
+
+/// Counts one more revocation of a subject's. When there are too many to keep each, all that the subject got
+/// until now is refused, and nothing needs to be kept of this one.
+async fn is_one_too_many(deps: &Deps, subject: &str, now: u64) -> Result<bool, OAuthError> {
+    let charge = deps.revocations.charge(subject, REVOCATIONS, now).await.map_err(OAuthError::unavailable)?;
+    if charge == Charge::Counted {
+        return Ok(false);
+    }
+    // What it got in this second, too.
+    deps.store.refuse_earlier(subject, now + 1).await.map_err(OAuthError::unavailable)?;
+    Ok(true)
 }
 
 fn check_owner(owner: &str, client_id: &str) -> Result<(), OAuthError> {

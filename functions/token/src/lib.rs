@@ -49,7 +49,7 @@ impl Deps {
         let table = Table::new(aws.dynamodb(), settings.table_name()?);
         Ok(Self {
             clients: ClientAuth::from_settings(settings, &table)?,
-            quotas: Quotas::new(table.clone()),
+            quotas: Quotas::of_tokens(table.clone()),
             seen: Seen::new(table.clone()),
             sessions: Sessions::from_settings(settings, &table)?,
             refreshing: Refreshing::new(&table),

@@ -1,4 +1,4 @@
-//! How many tokens each client has had lately.
+//! How much somebody has had lately of what there is only so much of.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -6,14 +6,14 @@ use super::clients::Quota;
 use super::table::{Key, OLD_ITEM, StoreError, Table, condition_failed};
 use crate::identity::secrets::random_id;
 
-/// The prefix of the counters' keys.
-const PREFIX: &str = "ATTEMPT#quota#";
-
 /// The counters in the table.
 #[derive(Clone)]
-pub struct Quotas(Table);
+pub struct Quotas {
+    table: Table,
+    prefix: &'static str,
+}
 
-/// What came of asking for one more token.
+/// What came of asking for one more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Charge {
     /// It was counted.
@@ -23,20 +23,25 @@ pub enum Charge {
 }
 
 impl Quotas {
-    /// In this table.
-    pub fn new(table: Table) -> Self {
-        Self(table)
+    /// Of the tokens that a client gets.
+    pub fn of_tokens(table: Table) -> Self {
+        Self { table, prefix: "ATTEMPT#quota#" }
     }
 
-    /// Counts one token: one write, whose retry is not counted again while no other came between.
-    pub async fn charge(&self, client_id: &str, quota: Quota, now: u64) -> Result<Charge, StoreError> {
+    /// Of the revocations that are kept for a subject.
+    pub fn of_revocations(table: Table) -> Self {
+        Self { table, prefix: "ATTEMPT#revocations#" }
+    }
+
+    /// Counts one: one write, whose retry is not counted again while no other came between.
+    pub async fn charge(&self, name: &str, quota: Quota, now: u64) -> Result<Charge, StoreError> {
         let seconds = quota.seconds.max(1);
         let start = now - now % seconds;
         let me = AttributeValue::S(random_id(""));
         let number = |number: u64| AttributeValue::N(number.to_string());
         let update = self
-            .0
-            .update(Key::new(PREFIX, client_id, format!("WINDOW#{start}")))?
+            .table
+            .update(Key::new(self.prefix, name, format!("WINDOW#{start}")))?
             .update_expression("SET counted_by = :me, expires_at = :end ADD issued :one")
             .condition_expression("attribute_not_exists(pk) OR (issued < :limit AND counted_by <> :me)")
             .return_values_on_condition_check_failure(OLD_ITEM)

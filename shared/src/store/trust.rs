@@ -127,8 +127,13 @@ impl TrustBundle {
         let session = claims.session_id.as_ref();
         self.is_shut_out(&claims.subject, claims.issued_at)
             || self.is_shut_out(&claims.client_id, claims.issued_at)
-            || session.is_some_and(|session| self.sessions.contains(session))
+            || session.is_some_and(|session| self.is_session_revoked(session))
             || self.tokens.contains(&claims.token_id)
+    }
+
+    /// Whether a sign-in was revoked as a whole.
+    pub fn is_session_revoked(&self, session_id: &str) -> bool {
+        self.sessions.contains(session_id)
     }
 
     fn read(items: Vec<Item>) -> Result<Self, StoreError> {
@@ -228,6 +233,23 @@ impl TrustStore {
     pub async fn readmit(&self, subject: &str, now: u64) -> Result<(), StoreError> {
         let expires_at = now + MAX_ACCESS_TOKEN_TTL + LEEWAY + UNDER_WAY;
         self.revoke(Revoked::Subject(subject), now, expires_at).await
+    }
+
+    /// Refuses what a subject got before a moment. One that is shut out altogether stays so.
+    pub async fn refuse_earlier(&self, subject: &str, not_before: u64) -> Result<(), StoreError> {
+        let expires_at = not_before + MAX_ACCESS_TOKEN_TTL + LEEWAY + UNDER_WAY;
+        let update = self
+            .0
+            .setting(
+                Key::new(PARTITION, "", Revoked::Subject(subject).sort_key()),
+                &Revocation { not_before, expires_at },
+            )?
+            .condition_expression("attribute_not_exists(not_before) OR not_before < :not_before")
+            .expression_attribute_values(":not_before", AttributeValue::N(not_before.to_string()));
+        match update.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => condition_failed(error).map(drop),
+        }
     }
 
     /// Revokes every token of a sign-in.
