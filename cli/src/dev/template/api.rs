@@ -54,9 +54,17 @@ pub struct Cors {
     pub allow_credentials: bool,
 }
 
-/// Properties of the API that change nothing on the laptop: logs, quotas, names.
-const WITHOUT_EFFECT: [&str; 6] =
-    ["AccessLogSettings", "DefaultRouteSettings", "Description", "FailOnWarnings", "RouteSettings", "Tags"];
+/// Properties of the API that change nothing on the laptop: logs, quotas, names, and whether its URL on
+/// AWS is open.
+const WITHOUT_EFFECT: [&str; 7] = [
+    "AccessLogSettings",
+    "DefaultRouteSettings",
+    "Description",
+    "DisableExecuteApiEndpoint",
+    "FailOnWarnings",
+    "RouteSettings",
+    "Tags",
+];
 
 /// Reads the API.
 pub(super) fn read(resources: &Resources, api: &Value) -> Result<Api> {
