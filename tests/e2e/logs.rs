@@ -2,14 +2,23 @@
 //!
 //! The functions log to their own standard error, so the test runs them as a person does: as a process.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Stdio};
 
+use e2e::events::event;
 use e2e::{PASSWORD, Stack};
+use latchkey::dev::TEMPLATE;
 use serde_json::Value;
+use shared::clock;
+
+use crate::events::call_token;
 
 /// Set in the process that this test starts: itself, with its standard error in a file.
 const INNER: &str = "LATCHKEY_TEST_LOGS_INNER";
+
+/// The namespace of the stack on the laptop.
+const NAMESPACE: (&str, &str) = ("METRICS_NAMESPACE", "Latchkey/latchkey");
 
 #[tokio::test]
 async fn decisions() {
@@ -73,13 +82,21 @@ async fn decisions() {
     {
         send(stack.post(path).basic_auth("backend", Some(&secret)).form(&[("token", token)])).await;
     }
+    // A day without the store, and the daily look at the keys.
+    let settings = stack.settings(&[("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9"), NAMESPACE]);
+    let deps = token::Deps::from_settings(&settings).unwrap();
+    assert_eq!(call_token(&deps, &secret).await["statusCode"], 503);
+    let deps = rotation::Deps::from_settings(&stack.settings(&[NAMESPACE])).unwrap();
+    stack.rotate_every(30).await;
+    let daily = serde_json::from_value(event("rotation/daily.json", &[])).unwrap();
+    rotation::handle(&deps, daily, clock::now()).await.unwrap();
     // For the outer test: what must not be found.
     let secrets = [&secret, &token, &key, &id_token, &first, &second, &third].map(String::as_str);
     fs::write(std::env::var(INNER).unwrap(), [secrets.as_slice(), &[PASSWORD]].concat().join("\n")).unwrap();
 }
 
-#[test]
-fn no_secret_is_logged_and_every_line_is_json() {
+/// What the process wrote to its standard error, and the secrets that it handled.
+fn run() -> (Vec<Value>, String, String) {
     let folder = tempfile::tempdir().unwrap();
     let (log, secrets) = (folder.path().join("log"), folder.path().join("secrets"));
     let status = Command::new(std::env::current_exe().unwrap())
@@ -92,9 +109,15 @@ fn no_secret_is_logged_and_every_line_is_json() {
         .unwrap();
     let text = fs::read_to_string(&log).unwrap();
     assert!(status.success(), "{text}");
-    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let lines = text.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    (lines, text, fs::read_to_string(&secrets).unwrap())
+}
+
+#[test]
+fn no_secret_is_logged_and_every_line_is_json() {
+    let (lines, text, secrets) = run();
     assert!(!text.contains("CANARY"), "{text}");
-    for secret in fs::read_to_string(&secrets).unwrap().lines() {
+    for secret in secrets.lines() {
         assert!(!text.contains(secret), "a secret of {} characters is in the log", secret.len());
         if let Some((_, signature)) = secret.rsplit_once('.') {
             assert!(!text.contains(signature));
@@ -123,5 +146,63 @@ fn no_secret_is_logged_and_every_line_is_json() {
         });
         assert!(found, "{function} {outcome} {reason:?}\n{text}");
     }
-    assert!(lines.iter().all(|line| line["request_id"].is_string()), "{text}");
+    let by_request = |line: &&Value| line["function"] != "rotation";
+    assert!(lines.iter().filter(by_request).all(|line| line["request_id"].is_string()), "{text}");
+    metrics_are_those_of_the_template(&lines);
+}
+
+/// A metric by its name and the names of its dimensions.
+type Metric = (String, Vec<String>);
+
+/// What the alarms and the dashboard are made of is written, and nothing is written, and paid for, that
+/// nobody looks at.
+fn metrics_are_those_of_the_template(lines: &[Value]) {
+    let mut written: BTreeSet<Metric> = BTreeSet::new();
+    for line in lines {
+        for directive in line["_aws"]["CloudWatchMetrics"].as_array().into_iter().flatten() {
+            assert_eq!(directive["Namespace"], NAMESPACE.1, "{line}");
+            for (metric, set) in directive["Metrics"].as_array().unwrap().iter().flat_map(|metric| {
+                directive["Dimensions"].as_array().unwrap().iter().map(move |set| (metric, set))
+            }) {
+                let name = metric["Name"].as_str().unwrap();
+                let set: Vec<_> =
+                    set.as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect();
+                assert!(line[name].is_number(), "{name}: {line}");
+                assert!(set.iter().all(|dimension| line[dimension].is_string()), "{name}: {line}");
+                written.insert((name.to_owned(), set));
+            }
+        }
+    }
+    assert!(written.len() > 8, "{written:?}");
+    assert_eq!(written, metrics_of_the_template());
+}
+
+/// The metrics of our own namespace that `template.yaml` speaks of: in alarms, in searches by dimensions, and
+/// one after the other in the dashboard's lists.
+fn metrics_of_the_template() -> BTreeSet<Metric> {
+    const OURS: &str = "Latchkey/${AWS::StackName}";
+    let name = |text: &str| {
+        let end = text.find(|character: char| !character.is_alphanumeric());
+        text[..end.unwrap_or(text.len())].to_owned()
+    };
+    let mut named = BTreeSet::new();
+    for (before, after) in TEMPLATE.match_indices(OURS).map(|(at, _)| TEMPLATE.split_at(at)) {
+        let after = after.strip_prefix(OURS).unwrap();
+        if before.ends_with("Namespace: !Sub ") {
+            let metric = after.trim_start().strip_prefix("MetricName: ").expect(after);
+            named.insert((name(metric), Vec::new()));
+        } else if before.ends_with("SEARCH('{\\\"") {
+            let (dimensions, after) =
+                after.strip_prefix("\\\",").unwrap().split_once("} MetricName=\\\"").unwrap();
+            named.insert((name(after), dimensions.split(',').map(str::to_owned).collect()));
+        } else if before.ends_with("[[\"") {
+            let (list, _) = after.split_once("]]").unwrap();
+            for metric in list.split("\", \"").skip(1) {
+                named.insert((name(metric), Vec::new()));
+            }
+        } else {
+            assert!(before.ends_with("METRICS_NAMESPACE: !If [WithMetrics, !Sub \""), "{after}");
+        }
+    }
+    named
 }

@@ -6,6 +6,7 @@ pub mod proxy;
 
 use std::collections::BTreeMap;
 
+use aws_sdk_secretsmanager::types::RotationRulesType;
 use latchkey::dev::google::{CLIENT_ID, KEY_VARIABLE, Person, parse_key};
 use latchkey::dev::{self, Options, Running};
 use reqwest::{Client as Http, RequestBuilder, Response};
@@ -89,6 +90,14 @@ impl Stack {
             self.aws().secrets_manager(),
             settings.signing_secret_id().expect("SIGNING_SECRET_ID"),
         )
+    }
+
+    /// Has Secrets Manager rotate the secret every so many days.
+    pub async fn rotate_every(&self, days: i64) {
+        let client = self.aws().secrets_manager();
+        let rules = RotationRulesType::builder().automatically_after_days(days).build();
+        let secret_id = &self.running.environment["SIGNING_SECRET_ID"];
+        client.rotate_secret().secret_id(secret_id).rotation_rules(rules).send().await.expect("a schedule");
     }
 
     /// The same secret, in a Secrets Manager elsewhere.

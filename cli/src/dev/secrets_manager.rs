@@ -81,7 +81,10 @@ async fn handle(State(emulator): State<Arc<Emulator>>, request: Request) -> Resp
     if let Some(answer) = emulator.stricter(&request).await {
         return answer;
     }
-    let response = emulator.service.handle(request).await;
+    let mut response = emulator.service.handle(request).await;
+    if let Some(body) = with_next_rotation(&response.body) {
+        response.body = body.into();
+    }
     if let Err(error) = emulator.save(&mut saved).await {
         // The caller must not count on what a restart would lose.
         eprintln!("latchkey dev: can't save the secrets: {error}");
@@ -144,6 +147,19 @@ impl Emulator {
         }
         Ok(())
     }
+}
+
+/// What the emulator leaves out of the description of a secret that is rotated: when it is next
+/// (docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html).
+fn with_next_rotation(body: &[u8]) -> Option<String> {
+    const DAY: i64 = 86_400;
+    let mut body: Value = serde_json::from_slice(body).ok()?;
+    let days = body["RotationRules"]["AutomaticallyAfterDays"].as_i64()?;
+    let last = body["LastRotatedDate"].as_f64()?;
+    #[expect(clippy::cast_possible_truncation)]
+    let next = last as i64 + days * DAY;
+    body["NextRotationDate"] = next.into();
+    Some(body.to_string())
 }
 
 fn refuse(kind: &str, message: &str) -> Response<Body> {
