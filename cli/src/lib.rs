@@ -1,7 +1,9 @@
 //! `latchkey`: the bundle on a laptop, and the administration of any deployment.
 
 pub mod admin;
+mod completions;
 pub mod dev;
+pub mod tone;
 
 use clap::{Parser, Subcommand};
 
@@ -10,7 +12,7 @@ use clap::{Parser, Subcommand};
 #[command(
     name = "latchkey",
     version,
-    after_help = "Every command but `dev` works against AWS or against a running `latchkey dev`: it uses the AWS \
+    after_help = "Every command that asks a deployment works against AWS or against a running `latchkey dev`: it uses the AWS \
                   SDK's ordinary environment, and `source .latchkey/dev.env` points that at the local stack."
 )]
 pub struct Cli {
@@ -29,6 +31,7 @@ enum Command {
     GoogleToken(dev::GoogleTokenArgs),
     #[command(flatten)]
     Admin(admin::AdminCommand),
+    Completions(completions::CompletionsArgs),
 }
 
 impl Cli {
@@ -41,6 +44,7 @@ impl Cli {
             Command::Dev(args) => args.run(self.output).await,
             Command::GoogleToken(args) => args.run(self.output),
             Command::Admin(command) => command.run(self.output).await,
+            Command::Completions(args) => args.run(self.output),
         }
     }
 }

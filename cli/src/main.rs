@@ -5,13 +5,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use latchkey::Cli;
+use latchkey::tone::Tone;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     match Cli::parse().run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("latchkey: {error:#}");
+            anstream::eprintln!("{} {error:#}", Tone::Bad.paint("latchkey:"));
             ExitCode::FAILURE
         }
     }

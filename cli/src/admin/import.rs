@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, IsTerminal};
 use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
@@ -53,14 +53,17 @@ pub async fn run(connection: &Connection, file: &Path, format: Format, now: u64)
     }
 }
 
+/// The progress is drawn on standard error, and only if that is a terminal.
 fn open(file: &Path) -> anyhow::Result<(Box<dyn BufRead>, ProgressBar)> {
     if file.as_os_str() == "-" {
-        return Ok((Box::new(io::stdin().lock()), ProgressBar::hidden()));
+        // Nobody knows how long it is, and whoever types needs no progress.
+        let bar = if io::stdin().is_terminal() { ProgressBar::hidden() } else { ProgressBar::no_length() };
+        let bar = bar.with_style(ProgressStyle::with_template("{spinner} {bytes} read")?);
+        return Ok((Box::new(bar.wrap_read(io::stdin().lock())), bar));
     }
     let cannot = || format!("can't read {}", file.display());
     let input = File::open(file).with_context(cannot)?;
     let length = input.metadata().with_context(cannot)?.len();
-    // Drawn on standard error, and only if that is a terminal.
     let style = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes}, {eta} to go")?;
     let bar = ProgressBar::new(length).with_style(style);
     Ok((Box::new(BufReader::new(bar.wrap_read(input))), bar))

@@ -4,10 +4,15 @@ use std::io::{self, Write};
 
 use anyhow::Context;
 use clap::ValueEnum;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, Serializer};
+
+use crate::tone::Tone;
+
+/// Blanks between two columns.
+const GAP: u16 = 2;
 
 /// For whom an answer is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -21,21 +26,22 @@ pub enum Format {
 
 /// An answer. Its fields are those of the JSON document.
 pub trait Report: Serialize {
-    /// The same for people, with a line break at its end.
+    /// The same for people, with a line break at its end, and in colour.
     fn for_people(&self) -> String;
 }
 
 impl Format {
-    /// Writes the answer to standard output.
+    /// Writes the answer to standard output. Its colours reach terminals alone, and those whose owner wants
+    /// them (`NO_COLOR`, `CLICOLOR_FORCE`).
     ///
     /// # Errors
     /// A standard output that takes no more.
     pub fn print(self, report: &impl Report) -> anyhow::Result<()> {
-        let text = match self {
-            Self::Table => report.for_people(),
-            Self::Json => serde_json::to_string_pretty(report)? + "\n",
+        let written = match self {
+            Self::Table => anstream::stdout().write_all(report.for_people().as_bytes()),
+            Self::Json => io::stdout().write_all((serde_json::to_string_pretty(report)? + "\n").as_bytes()),
         };
-        io::stdout().write_all(text.as_bytes()).context("can't write to standard output")
+        written.context("can't write to standard output")
     }
 }
 
@@ -57,20 +63,76 @@ pub fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, nothing:
     if rows.is_empty() {
         return format!("{nothing}\n");
     }
+    let longest = |index: usize| {
+        let words = rows.iter().flat_map(|row| row[index].split(' ')).chain([header[index]]);
+        words.map(|word| printable(word).chars().count()).max().unwrap_or_default()
+    };
+    let longest: Vec<_> = (0..N).map(longest).collect();
+    let mut table = bare_table();
+    table.set_header(header.map(|name| Cell::new(name.to_uppercase()).add_attribute(Attribute::Bold)));
+    let cell = |(name, text): (&str, String)| Tone::of(name, &text).cell(printable(&text));
+    table.add_rows(rows.into_iter().map(|row| header.into_iter().zip(row).map(cell).collect::<Vec<_>>()));
+    // However narrow the terminal, no word is broken: ids are copied, and times are read.
+    table.set_constraints(longest.into_iter().map(|width| {
+        let with_padding = width.saturating_add(GAP.into()).try_into().unwrap_or(u16::MAX);
+        ColumnConstraint::LowerBoundary(Width::Fixed(with_padding))
+    }));
+    written(table)
+}
+
+/// One thing of a list: a mark, a name, and lines about it.
+pub struct Item<'a> {
+    /// One character.
+    pub mark: &'a str,
+    /// How the mark is meant.
+    pub tone: Tone,
+    /// The name.
+    pub name: &'a str,
+    /// The lines; long ones are wrapped on a terminal.
+    pub lines: Vec<String>,
+}
+
+/// A list of marked things.
+pub fn list(items: &[Item<'_>]) -> String {
+    let mut table = bare_table();
+    table.add_rows(items.iter().map(|Item { mark, tone, name, lines }| {
+        let lines: Vec<_> = lines.iter().map(|line| printable(line)).collect();
+        [tone.cell(printable(mark)), Cell::new(printable(name)), Cell::new(lines.join("\n"))]
+    }));
+    written(table)
+}
+
+fn bare_table() -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(header.map(str::to_uppercase));
-    table.add_rows(rows.into_iter().map(|row| row.map(|cell| printable(&cell))));
+    // Whether colours are shown is decided where they are written, for tables and lines alike.
+    table.enforce_styling().style_text_only();
+    table
+}
+
+fn written(mut table: Table) -> String {
     for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
+        column.set_padding((0, GAP));
     }
     table.trim_fmt() + "\n"
 }
 
 /// Names and values, one a line; an empty value is a dash.
 pub fn fields(fields: &[(&str, String)]) -> String {
+    lines(fields, Tone::of)
+}
+
+/// The same for values that anybody may have written: none of them looks like a verdict of ours.
+pub fn foreign_fields(fields: &[(&str, String)]) -> String {
+    lines(fields, |_, _| Tone::Plain)
+}
+
+fn lines(fields: &[(&str, String)], tone: impl Fn(&str, &str) -> Tone) -> String {
     let width = fields.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
-    let line = |(name, value): &(&str, String)| format!("{name:width$}  {}\n", dashed(&printable(value)));
+    let line = |(name, value): &(&str, String)| {
+        let value = printable(value);
+        format!("{name:width$}  {}\n", tone(name, &value).paint(dashed(&value)))
+    };
     fields.iter().map(line).collect()
 }
 
@@ -109,6 +171,7 @@ fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use anstream::adapter::strip_str;
 
     #[test]
     fn a_terminal_is_told_nothing_by_what_it_shows() {
@@ -122,8 +185,28 @@ mod tests {
     #[test]
     fn a_table_has_one_line_a_row() {
         let rows = vec![["one".to_owned(), "1".to_owned()], ["other".to_owned(), "22".to_owned()]];
-        assert_eq!(table(["name", "n"], rows, "nobody"), "NAME   N\none    1\nother  22\n");
+        let coloured = table(["name", "n"], rows, "nobody");
+        assert_eq!(strip_str(&coloured).to_string(), "NAME   N\none    1\nother  22\n");
+        assert!(coloured.starts_with("\u{1b}[1mNAME"), "{coloured:?}");
         assert_eq!(table(["name"], Vec::new(), "nobody yet"), "nobody yet\n");
+    }
+
+    #[test]
+    fn a_state_has_a_colour_that_nobody_else_can_write() {
+        let state = [("state", "disabled".to_owned()), ("other", "disabled".to_owned())];
+        let [first, second] = [fields(&state), foreign_fields(&state)].map(|text| text.contains('\u{1b}'));
+        assert_eq!((first, second), (true, false));
+        assert_eq!(strip_str(&fields(&state)).to_string(), foreign_fields(&state));
+    }
+
+    #[test]
+    fn a_list_has_a_mark_before_each_name() {
+        let lines = || vec!["one".to_owned(), "two".to_owned()];
+        let item = |name| Item { mark: "!", tone: Tone::Waiting, name, lines: lines() };
+        let coloured = list(&[item("a"), item("other")]);
+        let expected = "!  a      one\n          two\n!  other  one\n          two\n";
+        assert_eq!(strip_str(&coloured).to_string(), expected);
+        assert!(coloured.contains('\u{1b}'));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is asked of the person at the terminal. Without a terminal nothing is asked and nothing waits.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
 
 use anyhow::{Context, bail, ensure};
 use secrecy::{ExposeSecret, SecretString};
@@ -13,10 +13,12 @@ pub fn new_password() -> anyhow::Result<SecretString> {
     if !io::stdin().is_terminal() {
         return first_line(io::stdin().lock());
     }
-    let ask = |prompt| {
-        rpassword::prompt_password(prompt).map(SecretString::from).context("can't ask for a password")
+    let ask = |prompt| match rpassword::prompt_password(prompt) {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(SecretString::default()),
+        result => result.map(SecretString::from).context("can't ask for a password"),
     };
     let password = ask("Password: ")?;
+    ensure!(!password.expose_secret().is_empty(), "no password was typed: nothing was changed");
     let again = ask("The same again: ")?;
     ensure!(
         password.expose_secret() == again.expose_secret(),

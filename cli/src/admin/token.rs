@@ -16,7 +16,8 @@ use shared::token::claims::{Expected, MAX_ACCESS_TOKEN, VerifiedAccessToken};
 use shared::token::jwt::{JwtError, LEEWAY, UnverifiedJwt};
 
 use super::connection::{Connection, TableArgs};
-use super::output::{Format, Report, fields, time};
+use super::output::{Format, Report, fields, foreign_fields, time};
+use crate::tone::heading;
 
 /// The most that is read from standard input, in bytes: any token, and not a whole disk.
 const MAX_INPUT: u64 = 64 * 1024;
@@ -290,9 +291,12 @@ impl Report for Inspection {
         ];
         verdict.extend(problem.clone().map(|problem| ("problem", problem)));
         format!(
-            "Header\n{}\nClaims\n{}\nVerdict\n{}",
+            "{}\n{}\n{}\n{}\n{}\n{}",
+            heading("Header"),
             members(&self.header),
+            heading("Claims"),
             members(&self.claims),
+            heading("Verdict"),
             fields(&verdict)
         )
     }
@@ -309,7 +313,7 @@ fn members(object: &Map<String, Value>) -> String {
         }
     };
     let shown: Vec<_> = object.iter().map(shown).collect();
-    fields(&shown.iter().map(|(name, value)| (name.as_str(), value.clone())).collect::<Vec<_>>())
+    foreign_fields(&shown.iter().map(|(name, value)| (name.as_str(), value.clone())).collect::<Vec<_>>())
 }
 
 #[cfg(test)]
