@@ -1,10 +1,9 @@
 //! The way to a deployment's stores: the AWS SDK's ordinary environment, profiles and single sign-on
 //! included, or the `dev.env` of a running `latchkey dev`.
 
-use std::env;
 use std::time::Duration;
+use std::{env, fmt};
 
-use anyhow::{Context, anyhow, bail};
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
@@ -12,6 +11,7 @@ use aws_sdk_dynamodb::config::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_http_client::Builder as HttpClient;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use axum::http::Uri;
 use clap::Args;
 use shared::cache::chain;
 use shared::store::api_keys::ApiKeys;
@@ -37,12 +37,32 @@ pub struct TableArgs {
     table: Option<String>,
 }
 
+impl TableArgs {
+    /// The table's name.
+    ///
+    /// # Errors
+    /// None was given.
+    pub fn name(&self) -> Result<&str, Complaint> {
+        given(self.table.as_ref(), "TABLE_NAME")
+    }
+}
+
 /// Which signing secret.
 #[derive(Args)]
 pub struct SecretArgs {
     /// Name or ARN of the secret that holds the signing keys
     #[arg(long, env = "SIGNING_SECRET_ID", global = true, hide_env_values = true, value_name = "ID")]
     signing_secret: Option<String>,
+}
+
+impl SecretArgs {
+    /// The secret's name or ARN.
+    ///
+    /// # Errors
+    /// None was given.
+    pub fn id(&self) -> Result<&str, Complaint> {
+        given(self.signing_secret.as_ref(), "SIGNING_SECRET_ID")
+    }
 }
 
 /// The stores of one deployment.
@@ -59,9 +79,14 @@ pub struct Connection {
     pub families: Families,
     /// The attempts to sign in.
     pub attempts: Attempts,
-    secrets_manager: aws_sdk_secretsmanager::Client,
-    table: String,
-    region: String,
+    /// DynamoDB itself.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// Secrets Manager itself.
+    pub secrets_manager: aws_sdk_secretsmanager::Client,
+    /// The table's name.
+    pub table: String,
+    /// The AWS region.
+    pub region: String,
 }
 
 impl Connection {
@@ -69,11 +94,19 @@ impl Connection {
     ///
     /// # Errors
     /// No table's name, no region, no credentials.
-    pub async fn open(args: &TableArgs) -> anyhow::Result<Self> {
-        let table = given(args.table.as_ref(), "TABLE_NAME")?;
+    pub async fn open(args: &TableArgs) -> Result<Self, Complaint> {
+        Self::to(args.name()?).await
+    }
+
+    /// The same for a table of that name.
+    ///
+    /// # Errors
+    /// No region, no credentials.
+    pub async fn to(table: &str) -> Result<Self, Complaint> {
         let config = load_config().await?;
         let region = config.region().map(ToString::to_string).unwrap_or_default();
-        let in_table = Table::new(aws_sdk_dynamodb::Client::new(&config), table);
+        let dynamodb = aws_sdk_dynamodb::Client::new(&config);
+        let in_table = Table::new(dynamodb.clone(), table);
         Ok(Self {
             clients: Clients::new(in_table.clone()),
             users: Users::new(in_table.clone()),
@@ -81,6 +114,7 @@ impl Connection {
             trust: TrustStore::new(in_table.clone()),
             families: Families::new(in_table.clone()),
             attempts: Attempts::new(in_table),
+            dynamodb,
             secrets_manager: aws_sdk_secretsmanager::Client::new(&config),
             table: table.to_owned(),
             region,
@@ -93,7 +127,7 @@ impl Connection {
     /// # Errors
     /// No name of a secret, no such secret, no answer.
     pub async fn signing_secret(&self, args: &SecretArgs) -> anyhow::Result<SigningSecret> {
-        let id = given(args.signing_secret.as_ref(), "SIGNING_SECRET_ID")?;
+        let id = args.id()?;
         match self.secrets_manager.describe_secret().secret_id(id).send().await {
             Ok(_) => Ok(SigningSecret::new(self.secrets_manager.clone(), id)),
             Err(error) => Err(SecretError::Unreachable(chain(&error)).into()),
@@ -113,42 +147,60 @@ impl Connection {
 
     /// Puts a store's complaint into words that say what to do next; any other error stays as it is.
     pub fn explain(&self, error: anyhow::Error) -> anyhow::Error {
-        let place = |service: &str, variable| match endpoint(variable) {
-            Some(url) => Place { name: format!("{service} at {url}"), local: true },
-            None => Place { name: format!("{service} in {}", self.region), local: false },
-        };
         let error = match error.downcast() {
             Ok(RotationError::Store(error)) => error.into(),
             Ok(RotationError::Secret(error)) => error.into(),
             Ok(error) => error.into(),
             Err(error) => error,
         };
-        if let Some(StoreError::Unreachable(text)) = error.downcast_ref() {
-            let place = place("DynamoDB", "AWS_ENDPOINT_URL_DYNAMODB");
-            return advice(text, &format!("table {}", self.table), "TABLE_NAME", &place);
+        if let Some(error) = error.downcast_ref() {
+            return self.store_complaint(error).into();
         }
-        if let Some(SecretError::Unreachable(text)) = error.downcast_ref() {
-            let place = place("Secrets Manager", "AWS_ENDPOINT_URL_SECRETS_MANAGER");
-            return advice(text, "secret of that id", "SIGNING_SECRET_ID", &place);
+        if let Some(error) = error.downcast_ref() {
+            return self.secret_complaint(error).into();
         }
         error
     }
+
+    /// The same for the table alone.
+    pub fn store_complaint(&self, error: &StoreError) -> Complaint {
+        match error {
+            StoreError::Unreachable(text) => {
+                advice(text, &format!("table {}", self.table), "TABLE_NAME", &self.dynamodb_place())
+            }
+            other => Complaint { what: other.to_string(), ..Complaint::default() },
+        }
+    }
+
+    /// The same for the signing secret alone.
+    pub fn secret_complaint(&self, error: &SecretError) -> Complaint {
+        match error {
+            SecretError::Unreachable(text) => {
+                advice(text, "secret of that id", "SIGNING_SECRET_ID", &self.secrets_manager_place())
+            }
+            other => Complaint { what: other.to_string(), ..Complaint::default() },
+        }
+    }
+
+    /// Where DynamoDB is.
+    pub fn dynamodb_place(&self) -> Place {
+        Place::of("DynamoDB", "AWS_ENDPOINT_URL_DYNAMODB", &self.region)
+    }
+
+    /// Where Secrets Manager is.
+    pub fn secrets_manager_place(&self) -> Place {
+        Place::of("Secrets Manager", "AWS_ENDPOINT_URL_SECRETS_MANAGER", &self.region)
+    }
 }
 
-fn given<'a>(value: Option<&'a String>, variable: &str) -> anyhow::Result<&'a str> {
+fn given<'a>(value: Option<&'a String>, variable: &str) -> Result<&'a str, Complaint> {
     value.map(String::as_str).filter(|value| !value.is_empty()).ok_or_else(|| {
-        anyhow!("{variable} is not set: take it from the stack's outputs, or `source .latchkey/dev.env`")
+        let what = format!("{variable} is not set");
+        Complaint::new(what, "take it from the stack's outputs, or `source .latchkey/dev.env`")
     })
 }
 
-/// The endpoint that the environment puts in place of AWS's own.
-fn endpoint(variable: &str) -> Option<String> {
-    [variable, "AWS_ENDPOINT_URL"]
-        .into_iter()
-        .find_map(|name| env::var(name).ok().filter(|url| !url.is_empty()))
-}
-
-async fn load_config() -> anyhow::Result<SdkConfig> {
+async fn load_config() -> Result<SdkConfig, Complaint> {
     let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(HttpClient::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https())
         .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(100)))
@@ -162,43 +214,117 @@ async fn load_config() -> anyhow::Result<SdkConfig> {
         .load()
         .await;
     if config.region().is_none() {
-        bail!("no AWS region is set: set AWS_REGION or a profile, or `source .latchkey/dev.env`");
+        let advice = "set AWS_REGION or a profile, or `source .latchkey/dev.env`";
+        return Err(Complaint::new("no AWS region is set", advice));
     }
     // Once and first: a missing sign-in is told apart from a store that does not answer, and a process
     // that asks for a second factor asks one time.
-    let provider = config.credentials_provider().context("there are no AWS credentials")?;
-    let credentials = provider.provide_credentials().await.map_err(|error| {
-        let error = one_line(&chain(&error));
-        anyhow!(
-            "there are no AWS credentials: sign in (`aws sso login`), or `source .latchkey/dev.env` ({error})"
-        )
+    let provider = config.credentials_provider();
+    let credentials = match &provider {
+        Some(provider) => provider.provide_credentials().await.map_err(|error| chain(&error)),
+        None => Err(String::new()),
+    };
+    let credentials = credentials.map_err(|text| {
+        let advice = "sign in (`aws sso login`), or `source .latchkey/dev.env`";
+        Complaint::new("there are no AWS credentials", advice).said(&text)
     })?;
     Ok(config.into_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build())
 }
 
 /// Where a service is.
-struct Place {
-    name: String,
-    local: bool,
+pub struct Place {
+    /// In words.
+    pub name: String,
+    /// The endpoint that the environment puts in place of AWS's own.
+    pub endpoint: Option<String>,
+    /// Whether something else than AWS answers there.
+    pub local: bool,
 }
 
+impl Place {
+    fn of(service: &str, variable: &str, region: &str) -> Self {
+        let endpoint = [variable, "AWS_ENDPOINT_URL"]
+            .into_iter()
+            .find_map(|name| env::var(name).ok().filter(|url| !url.is_empty()));
+        Self {
+            name: match &endpoint {
+                Some(url) => format!("{service} at {url}"),
+                None => format!("{service} in {region}"),
+            },
+            local: endpoint.as_deref().is_some_and(|url| !is_of_aws(url)),
+            endpoint,
+        }
+    }
+}
+
+/// Whether a URL is AWS's own: one may be set for an endpoint in a private network.
+fn is_of_aws(url: &str) -> bool {
+    let host = url.parse::<Uri>().ok().and_then(|url| url.host().map(str::to_ascii_lowercase));
+    let domains = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"];
+    host.is_some_and(|host| domains.iter().any(|domain| host.ends_with(domain)))
+}
+
+/// What is wrong, and what to do about it.
+#[derive(Debug, Default)]
+pub struct Complaint {
+    /// What is wrong.
+    pub what: String,
+    /// What to do; empty where nobody knows.
+    pub advice: String,
+    /// What AWS said, or the network; empty if it adds nothing.
+    said: String,
+}
+
+impl Complaint {
+    /// What is wrong, and what to do about it.
+    pub fn new(what: impl Into<String>, advice: &str) -> Self {
+        Self { what: what.into(), advice: advice.to_owned(), said: String::new() }
+    }
+
+    fn said(self, text: &str) -> Self {
+        Self { said: one_line(text), ..self }
+    }
+
+    /// What is wrong, in full.
+    pub fn finding(&self) -> String {
+        if self.said.is_empty() { self.what.clone() } else { format!("{} ({})", self.what, self.said) }
+    }
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, advice, said } = self;
+        f.write_str(what)?;
+        if !advice.is_empty() {
+            write!(f, ": {advice}")?;
+        }
+        if said.is_empty() { Ok(()) } else { write!(f, " ({said})") }
+    }
+}
+
+impl std::error::Error for Complaint {}
+
 /// What to do about an answer of AWS's, or about none.
-fn advice(text: &str, what: &str, variable: &str, place: &Place) -> anyhow::Error {
-    let text = one_line(text);
+fn advice(text: &str, what: &str, variable: &str, place: &Place) -> Complaint {
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    let Place { name, local } = place;
+    let Place { name, local, .. } = place;
     if says(&["ResourceNotFoundException"]) {
-        anyhow!("there is no {what} in {name}: is {variable} right?")
+        Complaint::new(format!("there is no {what} in {name}"), &format!("is {variable} right?"))
     } else if says(&["ExpiredToken", "UnrecognizedClient", "InvalidSignature", "IncompleteSignature"]) {
-        anyhow!("AWS does not take the credentials: sign in again (`aws sso login`) ({text})")
+        let advice = "sign in again (`aws sso login`)";
+        Complaint::new("AWS does not take the credentials", advice).said(text)
     } else if says(&["AccessDenied"]) {
-        anyhow!("AWS does not allow it: ask for the permission or take another profile ({text})")
-    } else if says(&["dispatch failure", "timed out", "timeout"]) && *local {
-        anyhow!("can't reach {name}: is `latchkey dev` running? `source .latchkey/dev.env` ({text})")
+        let advice = "ask for the permission or take another profile";
+        Complaint::new("AWS does not allow it", advice).said(text)
     } else if says(&["dispatch failure", "timed out", "timeout"]) {
-        anyhow!("can't reach {name}: check the network and AWS_REGION ({text})")
+        let advice = if *local {
+            "is `latchkey dev` running? `source .latchkey/dev.env`"
+        } else {
+            "check the network and AWS_REGION"
+        };
+        Complaint::new(format!("can't reach {name}"), advice).said(text)
     } else {
-        anyhow!("{name}: {text}")
+        Complaint::new(format!("{name}: {}", one_line(text)), "")
     }
 }
 
@@ -212,7 +338,7 @@ mod tests {
     use super::*;
 
     fn advised(text: &str, local: bool) -> String {
-        let place = Place { name: "DynamoDB at HERE".to_owned(), local };
+        let place = Place { name: "DynamoDB at HERE".to_owned(), endpoint: None, local };
         advice(text, "table T", "TABLE_NAME", &place).to_string()
     }
 
@@ -232,6 +358,19 @@ mod tests {
         ] {
             let advised = advised(text, local);
             assert!(advised.contains(words) && !advised.contains('\n'), "{advised}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_in_a_private_network_is_awss() {
+        for (url, aws) in [
+            ("https://vpce-1a2b.dynamodb.eu-central-1.vpce.amazonaws.com", true),
+            ("https://dynamodb.eu-central-1.api.aws/", true),
+            ("http://127.0.0.1:8000", false),
+            ("https://amazonaws.com.example.com", false),
+            ("not a URL", false),
+        ] {
+            assert_eq!(is_of_aws(url), aws, "{url}");
         }
     }
 }

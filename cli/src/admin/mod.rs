@@ -4,6 +4,7 @@
 pub mod api_key;
 pub mod client;
 pub mod connection;
+pub mod doctor;
 mod import;
 pub mod output;
 mod prompt;
@@ -16,7 +17,7 @@ use clap::Subcommand;
 
 use self::output::Format;
 
-/// One command for each noun.
+/// One command for each noun, and one for all of them.
 #[derive(Subcommand)]
 pub enum AdminCommand {
     Client(client::ClientArgs),
@@ -24,6 +25,7 @@ pub enum AdminCommand {
     ApiKey(api_key::ApiKeyArgs),
     SigningKey(signing_key::SigningKeyArgs),
     Token(token::TokenArgs),
+    Doctor(doctor::DoctorArgs),
 }
 
 impl AdminCommand {
@@ -38,6 +40,7 @@ impl AdminCommand {
             Self::ApiKey(args) => args.run(format).await,
             Self::SigningKey(args) => args.run(format).await,
             Self::Token(args) => args.run(format).await,
+            Self::Doctor(args) => args.run(format).await,
         }
     }
 }

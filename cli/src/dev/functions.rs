@@ -141,7 +141,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_function_that_is_not_linked_is_named() {
-        let function = Function { name: "nobody".to_owned(), environment: BTreeMap::new() };
+        let function = Function { name: "nobody".to_owned(), environment: BTreeMap::new(), optional: false };
         let none = BTreeMap::new();
         let error = link(&[("Id".to_owned(), function)].into(), &none, &none).await.err().unwrap();
         assert_eq!(format!("{error:#}"), "function Id: nobody is not linked into this program");

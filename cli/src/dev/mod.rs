@@ -15,7 +15,7 @@ pub mod google;
 mod google_token;
 mod secrets_manager;
 mod server;
-mod template;
+pub(crate) mod template;
 #[cfg(test)]
 mod tests;
 

@@ -18,6 +18,8 @@ pub struct Function {
     pub name: String,
     /// The environment that the template gives it.
     pub environment: BTreeMap<String, String>,
+    /// Whether a parameter of the template can leave it out.
+    pub optional: bool,
 }
 
 /// A route of the HTTP API.
@@ -96,7 +98,8 @@ pub(super) fn read(
             })
         })
         .collect::<Result<_>>()?;
-    Ok((Function { name, environment }, routes))
+    let optional = resource.get("Condition").is_some();
+    Ok((Function { name, environment, optional }, routes))
 }
 
 #[derive(Default, Deserialize)]

@@ -20,7 +20,7 @@ use self::api::Api;
 pub use self::api::{Authorizer, Cors, IdentitySource};
 pub use self::function::{Function, Route};
 use self::intrinsics::Scope;
-pub use self::table::{Key, Table};
+pub use self::table::{Index, Key, Table};
 
 /// The account that the laptop stands for; AWS's documentation uses it.
 pub const ACCOUNT_ID: &str = "123456789012";
@@ -152,6 +152,9 @@ mod tests {
         assert_eq!(template.functions[&authorizer.function].name, "authorizer");
         assert_eq!(template.functions[&profile.function].name, "whoami");
         assert_eq!(template.table.time_to_live.as_deref(), Some("expires_at"));
+        assert!(template.table.backed_up && template.table.protected && template.table.encrypted);
+        let optional = |name: &str| template.functions.values().any(|f| f.name == name && f.optional);
+        assert!(optional("whoami") && !optional("token"));
     }
 
     fn error(template: &str) -> String {

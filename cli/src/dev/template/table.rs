@@ -21,6 +21,12 @@ pub struct Table {
     pub indexes: Vec<Index>,
     /// The attribute that says when an item may be deleted.
     pub time_to_live: Option<String>,
+    /// Whether it can be brought back as it was at any moment of the last weeks.
+    pub backed_up: bool,
+    /// Whether nobody can delete it by mistake.
+    pub protected: bool,
+    /// Whether it is encrypted with a key of the account.
+    pub encrypted: bool,
 }
 
 /// One attribute of a key.
@@ -43,7 +49,7 @@ pub struct Index {
     pub attributes: Vec<String>,
 }
 
-/// Reads the table. What protects or bills it in the cloud is left out.
+/// Reads the table. What bills it in the cloud is left out.
 pub(super) fn read(resources: &Resources, table: &Value) -> Result<Table> {
     let place = |part: &str| format!("Table.{part}");
     let property = |name: &str| table.get("Properties").and_then(|properties| properties.get(name));
@@ -58,8 +64,17 @@ pub(super) fn read(resources: &Resources, table: &Value) -> Result<Table> {
         .unwrap_or_default();
     let time_to_live: Option<TimeToLive> =
         resources.read(&place("TimeToLiveSpecification"), property("TimeToLiveSpecification"))?;
+    let backups: Option<PointInTimeRecovery> = resources
+        .read(&place("PointInTimeRecoverySpecification"), property("PointInTimeRecoverySpecification"))?;
+    let encryption: Option<Encryption> =
+        resources.read(&place("SSESpecification"), property("SSESpecification"))?;
+    let protected: Option<bool> =
+        resources.read(&place("DeletionProtectionEnabled"), property("DeletionProtectionEnabled"))?;
     Ok(Table {
         key: keys(key)?,
+        backed_up: backups.is_some_and(|backups| backups.point_in_time_recovery_enabled),
+        protected: protected.unwrap_or_default(),
+        encrypted: encryption.is_some_and(|encryption| encryption.sse_enabled),
         attributes: attributes
             .into_iter()
             .map(|attribute| {
@@ -103,6 +118,19 @@ struct Attribute {
 struct TimeToLive {
     attribute_name: String,
     enabled: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct PointInTimeRecovery {
+    point_in_time_recovery_enabled: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Encryption {
+    #[serde(rename = "SSEEnabled")]
+    sse_enabled: bool,
 }
 
 #[derive(Deserialize)]

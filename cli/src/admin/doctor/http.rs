@@ -1,0 +1,92 @@
+//! Requests to the API: without credentials, without redirects, and never for long.
+
+use std::time::{Duration, Instant};
+
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use jiff::fmt::rfc2822;
+use shared::cache::chain;
+use shared::clock;
+
+/// How long a request may take. Somebody waits.
+const TIMEOUT: Duration = Duration::from_secs(4);
+
+/// The longest answer that is read, in bytes.
+const MAX_BODY: usize = 256 * 1024;
+
+/// A client.
+#[derive(Clone)]
+pub struct Http(Client<HttpsConnector<HttpConnector>, Empty<&'static [u8]>>);
+
+/// What came back.
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// How long it took.
+    pub took: Duration,
+    /// The sender's clock, and ours when it came, in seconds since 1970.
+    pub clocks: Option<(u64, u64)>,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+impl Http {
+    /// A client for http and https.
+    pub fn new() -> Self {
+        let connector =
+            HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
+        Self(Client::builder(TokioExecutor::new()).build(connector))
+    }
+
+    /// Sends a request with an empty body.
+    ///
+    /// # Errors
+    /// Why there is no answer, in words.
+    pub async fn send(&self, method: Method, url: &str) -> Result<Answer, String> {
+        let begun = Instant::now();
+        let exchange = async {
+            let request = Request::builder().method(method).uri(url).body(Empty::new());
+            let request = request.map_err(|_| format!("{url} is no URL"))?;
+            let answer = self.0.request(request).await.map_err(|error| chain(&error))?;
+            let (parts, body) = answer.into_parts();
+            let clocks = date(&parts.headers).map(|date| (date, clock::now()));
+            let body = Limited::new(body, MAX_BODY).collect().await;
+            let body = body.map_err(|_| "its body breaks off, or is too long".to_owned())?;
+            let body = body.to_bytes().to_vec();
+            Ok(Answer { status: parts.status, took: begun.elapsed(), clocks, body })
+        };
+        let out_of_time = |_| Err(format!("no answer within {} s", TIMEOUT.as_secs()));
+        tokio::time::timeout(TIMEOUT, exchange).await.unwrap_or_else(out_of_time)
+    }
+}
+
+/// The sender's clock. RFC 9111 §4.2.3: what a cache kept was sent `Age` seconds earlier.
+fn date(headers: &HeaderMap) -> Option<u64> {
+    let text = |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
+    // An HTTP date is one of those that mail has (RFC 9110 §5.6.7).
+    let date = rfc2822::parse(text(header::DATE)?).ok()?.timestamp().as_second();
+    let age = text(header::AGE).and_then(|age| age.parse().ok()).unwrap_or(0);
+    u64::try_from(date).ok()?.checked_add(age)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_the_senders_clock() {
+        let date = |pairs: &[(header::HeaderName, &str)]| {
+            let pairs = pairs.iter().map(|(name, value)| (name.clone(), value.parse().unwrap()));
+            date(&pairs.collect())
+        };
+        let noon = (header::DATE, "Sat, 21 Nov 2026 12:00:00 GMT");
+        assert_eq!(date(&[noon.clone()]), Some(1_795_262_400));
+        assert_eq!(date(&[noon, (header::AGE, "90")]), Some(1_795_262_490));
+        assert_eq!(date(&[(header::DATE, "yesterday")]), None);
+        assert_eq!(date(&[]), None);
+    }
+}

@@ -1,0 +1,131 @@
+//! The routes: each of the template's is there, and none is open that should not be.
+
+use std::collections::BTreeSet;
+
+use axum::http::{Method, StatusCode};
+use tokio::task::JoinSet;
+
+use super::check::Check;
+use super::http::Http;
+use crate::dev::template::{Route, Template};
+
+/// The check's name.
+pub const NAME: &str = "routes";
+
+/// One route, asked without a credential and with nothing in the body.
+pub struct Probe {
+    route: Route,
+    answer: Result<StatusCode, String>,
+}
+
+/// Asks at each route, all at once. What is neither GET nor POST might do something without being told.
+pub async fn probe(http: &Http, url: &str, routes: &[Route]) -> Vec<Probe> {
+    let mut probes = JoinSet::new();
+    for route in routes {
+        let method = match route.method.as_str() {
+            "GET" => Method::GET,
+            "POST" => Method::POST,
+            _ => continue,
+        };
+        let (http, route, url) = (http.clone(), route.clone(), format!("{url}{}", route.path));
+        probes.spawn(async move {
+            let answer = http.send(method, &url).await.map(|answer| answer.status);
+            Probe { route, answer }
+        });
+    }
+    let mut probes = probes.join_all().await;
+    probes.sort_by_key(|probe| (probe.route.path.clone(), probe.route.method.clone()));
+    probes
+}
+
+/// Judges the answers. The routes of a function that the template can leave out may all be missing.
+pub fn judge(probes: &[Probe], template: &Template) -> Check {
+    if probes.is_empty() {
+        return Check::not_checked(NAME, "the API does not answer");
+    }
+    let is_there =
+        |probe: &&Probe| probe.answer.as_ref().is_ok_and(|status| *status != StatusCode::NOT_FOUND);
+    let deployed: BTreeSet<_> = probes.iter().filter(is_there).map(|probe| &probe.route.function).collect();
+    let is_left_out = |probe: &Probe| {
+        let function = template.functions.get(&probe.route.function);
+        function.is_some_and(|function| function.optional) && !deployed.contains(&probe.route.function)
+    };
+    let wrong = probes.iter().filter(|probe| !is_left_out(probe)).filter_map(Probe::wrong);
+    let wrong: Vec<_> = wrong.collect();
+    let Some((_, advice)) = wrong.first() else {
+        let left_out = probes.iter().filter(|probe| is_left_out(probe)).count();
+        let and =
+            if left_out > 0 { format!("; {left_out} are left out by a setting") } else { String::new() };
+        return Check::ok(NAME, format!("all {} of the template answer{and}", probes.len() - left_out));
+    };
+    let details: Vec<_> = wrong.iter().map(|(detail, _)| detail.as_str()).collect();
+    Check::problem(NAME, details.join("; "), *advice)
+}
+
+impl Probe {
+    /// What is wrong with an answer, and what to do.
+    fn wrong(&self) -> Option<(String, &'static str)> {
+        let key = self.route.key();
+        match &self.answer {
+            Err(reason) => Some((format!("{key} does not answer ({reason})"), "run it again")),
+            Ok(StatusCode::NOT_FOUND) => {
+                Some((format!("{key} is missing"), "deploy the template again (`sam deploy`)"))
+            }
+            Ok(status) if status.is_server_error() => {
+                Some((format!("{key} answers {}", status.as_u16()), "the log of its function says why"))
+            }
+            Ok(status) if status.is_success() && self.route.authorizer.is_some() => {
+                let advice = "deploy the template again (`sam deploy`): its authorizer is not asked";
+                Some((format!("{key} lets in who has no credential"), advice))
+            }
+            Ok(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::Status;
+    use super::*;
+    use crate::dev::TEMPLATE;
+
+    /// What each route answers when all is well, save those of which `other` knows better.
+    fn judged(other: impl Fn(&str, bool) -> Option<u16>) -> Check {
+        let template = Template::read(TEMPLATE).unwrap();
+        let probe = |route: &Route| {
+            let well = if route.authorizer.is_some() {
+                401
+            } else if route.method == "GET" {
+                200
+            } else {
+                400
+            };
+            let optional = template.functions[&route.function].optional;
+            let status = other(&route.key(), optional).unwrap_or(well);
+            Probe { route: route.clone(), answer: Ok(StatusCode::from_u16(status).unwrap()) }
+        };
+        judge(&template.routes.iter().map(probe).collect::<Vec<_>>(), &template)
+    }
+
+    #[test]
+    fn every_route_is_there_and_asks_for_a_credential() {
+        let only = |wanted: &'static str, status| move |key: &str, _: bool| (key == wanted).then_some(status);
+        assert_eq!(judged(|_, _| None).status, Status::Ok);
+        for (key, status, words) in [
+            ("POST /login", 404, "POST /login is missing"),
+            ("POST /oauth2/token", 503, "POST /oauth2/token answers 503"),
+            ("GET /profile", 200, "GET /profile lets in"),
+            ("GET /profile", 404, "GET /profile is missing"),
+        ] {
+            let check = judged(only(key, status));
+            assert!(check.status == Status::Problem && check.detail.contains(words), "{check:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_setting_leaves_out_is_not_missed() {
+        let check = judged(|_, optional| optional.then_some(404));
+        assert!(check.status == Status::Ok && check.detail.contains("left out by a setting"), "{check:?}");
+        assert_eq!(judge(&[], &Template::read(TEMPLATE).unwrap()).status, Status::NotChecked);
+    }
+}
