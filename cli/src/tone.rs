@@ -30,9 +30,9 @@ impl Tone {
         match (name, word) {
             ("state", "signing") | ("signature", "good") => Self::Good,
             ("state", "upcoming") => Self::Waiting,
-            ("state", "disabled" | "revoked") | ("signature", _) | ("expired" | "revoked", "YES") => {
-                Self::Bad
-            }
+            ("state", "disabled" | "revoked" | "lost")
+            | ("signature", _)
+            | ("expired" | "revoked", "YES") => Self::Bad,
             ("state", "retiring" | "retired" | "expired") => Self::Faint,
             _ => Self::Plain,
         }

@@ -52,7 +52,7 @@ struct CreateArgs {
     #[arg(long = "scope", value_name = "SCOPE", num_args = 1.., required = true)]
     scopes: Vec<String>,
     /// For how long it is good, for example 90d or 12h [default: until it is revoked]
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = rules::duration)]
     expires: Option<Duration>,
 }
 

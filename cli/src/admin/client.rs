@@ -61,7 +61,7 @@ enum ClientCommand {
         /// The client's id
         id: String,
         /// How much longer the old secrets work
-        #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = humantime::parse_duration)]
+        #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = rules::duration)]
         overlap: Duration,
     },
     /// Refuse a client new tokens, and shut out those it has
@@ -95,7 +95,7 @@ struct CreateArgs {
     #[arg(long = "audience", value_name = "AUDIENCE", num_args = 1..)]
     audiences: Vec<String>,
     /// Life of its tokens in seconds [default: the deployment's]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = rules::seconds)]
     token_ttl: Option<u64>,
     /// Claims that its tokens carry
     #[arg(long = "claim", value_name = "NAME=VALUE", num_args = 1.., value_parser = claim)]

@@ -29,6 +29,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(6);
 
+/// What to do about something that no latchkey of this version writes.
+const STRANGE: &str = "see whether somebody else wrote it, or a newer latchkey than this one";
+
 /// Which table.
 #[derive(Args)]
 pub struct TableArgs {
@@ -150,16 +153,22 @@ impl Connection {
         let error = match error.downcast() {
             Ok(RotationError::Store(error)) => error.into(),
             Ok(RotationError::Secret(error)) => error.into(),
+            Ok(error @ RotationError::UnknownKey) => {
+                Complaint::new(error.to_string(), "`latchkey signing-key status` shows which there are")
+                    .into()
+            }
+            Ok(error @ RotationError::Mismatch) => {
+                Complaint::new(error.to_string(), "are TABLE_NAME and SIGNING_SECRET_ID of one stack?").into()
+            }
             Ok(error) => error.into(),
             Err(error) => error,
         };
-        if let Some(error) = error.downcast_ref() {
-            return self.store_complaint(error).into();
-        }
-        if let Some(error) = error.downcast_ref() {
-            return self.secret_complaint(error).into();
-        }
-        error
+        let complaint = match (error.downcast_ref(), error.downcast_ref()) {
+            (Some(error), _) => self.store_complaint(error),
+            (_, Some(error)) => self.secret_complaint(error),
+            _ => return error,
+        };
+        if complaint.advice.is_empty() { error } else { complaint.into() }
     }
 
     /// The same for the table alone.
@@ -168,7 +177,8 @@ impl Connection {
             StoreError::Unreachable(text) => {
                 advice(text, &format!("table {}", self.table), "TABLE_NAME", &self.dynamodb_place())
             }
-            other => Complaint { what: other.to_string(), ..Complaint::default() },
+            StoreError::Malformed(_) => Complaint::new(error.to_string(), STRANGE),
+            StoreError::Exists | StoreError::Missing => Complaint::new(error.to_string(), ""),
         }
     }
 
@@ -178,7 +188,10 @@ impl Connection {
             SecretError::Unreachable(text) => {
                 advice(text, "secret of that id", "SIGNING_SECRET_ID", &self.secrets_manager_place())
             }
-            other => Complaint { what: other.to_string(), ..Complaint::default() },
+            SecretError::Malformed | SecretError::BadKey(_) => {
+                Complaint::new(error.to_string(), &format!("is SIGNING_SECRET_ID right? If so, {STRANGE}"))
+            }
+            SecretError::Changed => Complaint::new(error.to_string(), "run it again"),
         }
     }
 
@@ -213,7 +226,7 @@ async fn load_config() -> Result<SdkConfig, Complaint> {
         )
         .load()
         .await;
-    if config.region().is_none() {
+    if config.region().is_none_or(|region| region.as_ref().is_empty()) {
         let advice = "set AWS_REGION or a profile, or `source .latchkey/dev.env`";
         return Err(Complaint::new("no AWS region is set", advice));
     }
@@ -316,6 +329,11 @@ fn advice(text: &str, what: &str, variable: &str, place: &Place) -> Complaint {
     } else if says(&["AccessDenied"]) {
         let advice = "ask for the permission or take another profile";
         Complaint::new("AWS does not allow it", advice).said(text)
+    } else if says(&["failed to apply endpoint"]) {
+        // Nothing of what was said: the request stands in it.
+        Complaint::new(format!("can't reach {name}"), "is the endpoint a URL?")
+    } else if says(&["Throttling", "ThroughputExceeded", "RequestLimitExceeded"]) {
+        Complaint::new(format!("{name} has too much to do"), "wait a little and run it again").said(text)
     } else if says(&["dispatch failure", "timed out", "timeout"]) {
         let advice = if *local {
             "is `latchkey dev` running? `source .latchkey/dev.env`"
@@ -324,8 +342,17 @@ fn advice(text: &str, what: &str, variable: &str, place: &Place) -> Complaint {
         };
         Complaint::new(format!("can't reach {name}"), advice).said(text)
     } else {
-        Complaint::new(format!("{name}: {}", one_line(text)), "")
+        let is = if *local { "are the endpoint and" } else { "is" };
+        Complaint::new(format!("{name} refuses"), &format!("{is} {variable} right?")).said(message(text))
     }
+}
+
+/// What AWS itself said, where the SDK shows its whole answer.
+fn message(text: &str) -> &str {
+    let message = text
+        .split_once("message: \"")
+        .and_then(|(_, rest)| rest.split_once("\", aws_request_id").or_else(|| rest.split_once("\" }")));
+    message.map_or(text, |(message, _)| message)
 }
 
 /// Errors are one line, whatever AWS or a credential process said.
@@ -348,16 +375,28 @@ mod tests {
             ("service error: ResourceNotFoundException: no", false, "is TABLE_NAME right?"),
             ("service error: ExpiredTokenException: the token has expired", false, "aws sso login"),
             ("service error: AccessDeniedException: no", false, "ask for the permission"),
+            (
+                "dispatch failure: other: failed to apply endpoint `x` to request `Request { body: canary }`",
+                true,
+                "is the endpoint a URL?",
+            ),
+            ("service error: ThrottlingException: slow down", false, "wait a little"),
             ("dispatch failure: io error: refused", true, "is `latchkey dev` running?"),
             ("request has timed out: operation timeout", false, "check the network"),
             (
                 "service error:\n ValidationException",
                 false,
-                "DynamoDB at HERE: service error: ValidationException",
+                "DynamoDB at HERE refuses: is TABLE_NAME right? (service error: ValidationException)",
+            ),
+            (
+                "unhandled error (X): Error { code: \"X\", message: \"No \\\"a\\\"\", aws_request_id: \"1\" }",
+                true,
+                "are the endpoint and TABLE_NAME right? (No \\\"a\\\")",
             ),
         ] {
             let advised = advised(text, local);
-            assert!(advised.contains(words) && !advised.contains('\n'), "{advised}");
+            assert!(advised.contains(words), "{advised}");
+            assert!(!advised.contains('\n') && !advised.contains("canary"), "{advised}");
         }
     }
 

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal};
 use std::path::Path;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::Value;
@@ -63,9 +63,10 @@ fn open(file: &Path) -> anyhow::Result<(Box<dyn BufRead>, ProgressBar)> {
     }
     let cannot = || format!("can't read {}", file.display());
     let input = File::open(file).with_context(cannot)?;
-    let length = input.metadata().with_context(cannot)?.len();
+    let metadata = input.metadata().with_context(cannot)?;
+    ensure!(!metadata.is_dir(), "{}: it is a folder, and a file of JSON lines is wanted", cannot());
     let style = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes}, {eta} to go")?;
-    let bar = ProgressBar::new(length).with_style(style);
+    let bar = ProgressBar::new(metadata.len()).with_style(style);
     Ok((Box::new(BufReader::new(bar.wrap_read(input))), bar))
 }
 

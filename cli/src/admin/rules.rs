@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
 use serde_json::{Value, json};
@@ -155,6 +156,22 @@ pub fn grant(name: &str) -> Result<GrantType, &'static str> {
         "token-exchange" | TOKEN_EXCHANGE => Ok(GrantType::TokenExchange),
         _ => Err("a grant is client_credentials, refresh_token or token-exchange"),
     }
+}
+
+/// A duration.
+///
+/// # Errors
+/// Any other text.
+pub fn duration(text: &str) -> Result<Duration, &'static str> {
+    humantime::parse_duration(text).map_err(|_| "a duration is written as 90d, 12h or 1h30m")
+}
+
+/// A number of seconds.
+///
+/// # Errors
+/// Any other text.
+pub fn seconds(text: &str) -> Result<u64, &'static str> {
+    text.parse().map_err(|_| "give whole seconds, for example 300")
 }
 
 /// A quota, written as tokens, a slash and a duration or its unit alone.

@@ -14,6 +14,7 @@ use shared::wire::jose::Algorithm;
 use self::timeline::Timeline;
 use super::connection::{Connection, SecretArgs, TableArgs};
 use super::output::Format;
+use crate::tone::Tone;
 
 /// Signing keys: the timeline of the keys that sign tokens
 #[derive(Args)]
@@ -140,7 +141,7 @@ async fn revoke(
 }
 
 fn warn(words: &str) {
-    eprintln!("latchkey: warning: {words}");
+    anstream::eprintln!("latchkey: {} {words}", Tone::Waiting.paint("warning:"));
 }
 
 /// Rotation changes the key, and the algorithm only when told to.

@@ -209,7 +209,11 @@ async fn revoke_jwt(connection: &Connection, jwt: &str, now: u64) -> anyhow::Res
     let (_, claims) = decode(jwt)?;
     let trust = connection.trust.bundle().await?;
     let verdict = judge(jwt, &claims, Ok(&trust), now);
-    ensure!(verdict.verified, "{}: nothing is revoked", verdict.problem.unwrap_or_default());
+    ensure!(
+        verdict.verified,
+        "{}: nothing is revoked; `latchkey token inspect` shows whose it is",
+        verdict.problem.unwrap_or_default()
+    );
     let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
     let jti = text("jti").context("the token has no jti: nothing is revoked")?;
     let expires_at = claims.get("exp").and_then(Value::as_u64).unwrap_or(now + MAX_ACCESS_TOKEN_TTL);

@@ -24,13 +24,17 @@ impl DataFolder {
     /// # Errors
     /// A folder that can't be made or is in use.
     pub fn open(path: &Path) -> anyhow::Result<(Self, Lock)> {
-        let cannot = || format!("can't use {} as the data folder", path.display());
+        let cannot =
+            || format!("can't use {} as the data folder: choose another one with --data", path.display());
         DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(cannot)?;
         let file = private().write(true).create(true).truncate(false).open(path.join("lock"));
         let file = file.with_context(cannot)?;
         match file.try_lock() {
             Ok(()) => Ok((Self { path: path.to_owned() }, Lock { _file: file })),
-            Err(TryLockError::WouldBlock) => bail!("{} is in use by another latchkey dev", path.display()),
+            Err(TryLockError::WouldBlock) => bail!(
+                "{} is in use by another latchkey dev: stop it, or choose another folder with --data",
+                path.display()
+            ),
             Err(TryLockError::Error(error)) => Err(error).with_context(cannot),
         }
     }
@@ -125,7 +129,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let first = DataFolder::open(parent.path()).unwrap();
         let error = DataFolder::open(parent.path()).err().unwrap().to_string();
-        assert!(error.ends_with("is in use by another latchkey dev"), "{error}");
+        assert!(error.contains("is in use by another latchkey dev: "), "{error}");
         drop(first);
         assert!(DataFolder::open(parent.path()).is_ok());
     }

@@ -25,7 +25,11 @@ pub fn start(listener: TcpListener, folder: Option<&DataFolder>) -> anyhow::Resu
         Some(folder) => {
             let path = folder.claim(FILE)?;
             let path = path.to_str().context("the data folder's path is not UTF-8")?;
-            Database::new(path).map_err(|error| anyhow!("can't use {path}: {error}"))?
+            Database::new(path).map_err(|error| {
+                anyhow!(
+                    "can't use {path}: bring it back, or move the data folder away to begin anew ({error})"
+                )
+            })?
         }
         None => Database::memory().map_err(|error| anyhow!("can't start DynamoDB: {error}"))?,
     };
@@ -48,7 +52,10 @@ pub async fn make_table(client: &Client, name: &str, table: &Table) -> anyhow::R
         Ok(_) => return Ok(()),
         Err(error)
             if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {}
-        Err(error) => return Err(error).context("DynamoDB does not answer"),
+        Err(error) => {
+            let advice = "DynamoDB does not answer: is AWS_ENDPOINT_URL_DYNAMODB right? Unset it for the embedded engine";
+            return Err(error).context(advice);
+        }
     }
     let attributes = table
         .attributes

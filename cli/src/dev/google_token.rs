@@ -48,9 +48,11 @@ impl GoogleTokenArgs {
     /// An environment without `dev.env`.
     pub fn run(self, format: Format) -> anyhow::Result<()> {
         let key = env::var(KEY_VARIABLE).ok().with_context(|| {
-            format!("{KEY_VARIABLE} is not set: source the dev.env of a latchkey dev first")
+            format!("{KEY_VARIABLE} is not set: start `latchkey dev`, then `source .latchkey/dev.env`")
         })?;
-        let key = parse_key(&key.into()).context(KEY_VARIABLE)?;
+        let key = parse_key(&key.into()).with_context(|| {
+            format!("{KEY_VARIABLE} is not what `latchkey dev` wrote: `source .latchkey/dev.env` again")
+        })?;
         let issued_at = clock::now().saturating_sub(if self.expired { LONG_AGO } else { 0 });
         let person = Person { email: self.email, hosted_domain: self.hd };
         format.print(&Minted { id_token: person.id_token(&key, CLIENT_ID, issued_at)? })

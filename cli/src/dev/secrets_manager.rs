@@ -40,10 +40,15 @@ pub async fn start(listener: TcpListener, folder: Option<DataFolder>) -> anyhow:
     let service = SecretsManagerService::new();
     let saved = folder.as_ref().map(|folder| folder.read(FILE)).transpose()?.flatten();
     if let (Some(folder), Some(text)) = (&folder, &saved) {
-        let view = serde_json::from_str(text)
-            .with_context(|| format!("{} is damaged", folder.file(FILE).display()))?;
-        let restored = service.restore(default_account_id(), REGION, view).await;
-        restored.map_err(|_| anyhow!("{} is damaged", folder.file(FILE).display()))?;
+        let damaged = || {
+            let file = folder.file(FILE);
+            anyhow!(
+                "{} is damaged: bring it back, or move the data folder away to begin anew",
+                file.display()
+            )
+        };
+        let view = serde_json::from_str(text).map_err(|_| damaged())?;
+        service.restore(default_account_id(), REGION, view).await.map_err(|_| damaged())?;
     }
     let emulator = Arc::new(Emulator { service, folder, saved: Mutex::new(saved.unwrap_or_default()) });
     Server::start(listener, Router::new().fallback(handle).with_state(emulator))

@@ -28,7 +28,9 @@ pub struct Server {
 /// A port that is taken or not ours to take.
 pub async fn listen(port: u16) -> anyhow::Result<TcpListener> {
     TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => anyhow::anyhow!("port {port} is already in use"),
+        io::ErrorKind::AddrInUse => {
+            anyhow::anyhow!("port {port} is already in use: choose another one with --port")
+        }
         _ => anyhow::Error::from(error).context(format!("can't listen on port {port}")),
     })
 }

@@ -95,12 +95,12 @@ async fn a_port_and_a_folder_have_one_stack() {
     let data = tempfile::tempdir().unwrap();
     let stack = start(options(data.path())).await.unwrap();
     let error = start(options(data.path())).await.err().unwrap().to_string();
-    assert!(error.ends_with("is in use by another latchkey dev"), "{error}");
+    assert!(error.contains("is in use by another latchkey dev: "), "{error}");
 
     let other = tempfile::tempdir().unwrap();
     let port = stack.url.rsplit(':').next().unwrap().parse().unwrap();
     let error = start(Options { port, ..options(other.path()) }).await.err().unwrap().to_string();
-    assert_eq!(error, format!("port {port} is already in use"));
+    assert_eq!(error, format!("port {port} is already in use: choose another one with --port"));
     assert!(names(other.path()).is_empty());
     stack.stop().await.unwrap();
 }
@@ -154,6 +154,6 @@ async fn secrets_that_are_damaged_stop_the_start() {
     let data = tempfile::tempdir().unwrap();
     fs::write(data.path().join("secrets.json"), "{").unwrap();
     let error = start(options(data.path())).await.err().unwrap().to_string();
-    assert!(error.ends_with("secrets.json is damaged"), "{error}");
+    assert!(error.contains("secrets.json is damaged: "), "{error}");
     assert_eq!(fs::read_to_string(data.path().join("secrets.json")).unwrap(), "{");
 }

@@ -171,6 +171,9 @@ impl Visit {
             Ok(table) => table,
             Err(missed) => return missed.not_checked(name),
         };
+        if trusted.is_empty() {
+            return Check::not_checked(name, "the table holds no key to compare with");
+        }
         let published = self.document(JWKS).and_then(|jwks| Some(jwks["keys"].as_array()?.clone()));
         let Some(published) = published else {
             return Check::not_checked(name, "the API's keys can't be read");
@@ -302,7 +305,7 @@ mod tests {
         timeline.append(PublishedKey { kid: "a".to_owned(), jwk: String::new() }, 0, 0);
         for (published, trusted, now, status) in [
             (vec![&a, &b], vec![&b, &a], 0, Status::Ok),
-            (vec![], vec![], 0, Status::Ok),
+            (vec![&a], vec![], 0, Status::NotChecked),
             (vec![&a], vec![&a, &b], CACHES, Status::Warning),
             (vec![&a], vec![&a, &b], CACHES + 1, Status::Problem),
             (vec![&a, &b], vec![&a], CACHES, Status::Warning),

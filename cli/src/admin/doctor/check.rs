@@ -111,8 +111,7 @@ impl Diagnosis {
     /// # Errors
     /// There is a problem.
     pub fn verdict(&self) -> anyhow::Result<()> {
-        let problems = self.count(Status::Problem);
-        ensure!(problems == 0, "the deployment has {}", counted(problems, "problem"));
+        ensure!(self.count(Status::Problem) == 0, "{}", self.summary());
         Ok(())
     }
 
@@ -132,7 +131,7 @@ impl Diagnosis {
         if not_checked > 0 {
             said.push(format!("{not_checked} not checked"));
         }
-        said.join(", ") + ".\n"
+        said.join(", ")
     }
 }
 
@@ -158,7 +157,9 @@ impl Report for Diagnosis {
                 lines: [check.detail.clone()].into_iter().chain(advice).collect(),
             }
         });
-        format!("{}\n{}", list(&items.collect::<Vec<_>>()), self.summary())
+        let items = list(&items.collect::<Vec<_>>());
+        // With a problem, the summary is the command's one line on standard error.
+        if self.verdict().is_ok() { format!("{items}\n{}.\n", self.summary()) } else { items }
     }
 }
 
@@ -171,16 +172,15 @@ mod tests {
     #[test]
     fn a_problem_alone_makes_the_command_fail() {
         let mut diagnosis = Diagnosis { checks: vec![Check::ok("one", "is there")] };
-        assert_eq!(diagnosis.summary(), "All is well.\n");
+        assert!(strip_str(&diagnosis.for_people()).to_string().ends_with("\n\nAll is well.\n"));
         diagnosis.checks.push(Check::not_checked("two", "nobody looked"));
         diagnosis.checks.push(Check::warning("three", "is old", "make a new one"));
-        assert_eq!(diagnosis.summary(), "1 warning, 1 not checked.\n");
+        assert_eq!(diagnosis.summary(), "1 warning, 1 not checked");
         assert!(diagnosis.verdict().is_ok());
         diagnosis.checks.extend(["four", "five"].map(|name| Check::problem(name, "is gone", "look for it")));
-        assert_eq!(diagnosis.verdict().unwrap_err().to_string(), "the deployment has 2 problems");
+        assert_eq!(diagnosis.verdict().unwrap_err().to_string(), "2 problems, 1 warning, 1 not checked");
         let shown = strip_str(&diagnosis.for_people()).to_string();
         assert!(shown.contains("!  three  is old\n          → make a new one\n"), "{shown}");
-        assert!(shown.ends_with("\n2 problems, 1 warning, 1 not checked.\n"), "{shown}");
     }
 
     #[test]

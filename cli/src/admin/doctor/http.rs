@@ -84,7 +84,7 @@ mod tests {
             date(&pairs.collect())
         };
         let noon = (header::DATE, "Sat, 21 Nov 2026 12:00:00 GMT");
-        assert_eq!(date(&[noon.clone()]), Some(1_795_262_400));
+        assert_eq!(date(std::slice::from_ref(&noon)), Some(1_795_262_400));
         assert_eq!(date(&[noon, (header::AGE, "90")]), Some(1_795_262_490));
         assert_eq!(date(&[(header::DATE, "yesterday")]), None);
         assert_eq!(date(&[]), None);

@@ -87,8 +87,8 @@ impl Stores {
                 let missed = || Missed::skipped("there is no way to AWS");
                 return Self {
                     connection: Err(complaint),
-                    table: Table::unseen(missed()),
-                    secret: Secret::unseen(missed()),
+                    table: Table::unseen(name.err().map_or_else(missed, Missed::Failed)),
+                    secret: Secret::unseen(id.err().map_or_else(missed, Missed::Failed)),
                     trust: Err(missed()),
                     greeting: None,
                 };

@@ -45,6 +45,9 @@ impl Secret {
     /// The ids of its keys; or why they are not known, which [`Secret::judge`] says too.
     pub fn keys(&self) -> Result<&[String], Missed> {
         match &self.keys {
+            Ok(keys) if self.description.is_ok() && keys.is_empty() => {
+                Err(Missed::skipped("the secret holds no key"))
+            }
             Ok(keys) if self.description.is_ok() => Ok(keys),
             _ => Err(Missed::skipped("the secret can't be read")),
         }
@@ -89,11 +92,6 @@ impl Secret {
                 name,
                 format!("{called} holds no key: every sign-in answers 503"),
                 "`latchkey signing-key rotate` makes the first; the log of the function rotation says why it made none",
-            ),
-            Err(Missed::Failed(complaint)) if complaint.advice.is_empty() => Check::problem(
-                name,
-                format!("{called}: {}", complaint.finding()),
-                "is SIGNING_SECRET_ID right? An earlier version may be good: `aws secretsmanager list-secret-version-ids`",
             ),
             Err(missed) => missed.check(name),
         }

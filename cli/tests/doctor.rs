@@ -1,0 +1,172 @@
+//! `latchkey doctor` against a local stack that is well, and against what is not.
+
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use latchkey::dev::{Environment, Options, Running, start};
+use serde_json::Value;
+use shared::aws::Aws;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+struct Stack {
+    running: Running,
+    _folder: TempDir,
+}
+
+impl Stack {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options { port: 0, data: folder.path().join("data"), ephemeral: true, dynamodb: None };
+        Self { running: start(options).await.unwrap(), _folder: folder }
+    }
+
+    fn environment(&self) -> &Environment {
+        &self.running.environment
+    }
+
+    fn aws(&self) -> Aws {
+        Aws::from_settings(&self.environment().clone().into_iter().collect()).unwrap()
+    }
+}
+
+fn run(environment: &Environment, changes: &[(&str, &str)], args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_latchkey"));
+    command.arg("doctor").args(args).env_clear().envs(environment).envs(changes.iter().copied());
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
+/// What was found out, and the exit status.
+struct Diagnosis {
+    checks: Vec<Value>,
+    status: Option<i32>,
+}
+
+impl Diagnosis {
+    fn of(environment: &Environment, changes: &[(&str, &str)], args: &[&str]) -> Self {
+        let output = run(environment, changes, &[args, &["--output", "json"]].concat());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let lines = if output.status.success() { 0 } else { 1 };
+        assert_eq!(stderr.lines().count(), lines, "{stderr}");
+        let mut document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let Value::Array(checks) = document["checks"].take() else { panic!("no checks") };
+        assert_eq!(checks.len(), 19, "all of them, whatever fails");
+        Self { checks, status: output.status.code() }
+    }
+
+    fn named(&self, status: &str) -> Vec<&str> {
+        let of_status = self.checks.iter().filter(|check| check["status"] == status);
+        of_status.map(|check| check["name"].as_str().unwrap()).collect()
+    }
+
+    /// These are the problems and there is no other, and each says what to do.
+    fn has_problems(&self, problems: &[(&str, &str)]) {
+        let names: Vec<_> = problems.iter().map(|(name, _)| *name).collect();
+        assert_eq!((self.named("problem"), self.status), (names, Some(1)), "{:#?}", self.checks);
+        for (name, words) in problems {
+            let check = self.checks.iter().find(|check| check["name"] == *name).unwrap();
+            let said = format!("{} {}", check["detail"], check["advice"]);
+            assert!(said.contains(words) && check["advice"].is_string(), "{said}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fresh_stack_is_well() {
+    let stack = Stack::start().await;
+    let diagnosis = Diagnosis::of(stack.environment(), &[], &[]);
+    assert_eq!(diagnosis.named("not_checked"), ["backups", "deletion protection", "encryption", "rotation"]);
+    assert_eq!(diagnosis.named("ok").len() + 4, diagnosis.checks.len(), "{:#?}", diagnosis.checks);
+    assert_eq!(diagnosis.status, Some(0));
+
+    let shown = |changes: &[(&str, &str)]| {
+        let output = run(stack.environment(), changes, &[]);
+        assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), [].as_slice()));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let plain = shown(&[]);
+    assert!(
+        plain.starts_with("✓  credentials ") && plain.ends_with("All is well, 4 not checked.\n"),
+        "{plain}"
+    );
+    assert!(!plain.contains('\u{1b}') && shown(&[("CLICOLOR_FORCE", "1")]).contains('\u{1b}'));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_part_that_fails_keeps_no_other_from_being_looked_at() {
+    let stack = Stack::start().await;
+    let diagnosis = |changes: &[(&str, &str)]| Diagnosis::of(stack.environment(), changes, &[]);
+    let other_table = diagnosis(&[("TABLE_NAME", "other")]);
+    other_table.has_problems(&[("table", "is TABLE_NAME right?")]);
+    for name in ["secret", "discovery", "issuer", "routes", "clock"] {
+        assert!(other_table.named("ok").contains(&name), "{name}");
+    }
+    diagnosis(&[("TABLE_NAME", ""), ("SIGNING_SECRET_ID", "other")])
+        .has_problems(&[("table", "TABLE_NAME is not set"), ("secret", "is SIGNING_SECRET_ID right?")]);
+    let secrets = stack.aws().secrets_manager();
+    secrets.create_secret().name("empty").send().await.unwrap();
+    secrets.create_secret().name("strange").secret_string("{}").send().await.unwrap();
+    let empty = diagnosis(&[("SIGNING_SECRET_ID", "empty")]);
+    empty.has_problems(&[("secret", "`latchkey signing-key rotate` makes the first")]);
+    assert!(empty.named("ok").contains(&"table"));
+    diagnosis(&[("SIGNING_SECRET_ID", "strange")])
+        .has_problems(&[("secret", "does not hold a key document")]);
+    diagnosis(&[("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "")])
+        .has_problems(&[("credentials", "no AWS region is set")]);
+    diagnosis(&[("LATCHKEY_URL", "example")]).has_problems(&[("discovery", "example is no URL of an API")]);
+    let unknown = diagnosis(&[("LATCHKEY_URL", "")]);
+    assert_eq!((unknown.status, unknown.named("problem").len()), (Some(0), 0), "nobody is asked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_nobody_trusts_are_a_problem() {
+    let stack = Stack::start().await;
+    let key = |text: &str| AttributeValue::S(text.to_owned());
+    let delete = stack.aws().dynamodb().delete_item().table_name(&stack.environment()["TABLE_NAME"]);
+    delete.key("pk", key("TRUST")).key("sk", key("JWKS")).send().await.unwrap();
+    let diagnosis = Diagnosis::of(stack.environment(), &[], &[]);
+    diagnosis.has_problems(&[
+        ("trust bundle", "every token is refused"),
+        ("signing key", "`latchkey signing-key rotate` makes a new one"),
+    ]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_that_has_stopped_does_not_answer() {
+    let stack = Stack::start().await;
+    let environment = stack.environment().clone();
+    stack.running.stop().await.unwrap();
+    Diagnosis::of(&environment, &[], &[]).has_problems(&[
+        ("table", "is `latchkey dev` running?"),
+        ("secret", "is `latchkey dev` running?"),
+        ("discovery", "does not answer"),
+    ]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_is_told_no_secret() {
+    let stack = Stack::start().await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let heard = Arc::clone(&seen);
+    let router = Router::new().fallback(move |request: Request| async move {
+        heard.lock().unwrap().push(format!("{request:?}"));
+        StatusCode::NOT_FOUND
+    });
+    tokio::spawn(async move { axum::serve(listener, router).await });
+
+    let diagnosis = Diagnosis::of(stack.environment(), &[], &["--url", &url]);
+    diagnosis.has_problems(&[("discovery", "answers 404"), ("routes", "POST /login is missing")]);
+    let seen = seen.lock().unwrap().join("\n").to_lowercase();
+    assert!(seen.contains("/oauth2/token"), "{seen}");
+    for (name, value) in stack.environment() {
+        let secret = name.contains("SECRET") || name.contains("KEY") || name.contains("PASSWORD");
+        assert!(!secret || !seen.contains(&value.to_lowercase()), "{name}");
+    }
+    assert!(!seen.contains("\"authorization\"") && !seen.contains("\"x-api-key\""), "{seen}");
+}
