@@ -20,9 +20,10 @@ const METADATA: [&str; 2] = ["/.well-known/oauth-authorization-server", "/.well-
 /// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html>).
 const GATEWAYS_PATIENCE: Duration = Duration::from_millis(1500);
 
-/// How old an answer with the keys may be, in seconds: the function keeps it for a minute, and caches on the
-/// way for an hour.
-const CACHES: u64 = 60 + 3600;
+/// How old an answer with the keys may be, in seconds: the function discovery keeps it for a minute, and
+/// caches on the way for an hour.
+const IN_FUNCTION: u64 = 60;
+const IN_CACHES: u64 = 3600 + IN_FUNCTION;
 
 const NAMES: [&str; 3] = ["discovery", "issuer", "published keys"];
 
@@ -215,30 +216,34 @@ fn compare_keys(
         let keys = counted(trusted.len(), "key");
         return Check::ok(name, format!("the API publishes what the table holds, {keys}"));
     }
-    let both: Vec<_> = published.keys().filter(|kid| trusted.contains_key(*kid)).collect();
-    let none_in_common = both.is_empty() && !published.is_empty() && !trusted.is_empty();
-    if none_in_common || both.iter().any(|kid| published.get(**kid) != trusted.get(**kid)) {
-        let advice = "are --url and TABLE_NAME of one stack? After a revocation, run it again in a minute";
-        return Check::problem(name, "the API publishes other keys than the table holds", advice);
-    }
     let lacking = |here: &Keys<'_>, there: &Keys<'_>| -> Vec<String> {
         here.keys().filter(|kid| !there.contains_key(*kid)).map(|kid| (*kid).to_owned()).collect()
     };
-    let parts =
-        [("does not publish", lacking(trusted, published)), ("still publishes", lacking(published, trusted))];
+    let differ = |kid: &&&str| published.get(**kid) != trusted.get(**kid);
+    let both = published.keys().filter(|kid| trusted.contains_key(*kid));
+    let parts = [
+        ("does not publish", lacking(trusted, published)),
+        ("still publishes", lacking(published, trusted)),
+        ("has another form of", both.filter(differ).map(|kid| (*kid).to_owned()).collect()),
+    ];
     let parts = parts.into_iter().filter(|(_, kids)| !kids.is_empty());
     let parts: Vec<_> = parts.map(|(verb, kids)| format!("{verb} {}", kids.join(", "))).collect();
     let detail = format!("other than the table, the API {}", parts.join(" and "));
     let moments = timeline.iter().flat_map(|timed| [Some(timed.published_at), timed.retires_at]).flatten();
     let changed_at = moments.filter(|moment| *moment <= now).max().unwrap_or_default();
-    if now.saturating_sub(changed_at) <= CACHES {
-        return Check::warning(name, detail, "run it again later: caches may keep the keys for an hour");
+    let age = now.saturating_sub(changed_at);
+    let strangers = !published.is_empty() && published.keys().all(|kid| differ(&kid));
+    if age <= IN_FUNCTION {
+        Check::warning(name, detail, "run it again in a minute: the API has not heard of the change yet")
+    } else if strangers {
+        let detail = "the API publishes other keys than the table holds, all of them";
+        Check::problem(name, detail, "are --url and TABLE_NAME of one stack?")
+    } else if age <= IN_CACHES {
+        Check::warning(name, detail, "run it again later: caches may keep the keys for an hour")
+    } else {
+        let advice = "somebody on the way keeps old answers for too long: is there a CDN before the API?";
+        Check::problem(name, detail, advice)
     }
-    Check::problem(
-        name,
-        detail,
-        "somebody on the way keeps old answers for too long: is there a CDN before the API?",
-    )
 }
 
 #[cfg(test)]
@@ -306,13 +311,14 @@ mod tests {
         for (published, trusted, now, status) in [
             (vec![&a, &b], vec![&b, &a], 0, Status::Ok),
             (vec![&a], vec![], 0, Status::NotChecked),
-            (vec![&a], vec![&a, &b], CACHES, Status::Warning),
-            (vec![&a], vec![&a, &b], CACHES + 1, Status::Problem),
-            (vec![&a, &b], vec![&a], CACHES, Status::Warning),
-            (vec![&a, &b], vec![&a], CACHES + 1, Status::Problem),
-            (vec![], vec![&a], CACHES, Status::Warning),
-            (vec![&c], vec![&a], 0, Status::Problem),
-            (vec![&key("a", "2")], vec![&a], 0, Status::Problem),
+            (vec![&a], vec![&a, &b], IN_CACHES, Status::Warning),
+            (vec![&a], vec![&a, &b], IN_CACHES + 1, Status::Problem),
+            (vec![&a, &b], vec![&a], IN_CACHES, Status::Warning),
+            (vec![&a, &b], vec![&a], IN_CACHES + 1, Status::Problem),
+            (vec![], vec![&a], IN_CACHES, Status::Warning),
+            (vec![&c], vec![&a], IN_FUNCTION, Status::Warning),
+            (vec![&c], vec![&a], IN_FUNCTION + 1, Status::Problem),
+            (vec![&key("a", "2")], vec![&a], IN_FUNCTION + 1, Status::Problem),
         ] {
             let owned = |keys: Vec<&Value>| keys.into_iter().cloned().collect::<Vec<_>>();
             let visit = visit(answer(200, &json!({"keys": owned(published)}), 1), [URL; 2]);
