@@ -153,10 +153,6 @@ impl Connection {
         let error = match error.downcast() {
             Ok(RotationError::Store(error)) => error.into(),
             Ok(RotationError::Secret(error)) => error.into(),
-            Ok(error @ RotationError::UnknownKey) => {
-                Complaint::new(error.to_string(), "`latchkey signing-key status` shows which there are")
-                    .into()
-            }
             Ok(error @ RotationError::Mismatch) => {
                 Complaint::new(error.to_string(), "are TABLE_NAME and SIGNING_SECRET_ID of one stack?").into()
             }

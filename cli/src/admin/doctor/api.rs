@@ -194,7 +194,7 @@ fn wrong(answer: &Answer) -> Option<(String, &'static str)> {
     let advice = if status.is_server_error() {
         "the log of the function discovery says why"
     } else {
-        "is the URL right? The stack's output ApiUrl has it"
+        "is the URL right? The stack's output ApiUrl has it, or your own domain if DisableDefaultEndpoint is set"
     };
     Some((format!("answers {}", status.as_u16()), advice))
 }

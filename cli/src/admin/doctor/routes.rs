@@ -46,6 +46,9 @@ pub fn judge(probes: &[Probe], template: &Template) -> Check {
     let is_there =
         |probe: &&Probe| probe.answer.as_ref().is_ok_and(|status| *status != StatusCode::NOT_FOUND);
     let deployed: BTreeSet<_> = probes.iter().filter(is_there).map(|probe| &probe.route.function).collect();
+    if deployed.is_empty() && probes.iter().all(|probe| probe.answer.is_ok()) {
+        return Check::problem(NAME, "none of the template's routes is there", "is the URL right?");
+    }
     let is_left_out = |probe: &Probe| {
         let function = template.functions.get(&probe.route.function);
         function.is_some_and(|function| function.optional) && !deployed.contains(&probe.route.function)
@@ -126,6 +129,8 @@ mod tests {
     fn what_a_setting_leaves_out_is_not_missed() {
         let check = judged(|_, optional| optional.then_some(404));
         assert!(check.status == Status::Ok && check.detail.contains("left out by a setting"), "{check:?}");
+        let none = judged(|_, _| Some(404));
+        assert!(none.status == Status::Problem && none.detail.starts_with("none of"), "{none:?}");
         assert_eq!(judge(&[], &Template::read(TEMPLATE).unwrap()).status, Status::NotChecked);
     }
 }
