@@ -280,10 +280,22 @@ async fn a_client_that_exchanges_gets_no_more_than_it_may_have() {
         (&theirs["sub"], &json!("latchkey"), &json!("app"))
     );
     assert_eq!(ours.get("email"), None, "an address that nobody has verified");
-    assert!(by("web", &web, &person).await.1["refresh_token"].is_string());
+    let session = by("web", &web, &person).await.1["refresh_token"].as_str().unwrap().to_owned();
+    assert_eq!(is_active(&stack, &session).await, json!(true));
+    Clients::new(stack.table()).set_disabled("web", true).await.unwrap();
+    assert_eq!(is_active(&stack, &session).await, json!(false), "its client can't use it any more");
+    Clients::new(stack.table()).set_disabled("web", false).await.unwrap();
     assert_eq!(by("machine", &machine, &person).await.1["error"], "unauthorized_client");
     assert_eq!(by("app", &app, &job).await.1["error"], "unauthorized_client", "the job is not this client's");
     assert_eq!(by("app", &web, &person).await.1["error"], "invalid_client");
+}
+
+/// What introspection says of a token.
+async fn is_active(stack: &Stack, token: &str) -> Value {
+    let server = format!("server-{}", shared::identity::secrets::random_id(""));
+    let secret = stack.client(&server, "latchkey:introspect").await;
+    let asked = stack.post("/oauth2/introspect").basic_auth(server, Some(secret)).form(&[("token", token)]);
+    e2e::read(asked).await.1["active"].clone()
 }
 
 #[tokio::test]

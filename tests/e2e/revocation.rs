@@ -6,8 +6,11 @@ use e2e::{PASSWORD, Stack, claims, read};
 use serde_json::{Value, json};
 use shared::clock;
 use shared::store::api_keys::ApiKeys;
-use shared::store::trust::TrustStore;
+use shared::store::trust::{NotAccepted, TrustStore};
 use shared::store::users::Users;
+use shared::token::claims::Expected;
+use shared::token::jwt::UnverifiedJwt;
+use shared::wire::jose::Algorithm;
 
 use crate::authorizer::bearer;
 use crate::events::{basic, call, form_event, post_token, status_and_body};
@@ -271,6 +274,33 @@ async fn introspection_knows_what_has_ended() {
     let sub = claims(access)["sub"].as_str().unwrap().to_owned();
     TrustStore::new(stack.table()).shut_out(&sub, now).await.unwrap();
     assert!(!active(access, now).await, "its user was shut out, just now");
+}
+
+#[tokio::test]
+async fn a_token_of_a_key_that_is_not_known_yet_is_not_said_to_be_revoked() {
+    let stack = Stack::start().await;
+    stack.user("ada", "").await;
+    let proxy = Proxy::start(&stack.running.environment["AWS_ENDPOINT_URL_DYNAMODB"]).await;
+    let settings = stack.settings(&[("AWS_ENDPOINT_URL_DYNAMODB", &proxy.url)]);
+    let revoke = revoke::Deps::from_settings(&settings).unwrap();
+    let now = clock::now();
+    revoke.warm_up(now).await;
+    stack.rotate(Algorithm::Es256, 0).await;
+    let login = login::Deps::from_settings(&stack.settings(&[])).unwrap();
+    let event = form_event("/token", json!({}), &[("username", "ada"), ("password", PASSWORD)]);
+    let (_, body) =
+        status_and_body(&call(&event, |request| login::handle(&login, request, clock::now())).await);
+    let token = body["access_token"].as_str().unwrap();
+    let event = form_event("/oauth2/revoke", json!({}), &[("client_id", "latchkey"), ("token", token)]);
+    let answer = async || call(&event, |request| revoke::handle(&revoke, request, now)).await;
+    proxy.refuse();
+    assert_eq!(answer().await["statusCode"], 503);
+    proxy.heal();
+    assert_eq!(answer().await["statusCode"], 200);
+    let bundle = TrustStore::new(stack.table()).bundle().await.unwrap();
+    let jwt = UnverifiedJwt::parse(token, usize::MAX).unwrap();
+    let expected = Expected { issuer: &stack.running.url, audiences: None };
+    assert!(matches!(bundle.accept(jwt, &expected, now), Err(NotAccepted::Revoked)));
 }
 
 #[tokio::test]

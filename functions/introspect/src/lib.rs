@@ -6,11 +6,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use shared::aws::Aws;
 use shared::config::{ConfigError, Issuer, Settings};
+use shared::grants::FIRST_PARTY;
 use shared::grants::client_auth::ClientAuth;
 use shared::grants::response::{decision, refuse};
 use shared::identity::refresh_tokens::RefreshToken;
 use shared::store::accounts::Accounts;
-use shared::store::clients::Client;
+use shared::store::clients::{Client, GrantType};
 use shared::store::refresh::{Families, Standing};
 use shared::store::table::Table;
 use shared::store::trust::{NotAccepted, Trust, TrustStore};
@@ -130,6 +131,12 @@ async fn about_refresh_token(
         family.standing(token, now) == Standing::Current && may_know(client, &family.client_id)
     });
     let Some(family) = family else { return Ok(None) };
+    if family.client_id != FIRST_PARTY {
+        let owner = deps.clients.client(&family.client_id).await?;
+        if !owner.is_some_and(|owner| !owner.disabled && owner.may_use(GrantType::RefreshToken)) {
+            return Ok(None);
+        }
+    }
     let account = deps.accounts.get(&family.username).await.map_err(OAuthError::unavailable)?;
     Ok(account.is_some_and(|account| family.is_of(&account)).then(|| {
         json!({

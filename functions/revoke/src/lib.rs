@@ -16,7 +16,8 @@ use shared::store::refresh::{Families, Standing};
 use shared::store::table::Table;
 use shared::store::trust::{NotAccepted, Trust, TrustStore};
 use shared::telemetry::{Decision, Outcome, Telemetry};
-use shared::token::claims::Expected;
+use shared::token::claims::{Expected, MAX_ACCESS_TOKEN};
+use shared::token::jwt::{JwtError, UnverifiedJwt};
 use shared::wire::context::domain;
 use shared::wire::http::{Form, json_response, refuse_in_query};
 use shared::wire::oauth::{ErrorKind, OAuthError};
@@ -121,7 +122,17 @@ async fn end_token(
     let issuer = deps.issuer.resolve(domain);
     let issuer = issuer.ok_or_else(|| OAuthError::unavailable("the issuer is not known"))?;
     let expected = Expected { issuer: &issuer, audiences: None };
-    let token = match deps.trust.accept(token.expose_secret(), &expected, now).await {
+    let token = token.expose_secret();
+    let accepted = match deps.trust.accept(token, &expected, now).await {
+        // The bundle at hand may be too old to know the key: «revoked» must not be said of a live token.
+        Err(NotAccepted::Token(JwtError::UnknownKey)) => {
+            let bundle = deps.store.bundle().await.map_err(OAuthError::unavailable)?;
+            let jwt = UnverifiedJwt::parse(token, MAX_ACCESS_TOKEN);
+            jwt.map_err(NotAccepted::from).and_then(|jwt| bundle.accept(jwt, &expected, now))
+        }
+        accepted => accepted,
+    };
+    let token = match accepted {
         Ok(token) => token,
         Err(NotAccepted::Token(_) | NotAccepted::Revoked) => return Ok(()),
         Err(NotAccepted::Unavailable(error)) => return Err(OAuthError::unavailable(error)),

@@ -136,6 +136,19 @@ impl TrustBundle {
         self.sessions.contains(session_id)
     }
 
+    /// Accepts an access token of ours that is good now: signed by a published key, as expected, and not
+    /// revoked.
+    pub fn accept(
+        &self,
+        jwt: UnverifiedJwt<'_>,
+        expected: &Expected<'_>,
+        now: u64,
+    ) -> Result<VerifiedAccessToken, NotAccepted> {
+        let key = jwt.key_id().and_then(|key_id| self.key(key_id, now)).ok_or(JwtError::UnknownKey)?;
+        let token = VerifiedAccessToken::judge(jwt.verify(key)?, expected, now)?;
+        if self.is_revoked(token.claims()) { Err(NotAccepted::Revoked) } else { Ok(token) }
+    }
+
     fn read(items: Vec<Item>) -> Result<Self, StoreError> {
         let mut bundle = Self::default();
         for item in items {
@@ -311,8 +324,7 @@ impl Trust {
         self.cache.renewed(now, seen, async || self.load().await).await
     }
 
-    /// Accepts an access token of ours that is good now: signed by a published key, as expected, and not
-    /// revoked.
+    /// As [`TrustBundle::accept`], with the bundle at hand; one that lacks the token's key is read anew.
     pub async fn accept(
         &self,
         token: &str,
@@ -325,9 +337,7 @@ impl Trust {
         if bundle.key(key_id, now).is_none() {
             bundle = self.renewed(now, &bundle).await?;
         }
-        let key = bundle.key(key_id, now).ok_or(JwtError::UnknownKey)?;
-        let token = VerifiedAccessToken::judge(jwt.verify(key)?, expected, now)?;
-        if bundle.is_revoked(token.claims()) { Err(NotAccepted::Revoked) } else { Ok(token) }
+        bundle.accept(jwt, expected, now)
     }
 
     async fn load(&self) -> Result<Loaded<TrustBundle>, StoreError> {

@@ -124,8 +124,20 @@ impl VerifiedJwt {
     /// Judges the token's times: `exp` and `iat` are needed, `nbf` counts when present, and the whole
     /// life is at most `max_ttl` seconds. Returns `iat` and `exp`.
     pub fn times(&self, now: u64, max_ttl: u64) -> Result<(u64, u64), JwtError> {
-        let expires_at = self.claims.integer("exp").ok_or(JwtError::InvalidClaim("exp"))?;
         let issued_at = self.claims.integer("iat").ok_or(JwtError::InvalidClaim("iat"))?;
+        self.times_from(issued_at, now, max_ttl)
+    }
+
+    /// As [`VerifiedJwt::times`], for tokens that need not say when they were issued: it counts as now.
+    pub fn times_without_issue(&self, now: u64, max_ttl: u64) -> Result<(u64, u64), JwtError> {
+        match self.claims.get("iat") {
+            Some(_) => self.times(now, max_ttl),
+            None => self.times_from(now.saturating_sub(LEEWAY), now, max_ttl + LEEWAY),
+        }
+    }
+
+    fn times_from(&self, issued_at: u64, now: u64, max_ttl: u64) -> Result<(u64, u64), JwtError> {
+        let expires_at = self.claims.integer("exp").ok_or(JwtError::InvalidClaim("exp"))?;
         if issued_at > now.saturating_add(LEEWAY) {
             return Err(JwtError::InvalidClaim("iat"));
         }
@@ -311,6 +323,19 @@ mod tests {
         let not_before = |nbf: u64| times(&format!(r#"{{"iat":{NOW},"exp":{},"nbf":{nbf}}}"#, NOW + 1));
         assert_eq!(not_before(NOW + LEEWAY), Ok(()));
         assert_eq!(not_before(NOW + LEEWAY + 1), Err(JwtError::InvalidClaim("nbf")));
+    }
+
+    #[test]
+    fn a_token_that_does_not_say_when_it_was_issued_lives_no_longer() {
+        let ends = |expires_at: u64| {
+            let forge = Forge::new();
+            let claims = format!(r#"{{"exp":{expires_at}}}"#);
+            forge.verify(&forge.token(HEADER, &claims))?.times_without_issue(NOW, TTL).map(drop)
+        };
+        assert_eq!(ends(NOW + TTL), Ok(()));
+        assert_eq!(ends(NOW + TTL + 1), Err(JwtError::InvalidClaim("exp")));
+        assert_eq!(ends(NOW - LEEWAY + 1), Ok(()));
+        assert_eq!(ends(NOW - LEEWAY), Err(JwtError::Expired));
     }
 
     #[test]
