@@ -4,6 +4,7 @@ use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
 
 use anyhow::{Context, bail, ensure};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// A new password: typed twice and not shown, or the first line of standard input.
 ///
@@ -13,12 +14,21 @@ pub fn new_password() -> anyhow::Result<SecretString> {
     if !io::stdin().is_terminal() {
         return first_line(io::stdin().lock());
     }
-    let ask = |prompt| match rpassword::prompt_password(prompt) {
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(SecretString::default()),
-        result => result.map(SecretString::from).context("can't ask for a password"),
+    // With nobody to catch it, Ctrl-C would end the process before the terminal shows again what is typed.
+    let _caught = signal(SignalKind::interrupt())?;
+    let ask = |prompt| {
+        let typed = match rpassword::prompt_password(prompt) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => String::new(),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                eprintln!();
+                String::new()
+            }
+            result => result.context("can't ask for a password")?,
+        };
+        ensure!(!typed.is_empty(), "no password was typed: nothing was changed");
+        Ok(SecretString::from(typed))
     };
     let password = ask("Password: ")?;
-    ensure!(!password.expose_secret().is_empty(), "no password was typed: nothing was changed");
     let again = ask("The same again: ")?;
     ensure!(
         password.expose_secret() == again.expose_secret(),
