@@ -77,11 +77,11 @@ impl Secret {
         let name = NAMES[0];
         let called = description.name().unwrap_or("it");
         if let Some(deleted) = seconds(description.deleted_date()) {
-            let detail = format!("{called} is deleted, and gone for good on {}", time(deleted));
+            let detail = format!("{called} is marked for deletion ({})", time(deleted));
             return Check::problem(
                 name,
                 detail,
-                "`aws secretsmanager restore-secret` brings it back until then",
+                "`aws secretsmanager restore-secret` brings it back in time",
             );
         }
         match &self.keys {
