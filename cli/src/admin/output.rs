@@ -14,6 +14,9 @@ use crate::tone::Tone;
 /// Blanks between two columns.
 const GAP: u16 = 2;
 
+/// The narrowest column that sentences are wrapped in, in characters.
+const LEGIBLE: u16 = 40;
+
 /// For whom an answer is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -99,6 +102,9 @@ pub fn list(items: &[Item<'_>]) -> String {
         let lines: Vec<_> = lines.iter().map(|line| printable(line)).collect();
         [tone.cell(printable(mark)), Cell::new(printable(name)), Cell::new(lines.join("\n"))]
     }));
+    // A terminal that is too narrow, or doesn't know how wide it is, wraps by itself.
+    let whole = ColumnConstraint::ContentWidth;
+    table.set_constraints([whole, whole, ColumnConstraint::LowerBoundary(Width::Fixed(LEGIBLE))]);
     written(table)
 }
 
