@@ -6,6 +6,7 @@ use e2e::{PASSWORD, Stack, claims, read};
 use serde_json::{Value, json};
 use shared::clock;
 use shared::store::api_keys::ApiKeys;
+use shared::store::revocations::Revocations;
 use shared::store::trust::{NotAccepted, TrustStore};
 use shared::store::users::Users;
 use shared::token::claims::Expected;
@@ -78,28 +79,44 @@ async fn many_revoked_tokens_cost_one_read_an_interval() {
 }
 
 #[tokio::test]
-async fn nobody_fills_the_trust_bundle_by_signing_out() {
+async fn nobody_fills_the_trust_bundle_by_signing_in_and_out() {
     let stack = Stack::start().await;
     let (secret, other) = (stack.client("backend", "").await, stack.client("other", "").await);
-    let theirs = stack.token("other", &other).await;
-    let table = stack.table();
-    let kept = async || table.partition("TRUST").await.unwrap().len();
-    let before = kept().await;
-    let mut last = String::new();
-    for _ in 0..110 {
-        last = stack.token("backend", &secret).await;
-        assert_eq!(revoke(&stack, "backend", &secret, &last).await.0, 200);
+    let (last, theirs) = (stack.token("backend", &secret).await, stack.token("other", &other).await);
+    let (table, now) = (stack.table(), clock::now());
+    let (trust, revocations) = (TrustStore::new(table.clone()), Revocations::new(table.clone()));
+    let kept = async |partition: &str| table.partition(partition).await.unwrap().len();
+    let before = kept("TRUST").await;
+    for number in 0..110 {
+        revocations.session("usr_ada", &format!("session-{number}"), now).await.unwrap();
     }
-    assert_eq!(kept().await, before + 101, "a hundred by themselves, the others by one mark");
+    assert_eq!(kept("TRUST").await, before + 101, "a hundred by themselves, the others by one mark");
+    for _ in 0..50 {
+        revocations.token("backend", "the same", now + 900, now).await.unwrap();
+    }
+    for number in 0..999 {
+        revocations.token("backend", &format!("token-{number}"), now + 900, now).await.unwrap();
+    }
+    assert_eq!(kept("TRUST").await, before + 1101, "and of a client a thousand");
+    assert_eq!(revoke(&stack, "backend", &secret, &last).await.0, 200);
+    assert_eq!(kept("TRUST").await, before + 1102);
     let deps = authorizer::Deps::from_settings(&stack.settings(&[])).unwrap();
-    let now = clock::now();
     assert_eq!(bearer(&deps, &last, now).await["isAuthorized"], false);
     assert_eq!(bearer(&deps, &theirs, now).await["isAuthorized"], true);
     // Whoever is shut out is not let in again by it.
-    let trust = TrustStore::new(stack.table());
     trust.shut_out("backend", now).await.unwrap();
     trust.refuse_earlier("backend", now).await.unwrap();
     assert!(trust.bundle().await.unwrap().is_shut_out("backend", now + 100));
+    // A stolen session that comes to light counts as well.
+    let sub = stack.user("ada", "").await;
+    let first = stack.refresh_token("ada", PASSWORD).await;
+    let refresh = async |token: &str| {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
+        read(stack.post("/oauth2/token").form(&form)).await.1["refresh_token"].as_str().map(str::to_owned)
+    };
+    refresh(&refresh(&first).await.unwrap()).await.unwrap();
+    assert_eq!(refresh(&first).await, None);
+    assert_eq!(kept(&format!("ATTEMPT#revocations#{sub}")).await, 1);
 }
 
 #[tokio::test]

@@ -8,8 +8,9 @@ use e2e::proxy::{Cut, Proxy};
 use serde_json::{Value, json};
 use shared::clock;
 use shared::config::Settings;
-use shared::store::rotation::{CACHES, DEFAULT_LEAD, RotationError, Successor};
-use shared::store::trust::TrustStore;
+use shared::store::rotation::{CACHES, DEFAULT_LEAD, RotationError};
+use shared::store::signing_secret::StoredKey;
+use shared::store::trust::{PublishedKey, TrustStore};
 use shared::token::jwt::UnverifiedJwt;
 use shared::token::key::PublicKey;
 use shared::token::keyring::HANDOVER;
@@ -22,10 +23,20 @@ use crate::events::{basic, post_token};
 const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 const GRANT: [(&str, &str); 1] = [("grant_type", "client_credentials")];
 
-async fn step(deps: &rotation::Deps, stack: &Stack, step: &str, token: &str, now: u64) {
+async fn try_step(
+    deps: &rotation::Deps,
+    stack: &Stack,
+    step: &str,
+    token: &str,
+    now: u64,
+) -> Result<(), rotation::Failure> {
     let secret_id = &stack.running.environment["SIGNING_SECRET_ID"];
     let event = json!({"Step": step, "SecretId": secret_id, "ClientRequestToken": token});
-    rotation::handle(deps, serde_json::from_value(event).unwrap(), now).await.unwrap();
+    rotation::handle(deps, serde_json::from_value(event).unwrap(), now).await
+}
+
+async fn step(deps: &rotation::Deps, stack: &Stack, step: &str, token: &str, now: u64) {
+    try_step(deps, stack, step, token, now).await.unwrap();
 }
 
 async fn issue(deps: &token::Deps, secret: &str, now: u64) -> Result<String, u64> {
@@ -161,6 +172,10 @@ async fn cut_off_at_any_request_and_run_again_a_rotation_converges() {
                     () = all(&doomed, &token) => panic!("{token} was not cut off"),
                     () = proxy.was_cut() => {}
                 }
+                // If nobody ever carries on, the key before signs for as long as need be.
+                for later in [0, DEFAULT_LEAD, DEFAULT_LEAD + HANDOVER + 1, 400 * 86_400] {
+                    assert!(stack.rotation().signs(now + later).await.unwrap(), "{token}: after {later} s");
+                }
                 all(&healthy, &token).await;
                 let current = stack.secret().current().await.unwrap().unwrap();
                 assert_eq!(current.id, token);
@@ -190,7 +205,11 @@ async fn two_rotations_at_once_lose_no_key() {
         assert!(one.is_ok() || other.is_ok() || round > 0, "{one:?} {other:?}");
         let held = stack.secret().current().await.unwrap().unwrap().document;
         let timeline = stack.timeline().await;
-        assert!(rotation.signs(now).await.unwrap() && rotation.signs(now + DEFAULT_LEAD).await.unwrap());
+        for later in [0, DEFAULT_LEAD, DEFAULT_LEAD + HANDOVER + 1, 400 * 86_400] {
+            assert!(rotation.signs(now + later).await.unwrap(), "after {later} s");
+        }
+        let newest = timeline.iter().filter(|timed| timed.signs_from.is_some()).last().unwrap();
+        assert!(held.holds(&newest.key.kid), "whose turn comes last is in the secret");
         for key in &held.keys {
             assert!(
                 timeline.iter().any(|timed| timed.key.kid == key.key_id()),
@@ -216,8 +235,8 @@ async fn a_revoked_key_is_refused_within_the_trust_interval_and_another_signs_at
         assert_eq!(bearer(&verifier, &leaked, now).await["isAuthorized"], true);
 
         let revoked = key_id(&leaked);
-        let successor = stack.rotation().revoke(&revoked, Algorithm::Es256, now).await.unwrap();
-        assert_eq!(successor, if waiting { Successor::Known } else { Successor::New });
+        stack.rotation().revoke(&revoked, Algorithm::Es256, now).await.unwrap();
+        assert_eq!(stack.timeline().await.iter().count(), 2, "who waited takes over, or a new one");
         assert_eq!(bearer(&verifier, &leaked, now + 14).await["isAuthorized"], true, "until it reads again");
         assert_eq!(bearer(&verifier, &leaked, now + 15).await["isAuthorized"], false);
         let fresh = issue(&signer, &secret, now + 15).await.unwrap();
@@ -246,17 +265,44 @@ async fn a_rotation_that_was_cut_off_does_not_bring_a_revoked_key_back() {
     let leaked = stack.timeline().await.iter().last().unwrap().key.kid.clone();
     stack.rotation().revoke(&leaked, Algorithm::Es256, now).await.unwrap();
     // Carried on with, it would put the key into use: it is given up, and another takes its place.
-    stack.rotation().rotate(Algorithm::Es256, DEFAULT_LEAD, now + 1).await.unwrap();
+    for name in &STEPS[1..] {
+        assert!(try_step(&deps, &stack, name, token, now + 1).await.is_err(), "{name}");
+    }
+    stack.rotation().rotate(Algorithm::Es256, DEFAULT_LEAD, now + 2).await.unwrap();
     let held = stack.secret().current().await.unwrap().unwrap().document;
-    assert!(!held.holds(&leaked));
     let newest = stack.timeline().await.iter().last().unwrap().key.clone();
-    assert!(held.holds(&newest.kid) && newest.algorithm() == Some(Algorithm::Es256));
-    let late = json!({
-        "Step": "setSecret", "ClientRequestToken": token,
-        "SecretId": stack.running.environment["SIGNING_SECRET_ID"],
-    });
-    assert!(rotation::handle(&deps, serde_json::from_value(late).unwrap(), now + 2).await.is_err());
-    assert!(!stack.timeline().await.iter().any(|timed| timed.key.kid == leaked && timed.is_trusted(now + 2)));
+    assert!(!held.holds(&leaked) && held.holds(&newest.kid));
+    let timeline = stack.timeline().await;
+    assert!(timeline.iter().any(|timed| timed.key.kid == leaked && timed.revoked), "it is remembered");
+}
+
+#[tokio::test]
+async fn a_rotation_that_was_overtaken_makes_way_for_the_next() {
+    let stack = Stack::start().await;
+    let now = clock::now();
+    let deps = rotation::Deps::from_settings(&stack.settings(&[])).unwrap();
+    let token = "overtaken-by-somebody-who-is-faster";
+    step(&deps, &stack, "createSecret", token, now).await;
+    // Somebody else's, which takes no notice of the label.
+    let other = stack.secret().version(token).await.unwrap().unwrap().document;
+    let mut document = stack.secret().current().await.unwrap().unwrap().document;
+    document.keys.push(other.keys.last().unwrap().clone());
+    document.keys.push(StoredKey::generate(Algorithm::Es256).unwrap());
+    let faster = "written-by-hand-and-taken-into-use";
+    let current = stack.secret().current().await.unwrap().unwrap().id;
+    let trust = TrustStore::new(stack.table());
+    step(&deps, &stack, "setSecret", token, now).await;
+    let jwk = document.keys.last().unwrap().parse().unwrap().public_jwk().to_string();
+    let kid = document.keys.last().unwrap().key_id().to_owned();
+    trust
+        .revise(|keys| keys.publish(PublishedKey { kid: kid.clone(), jwk: jwk.clone() }, now))
+        .await
+        .unwrap();
+    stack.secret().put_pending(faster, &document).await.unwrap();
+    stack.secret().make_current(faster, Some(&current)).await.unwrap();
+    assert!(try_step(&deps, &stack, "finishSecret", token, now).await.is_err());
+    assert!(stack.secret().pending().await.unwrap().is_none(), "no label stands in the next one's way");
+    step(&deps, &stack, "createSecret", "the-next-rotation-of-the-schedule", now).await;
 }
 
 #[tokio::test]

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use shared::clock;
-use shared::store::rotation::{CACHES, DEFAULT_LEAD, Rotation, Successor};
+use shared::store::rotation::{CACHES, DEFAULT_LEAD, Rotation};
 use shared::store::trust::PublishedKey;
-use shared::token::keyring::Keyring;
+use shared::token::keyring::{Keyring, Timed};
 use shared::wire::jose::Algorithm;
 
 use self::timeline::Timeline;
@@ -118,23 +118,22 @@ async fn revoke(
     algorithm: Algorithm,
     now: u64,
 ) -> anyhow::Result<()> {
-    let successor = match rotation.revoke(key_id, algorithm, now).await {
-        Ok(successor) => successor,
-        Err(error) => {
-            let explained = connection.explain(error.into());
-            let revoked =
-                connection.trust.timeline().await.is_ok_and(|keys| {
-                    keys.iter().any(|timed| timed.key.kid == key_id && !timed.is_trusted(now))
-                });
-            let words =
-                "the key is revoked, but there may be no other that signs: run `latchkey signing-key rotate`";
-            return Err(if revoked { explained.context(words) } else { explained });
-        }
-    };
-    if successor == Successor::New {
-        warn("no other key was published yet: caches may not know the new one for a while");
-    } else if !connection.trust.timeline().await?.iter().any(|timed| timed.signs_from > now) {
-        // The one that signs now is an old one again, and the next should be on its way.
+    if let Err(error) = rotation.revoke(key_id, algorithm, now).await {
+        let explained = connection.explain(error.into());
+        let is_it = |timed: &Timed<PublishedKey>| timed.key.kid == key_id && timed.revoked;
+        let revoked = connection.trust.timeline().await.is_ok_and(|keys| keys.iter().any(is_it));
+        let words =
+            "the key is revoked, but there may be no other that signs: run `latchkey signing-key rotate`";
+        return Err(if revoked { explained.context(words) } else { explained });
+    }
+    let timeline = connection.trust.timeline().await?;
+    let signs = timeline.signing(now).next();
+    let since = timeline.iter().find(|timed| Some(&timed.key) == signs).map(|timed| timed.published_at);
+    if since.is_some_and(|since| now < since + CACHES) {
+        warn("the key that signs now was published a short while ago: caches may not know it yet");
+    }
+    if !timeline.iter().any(|timed| timed.is_waiting(now)) {
+        // After a hasty change the next key should come at leisure.
         rotation.rotate(algorithm, DEFAULT_LEAD, now).await?;
     }
     Ok(())

@@ -54,7 +54,7 @@ pub async fn start(listener: TcpListener, folder: Option<DataFolder>) -> anyhow:
     Server::start(listener, Router::new().fallback(handle).with_state(emulator))
 }
 
-/// Makes the secret unless it is there; like CloudFormation, without a value.
+/// Makes the secret unless it is there, without a value.
 ///
 /// # Errors
 /// An emulator that does not answer.

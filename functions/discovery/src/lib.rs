@@ -18,15 +18,15 @@ use shared::wire::http::json_response;
 use shared::wire::jose::Algorithm;
 use shared::wire::oauth::{CLIENT_CREDENTIALS, ErrorKind, OAuthError, REFRESH_TOKEN, TOKEN_EXCHANGE};
 
-/// How long others may keep our keys and metadata, in seconds. Invariant: with [`FRESH_FOR`] below the
-/// two hours that a new key is published before it signs.
+/// How long others may keep our keys and metadata, in seconds. Invariant: part of [`CACHES`], as is
+/// `LIMITS.usable_for`.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("public, max-age=3600");
 
 /// How long the keys are answered from memory, in seconds.
 const FRESH_FOR: u64 = 15;
 
-/// While the store is down, the last keys serve for an hour.
-const LIMITS: Limits = Limits { usable_for: 3600, cool_down: 2 };
+/// While the store is down, the last keys serve for half an hour.
+const LIMITS: Limits = Limits { usable_for: 1800, cool_down: 2 };
 
 /// What this function needs: it reads the published keys.
 pub struct Deps {

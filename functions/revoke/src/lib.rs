@@ -10,9 +10,8 @@ use shared::grants::FIRST_PARTY;
 use shared::grants::client_auth::{Caller, ClientAuth};
 use shared::grants::response::{decision, refuse};
 use shared::identity::refresh_tokens::RefreshToken;
-use shared::store::clients::Quota;
-use shared::store::quotas::{Charge, Quotas};
 use shared::store::refresh::{Families, Standing};
+use shared::store::revocations::Revocations;
 use shared::store::table::Table;
 use shared::store::trust::{NotAccepted, Trust, TrustStore};
 use shared::telemetry::{Decision, Outcome, Telemetry};
@@ -22,10 +21,6 @@ use shared::wire::context::domain;
 use shared::wire::http::{Form, json_response, refuse_in_query};
 use shared::wire::oauth::{ErrorKind, OAuthError};
 
-/// How many revocations of one subject are kept one by one. Invariant: nobody can fill the trust bundle,
-/// which every authorizer reads again and again, by signing in and out.
-const REVOCATIONS: Quota = Quota { tokens: 100, seconds: 86_400 };
-
 /// What this function needs: it recognises clients, ends sessions, and adds to the trust bundle whom to
 /// refuse.
 pub struct Deps {
@@ -33,7 +28,7 @@ pub struct Deps {
     families: Families,
     trust: Trust,
     store: TrustStore,
-    revocations: Quotas,
+    revocations: Revocations,
     issuer: Issuer,
     telemetry: Telemetry,
 }
@@ -48,7 +43,7 @@ impl Deps {
             families: Families::new(table.clone()),
             trust: Trust::new(table.clone(), settings.trust_refresh()?),
             store: TrustStore::new(table.clone()),
-            revocations: Quotas::of_revocations(table),
+            revocations: Revocations::new(table),
             issuer: settings.issuer()?,
             telemetry: Telemetry::from_settings("revoke", settings),
         })
@@ -105,10 +100,11 @@ async fn end_session(deps: &Deps, token: &RefreshToken, client_id: &str, now: u6
         deps.families.revoke(token.family()).await.map_err(OAuthError::unavailable)?;
     }
     let bundle = deps.trust.bundle(now).await.map_err(OAuthError::unavailable)?;
-    if bundle.is_session_revoked(&family.session_id) || is_one_too_many(deps, &family.sub, now).await? {
+    if bundle.is_session_revoked(&family.session_id) {
         return Ok(());
     }
-    deps.store.revoke_session(&family.session_id, now).await.map_err(OAuthError::unavailable)
+    let revoked = deps.revocations.session(&family.sub, &family.session_id, now).await;
+    revoked.map_err(OAuthError::unavailable)
 }
 
 /// Revokes one access token. What is no good token of ours is as good as revoked.
@@ -124,8 +120,9 @@ async fn end_token(
     let expected = Expected { issuer: &issuer, audiences: None };
     let token = token.expose_secret();
     let accepted = match deps.trust.accept(token, &expected, now).await {
-        // The bundle at hand may be too old to know the key: «revoked» must not be said of a live token.
-        Err(NotAccepted::Token(JwtError::UnknownKey)) => {
+        // The bundle at hand may be too old to know the key, and «revoked» must not be said of a live token.
+        // One item tells: whoever makes up keys does not make us read it all.
+        Err(NotAccepted::Token(JwtError::UnknownKey)) if knows(deps, token).await? => {
             let bundle = deps.store.bundle().await.map_err(OAuthError::unavailable)?;
             let jwt = UnverifiedJwt::parse(token, MAX_ACCESS_TOKEN);
             jwt.map_err(NotAccepted::from).and_then(|jwt| bundle.accept(jwt, &expected, now))
@@ -139,22 +136,15 @@ async fn end_token(
     };
     let claims = token.claims();
     check_owner(&claims.client_id, client_id)?;
-    if is_one_too_many(deps, &claims.subject, now).await? {
-        return Ok(());
-    }
-    deps.store.revoke_token(&claims.token_id, claims.expires_at).await.map_err(OAuthError::unavailable)
+    let revoked = deps.revocations.token(&claims.subject, &claims.token_id, claims.expires_at, now).await;
+    revoked.map_err(OAuthError::unavailable)
 }
 
-/// Counts one more revocation of a subject's. When there are too many to keep each, all that the subject got
-/// until now is refused, and nothing needs to be kept of this one.
-async fn is_one_too_many(deps: &Deps, subject: &str, now: u64) -> Result<bool, OAuthError> {
-    let charge = deps.revocations.charge(subject, REVOCATIONS, now).await.map_err(OAuthError::unavailable)?;
-    if charge == Charge::Counted {
-        return Ok(false);
-    }
-    // What it got in this second, too.
-    deps.store.refuse_earlier(subject, now + 1).await.map_err(OAuthError::unavailable)?;
-    Ok(true)
+/// Whether the key that a token names is published.
+async fn knows(deps: &Deps, token: &str) -> Result<bool, OAuthError> {
+    let Ok(jwt) = UnverifiedJwt::parse(token, MAX_ACCESS_TOKEN) else { return Ok(false) };
+    let timeline = deps.store.timeline().await.map_err(OAuthError::unavailable)?;
+    Ok(timeline.iter().any(|timed| jwt.key_id() == Some(&timed.key.kid)))
 }
 
 fn check_owner(owner: &str, client_id: &str) -> Result<(), OAuthError> {

@@ -1,5 +1,5 @@
-//! Rotates the signing keys when Secrets Manager says so, one step an event; and once a day tells how long
-//! it is until the next time.
+//! Rotates the signing keys when Secrets Manager says so, one step an event; and once a day does what was left
+//! undone, and tells how long it is until the next time.
 
 mod event;
 
@@ -66,7 +66,7 @@ pub async fn handle(deps: &Deps, event: Event, now: u64) -> Result<(), Failure> 
         Event::Rotation { step, secret_id, client_request_token } => {
             (step.word(), rotate(deps, *step, secret_id, client_request_token, now).await.map(|()| None))
         }
-        Event::Daily { .. } => ("daily", days_to_rotation(deps, now).await),
+        Event::Daily { .. } => ("daily", look_after(deps, now).await),
     };
     let outcome = if result.is_ok() { Outcome::Done } else { Outcome::Failed };
     let cause = result.as_ref().err().map(|error| chain(error));
@@ -83,17 +83,23 @@ async fn rotate(deps: &Deps, step: Step, secret_id: &str, token: &str, now: u64)
     if secret_id != deps.secret_id {
         return Err(Failure::OtherSecret);
     }
-    match step {
-        Step::Create => deps.rotation.create(token, deps.algorithm, now).await?,
-        Step::Publish => deps.rotation.publish(token, DEFAULT_LEAD, now).await?,
-        Step::Test => deps.rotation.test(token, now).await?,
-        Step::Finish => deps.rotation.finish(token, now).await?,
+    let taken = match step {
+        Step::Create => deps.rotation.create(token, deps.algorithm, now).await,
+        Step::Publish => deps.rotation.publish(token, now).await,
+        Step::Test => deps.rotation.test(token).await,
+        Step::Finish => deps.rotation.finish(token, DEFAULT_LEAD, now).await,
+    };
+    if let Err(RotationError::Overtaken) = taken {
+        // As long as the version has its label, Secrets Manager goes on with it and with no other.
+        deps.rotation.give_up(token).await?;
     }
-    Ok(())
+    Ok(taken?)
 }
 
-/// None if Secrets Manager has no schedule for it.
-async fn days_to_rotation(deps: &Deps, now: u64) -> Result<Option<f64>, Failure> {
+/// Does what a rotation may have left undone, and tells how many days it is until the next; none if Secrets
+/// Manager has no schedule for it.
+async fn look_after(deps: &Deps, now: u64) -> Result<Option<f64>, Failure> {
+    deps.rotation.begin(DEFAULT_LEAD, now).await?;
     let next = deps.secret.next_rotation().await.map_err(RotationError::from)?;
     let seconds = next.map(|next| next - i64::try_from(now).unwrap_or(i64::MAX));
     // A day has few seconds: nothing is lost.

@@ -13,6 +13,7 @@ use shared::grants::refresh_token::{Presented, Refreshing};
 use shared::grants::response::respond;
 use shared::grants::sessions::Sessions;
 use shared::grants::token_exchange::{Exchange, Exchanged};
+use shared::identity::secrets::random_id;
 use shared::store::clients::Client;
 use shared::store::identities::Identities;
 use shared::store::quotas::{Charge, Quotas};
@@ -195,7 +196,8 @@ async fn optional_client(
 /// Counts one token of a client that has a quota.
 async fn charge(deps: &Deps, client: &Client, now: u64) -> Result<(), OAuthError> {
     let Some(quota) = client.quota else { return Ok(()) };
-    match deps.quotas.charge(&client.client_id, quota, now).await.map_err(OAuthError::unavailable)? {
+    let charge = deps.quotas.charge(&client.client_id, &random_id(""), quota, now).await;
+    match charge.map_err(OAuthError::unavailable)? {
         Charge::Counted => Ok(()),
         Charge::Spent(seconds) => {
             let error = OAuthError::too_many_requests("the client has had all its tokens for now", seconds);

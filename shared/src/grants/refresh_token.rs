@@ -16,8 +16,8 @@ use crate::identity::secrets::random_id;
 use crate::store::accounts::{Account, Accounts};
 use crate::store::clients::GrantType;
 use crate::store::refresh::{Family, Standing, Step};
+use crate::store::revocations::Revocations;
 use crate::store::table::Table;
-use crate::store::trust::TrustStore;
 use crate::token::confirmation::Confirmation;
 use crate::token::issue::Issued;
 use crate::token::issuers::TrustedIssuers;
@@ -41,13 +41,13 @@ pub struct Presented<'a> {
 /// Carries sessions on.
 pub struct Refreshing {
     accounts: Accounts,
-    trust: TrustStore,
+    revocations: Revocations,
 }
 
 impl Refreshing {
     /// In this table.
     pub fn new(table: &Table) -> Self {
-        Self { accounts: Accounts::new(table.clone()), trust: TrustStore::new(table.clone()) }
+        Self { accounts: Accounts::new(table.clone()), revocations: Revocations::new(table.clone()) }
     }
 
     /// New tokens for a refresh token.
@@ -150,7 +150,8 @@ impl Refreshing {
             Standing::Dead => Err(refused().concerning(&family.sub)),
             Standing::Reused => {
                 // In this order: stopped in between, the next use of the token does the rest.
-                self.trust.revoke_session(&family.session_id, now).await.map_err(OAuthError::unavailable)?;
+                let revoked = self.revocations.session(&family.sub, &family.session_id, now).await;
+                revoked.map_err(OAuthError::unavailable)?;
                 sessions.families().revoke(token.family()).await.map_err(OAuthError::unavailable)?;
                 Err(refused()
                     .concerning(&family.sub)

@@ -7,6 +7,7 @@ pub mod clients;
 pub mod identities;
 pub mod quotas;
 pub mod refresh;
+pub mod revocations;
 #[cfg(feature = "signing")]
 pub mod rotation;
 pub mod seen;

@@ -4,7 +4,6 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::clients::Quota;
 use super::table::{Key, OLD_ITEM, StoreError, Table, condition_failed};
-use crate::identity::secrets::random_id;
 
 /// The counters in the table.
 #[derive(Clone)]
@@ -33,11 +32,12 @@ impl Quotas {
         Self { table, prefix: "ATTEMPT#revocations#" }
     }
 
-    /// Counts one: one write, whose retry is not counted again while no other came between.
-    pub async fn charge(&self, name: &str, quota: Quota, now: u64) -> Result<Charge, StoreError> {
+    /// Counts one thing, by its id: one write. The same thing again, as a retry has it, is not counted again while
+    /// no other came between.
+    pub async fn charge(&self, name: &str, id: &str, quota: Quota, now: u64) -> Result<Charge, StoreError> {
         let seconds = quota.seconds.max(1);
         let start = now - now % seconds;
-        let me = AttributeValue::S(random_id(""));
+        let me = AttributeValue::S(id.to_owned());
         let number = |number: u64| AttributeValue::N(number.to_string());
         let update = self
             .table

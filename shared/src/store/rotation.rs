@@ -2,8 +2,9 @@
 //! (docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html), each of which
 //! may be cut off anywhere and be run again.
 //!
-//! The public half is in the trust bundle before the private one is in use, and the key signs only when every
-//! cache has had time to hear of it. Until then, and whatever fails, the keys that signed before go on.
+//! The public half is in the trust bundle before the private one is in use, and the key has its turn only when
+//! it is in use and every cache has had time to hear of it. Until then, and whatever fails, the keys that
+//! signed before go on.
 
 use super::signing_secret::{KeyDocument, SecretError, SigningSecret, StoredKey, Version};
 use super::table::StoreError;
@@ -17,8 +18,9 @@ use crate::token::private_key::BadKey;
 use crate::wire::jose::Algorithm;
 
 /// How long somebody may not have heard of a key that is published, in seconds: two hours in API Gateway's
-/// JWT authorizer, and the hour that our JWKS answer lets a cache on the way keep it.
-pub const CACHES: u64 = 2 * 3600 + 3600;
+/// JWT authorizer, the hour that our JWKS answer lets a cache on the way keep it, and the half hour that we
+/// answer from memory while the store is down.
+pub const CACHES: u64 = 2 * 3600 + 3600 + 1800;
 
 /// The lead of a new key unless somebody chose one, in seconds. Invariant: beyond [`CACHES`], with room
 /// for clocks that differ.
@@ -62,15 +64,6 @@ pub struct Rotation {
     trust: TrustStore,
 }
 
-/// Which key takes over from a revoked one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Successor {
-    /// One that was there.
-    Known,
-    /// A new one: caches have not heard of it.
-    New,
-}
-
 impl Rotation {
     /// Of this secret, for the verifiers of that bundle.
     pub fn new(secret: SigningSecret, trust: TrustStore) -> Self {
@@ -82,76 +75,92 @@ impl Rotation {
         if self.secret.version(token).await?.is_some() {
             return Ok(());
         }
-        let mut document = self.trusted(now).await?;
+        let mut document = self.in_use().await?;
+        let timeline = self.trust.timeline().await?;
+        let good = |timed: &Timed<PublishedKey>| !timed.has_retired(now);
+        document.keys.retain(|key| find(&timeline, key.key_id()).is_some_and(good));
         document.keys.push(StoredKey::generate(algorithm)?);
         Ok(self.secret.put_pending(token, &document).await?)
     }
 
-    /// `setSecret`: publishes the new key, which signs `lead` seconds from now. If no key signs that the
-    /// functions have, it signs at once: nobody can be waiting for a predecessor's tokens.
-    pub async fn publish(&self, token: &str, lead: u64, now: u64) -> Result<(), RotationError> {
+    /// `setSecret`: publishes the new key, for verifiers to know.
+    pub async fn publish(&self, token: &str, now: u64) -> Result<(), RotationError> {
         let Some(document) = self.pending(token).await? else { return Ok(()) };
         let new = document.keys.last().ok_or(RotationError::NotCreated)?;
         let jwk = new.parse()?.public_jwk().to_string();
         let change = |keys: &mut Keyring<PublishedKey>| {
             if find(keys, new.key_id()).is_none() {
-                let waits = keys.signing(now).any(|key| document.holds(&key.kid));
-                let signs_from = if waits { now.saturating_add(lead) } else { now };
-                let key = PublishedKey { kid: new.key_id().to_owned(), jwk: jwk.clone() };
-                keys.append(key, now, signs_from);
+                keys.publish(PublishedKey { kid: new.key_id().to_owned(), jwk: jwk.clone() }, now);
             }
         };
-        self.trust.revise(change).await?;
-        Ok(())
+        Ok(self.trust.revise(change).await?)
     }
 
-    /// `testSecret`: each key signs, what it signs verifies with what is published, and one of them signs
-    /// now.
-    pub async fn test(&self, token: &str, now: u64) -> Result<(), RotationError> {
+    /// `testSecret`: what each key signs verifies with what is published of it.
+    pub async fn test(&self, token: &str) -> Result<(), RotationError> {
         let Some(document) = self.pending(token).await? else { return Ok(()) };
         let timeline = self.trust.timeline().await?;
         for key in &document.keys {
-            // One that retired or was revoked since then does no harm: it has no turn.
             if let Some(timed) = find(&timeline, key.key_id()) {
                 prove(key, &timed.key)?;
             }
         }
-        let new = document.keys.last().and_then(|key| find(&timeline, key.key_id()));
-        match new {
+        match document.keys.last().and_then(|new| find(&timeline, new.key_id())) {
             None => Err(RotationError::Mismatch),
-            Some(new) if !new.is_trusted(now) => Err(RotationError::Overtaken),
-            Some(_) if !timeline.signing(now).any(|key| document.holds(&key.kid)) => {
-                Err(RotationError::Mismatch)
-            }
+            Some(new) if new.revoked => Err(RotationError::Overtaken),
             Some(_) => Ok(()),
         }
     }
 
-    /// `finishSecret`: takes the version into use.
-    pub async fn finish(&self, token: &str, now: u64) -> Result<(), RotationError> {
-        let Some(document) = self.pending(token).await? else { return Ok(()) };
-        let current = self.secret.current().await?;
-        let timeline = self.trust.timeline().await?;
-        let lacks = |key: &StoredKey| {
-            !document.holds(key.key_id())
-                && find(&timeline, key.key_id()).is_some_and(|timed| timed.is_trusted(now))
-        };
-        if current.iter().flat_map(|current| &current.document.keys).any(lacks) {
-            return Err(RotationError::Overtaken);
+    /// `finishSecret`: takes the version into use, and then gives the new key its turn, `lead` seconds after it
+    /// was published. If no other key signs that the functions have, it signs at once: nobody can be waiting for
+    /// a predecessor's tokens.
+    pub async fn finish(&self, token: &str, lead: u64, now: u64) -> Result<(), RotationError> {
+        if let Some(document) = self.pending(token).await? {
+            let current = self.secret.current().await?;
+            let timeline = self.trust.timeline().await?;
+            let lacks = |key: &StoredKey| {
+                !document.holds(key.key_id())
+                    && find(&timeline, key.key_id()).is_some_and(|timed| !timed.has_retired(now))
+            };
+            if current.iter().flat_map(|current| &current.document.keys).any(lacks) {
+                return Err(RotationError::Overtaken);
+            }
+            let current = current.map(|current| current.id);
+            match self.secret.make_current(token, current.as_deref()).await {
+                Err(SecretError::Changed) => return Err(RotationError::Overtaken),
+                result => result?,
+            }
         }
-        let current = current.map(|current| current.id);
-        match self.secret.make_current(token, current.as_deref()).await {
-            Err(SecretError::Changed) => Err(RotationError::Overtaken),
-            result => Ok(result?),
-        }
+        self.begin(lead, now).await
     }
 
-    /// A whole rotation, as Secrets Manager would have it done. One that was cut off is carried on with; one
-    /// that can't be any more is given up.
+    /// Gives the newest key in use its turn, if it has none: what a rotation does last, and what is left to do
+    /// when it was cut off just before.
+    pub async fn begin(&self, lead: u64, now: u64) -> Result<(), RotationError> {
+        let document = self.in_use().await?;
+        Ok(self.trust.revise(|keys| keys.begin(|key| document.holds(&key.kid), now, lead)).await?)
+    }
+
+    /// Gives a version up that can't come into use any more, so that the next rotation is not taken for this
+    /// one. One that has lost its label already is left alone.
+    pub async fn give_up(&self, token: &str) -> Result<(), RotationError> {
+        let pending = self.secret.version(token).await?.is_some_and(|version| version.is_pending());
+        if pending { Ok(self.secret.drop_pending(token).await?) } else { Ok(()) }
+    }
+
+    /// A whole rotation, as Secrets Manager would have it done. One that was cut off is carried on with, unless
+    /// it makes another kind of key or can't be carried on with any more.
     pub async fn rotate(&self, algorithm: Algorithm, lead: u64, now: u64) -> Result<(), RotationError> {
-        if let Some(Version { id, .. }) = self.secret.pending().await? {
-            match self.steps(&id, algorithm, lead, now).await {
-                Err(RotationError::Overtaken) => self.secret.drop_pending(&id).await?,
+        if let Some(Version { id, document, .. }) = self.secret.pending().await? {
+            let fits = document.keys.last().is_some_and(|key| key.algorithm() == algorithm);
+            let carried_on = if fits {
+                self.steps(&id, algorithm, lead, now).await
+            } else {
+                Err(RotationError::Overtaken)
+            };
+            match carried_on {
+                Err(RotationError::Overtaken) => self.give_up(&id).await?,
                 result => return result,
             }
         }
@@ -168,16 +177,16 @@ impl Rotation {
         now: u64,
     ) -> Result<(), RotationError> {
         self.create(token, algorithm, now).await?;
-        self.publish(token, lead, now).await?;
-        self.test(token, now).await?;
-        self.finish(token, now).await
+        self.publish(token, now).await?;
+        self.test(token).await?;
+        self.finish(token, lead, now).await?;
+        Ok(self.secret.drop_pending(token).await?)
     }
 
-    /// Whether there is a key that signs now: published, and in the secret.
-    pub async fn signs(&self, now: u64) -> Result<bool, RotationError> {
-        let timeline = self.trust.timeline().await?;
-        let held = self.secret.current().await?.map(|version| version.document).unwrap_or_default();
-        Ok(timeline.signing(now).any(|key| held.holds(&key.kid)))
+    /// Whether there is a key that signs then: published, and in use.
+    pub async fn signs(&self, then: u64) -> Result<bool, RotationError> {
+        let (timeline, document) = (self.trust.timeline().await?, self.in_use().await?);
+        Ok(timeline.signing(then).any(|key| document.holds(&key.kid)))
     }
 
     /// Ends a key now: what it signed is refused as soon as the trust bundle is read again, and another key
@@ -185,38 +194,41 @@ impl Rotation {
     ///
     /// # Errors
     /// When a store does not answer. If a successor can't be had, the key is revoked all the same.
-    pub async fn revoke(
-        &self,
-        key_id: &str,
-        algorithm: Algorithm,
-        now: u64,
-    ) -> Result<Successor, RotationError> {
+    pub async fn revoke(&self, key_id: &str, algorithm: Algorithm, now: u64) -> Result<(), RotationError> {
         let is_it = |key: &PublishedKey| key.kid == key_id;
-        let mut timeline = self.trust.timeline().await?;
-        if !timeline.iter().any(|timed| is_it(&timed.key) && timed.is_trusted(now)) {
+        let timeline = self.trust.timeline().await?;
+        if !timeline.iter().any(|timed| is_it(&timed.key) && !timed.has_retired(now)) {
             return Err(RotationError::UnknownKey);
         }
-        timeline.revoke(now, is_it);
-        let known = self.secret.current().await.map(|version| {
-            let held = version.map(|version| version.document).unwrap_or_default();
-            timeline.signing(now).any(|key| held.holds(&key.kid))
-        });
         // A successor first, so that there is no moment without one.
-        let successor = match known {
-            Ok(true) => Ok(Successor::Known),
-            Ok(false) => self.rotate(algorithm, 0, now).await.map(|()| Successor::New),
-            Err(error) => Err(error.into()),
-        };
-        self.trust.revise(|keys| keys.revoke(now, is_it)).await?;
+        let successor = self.successor(key_id, timeline, algorithm, now).await;
+        let document = self.in_use().await.ok();
+        // What can't be read is not known to be lacking.
+        let in_use = |key: &PublishedKey| document.as_ref().is_none_or(|document| document.holds(&key.kid));
+        self.trust.revise(|keys| keys.revoke(is_it, in_use, now)).await?;
         successor
     }
 
-    /// The keys of the version in use that are, or will be, good to verify with.
-    async fn trusted(&self, now: u64) -> Result<KeyDocument, RotationError> {
-        let mut document = self.secret.current().await?.map(|version| version.document).unwrap_or_default();
-        let timeline = self.trust.timeline().await?;
-        document.keys.retain(|key| find(&timeline, key.key_id()).is_some_and(|timed| timed.is_trusted(now)));
-        Ok(document)
+    /// Makes sure that there will be a key that signs when that one is revoked.
+    async fn successor(
+        &self,
+        key_id: &str,
+        mut timeline: Keyring<PublishedKey>,
+        algorithm: Algorithm,
+        now: u64,
+    ) -> Result<(), RotationError> {
+        // What is yet to come into use may have leaked with it.
+        if let Some(Version { id, .. }) = self.secret.pending().await? {
+            self.give_up(&id).await?;
+        }
+        let document = self.in_use().await?;
+        let in_use = |key: &PublishedKey| document.holds(&key.kid);
+        timeline.revoke(|key| key.kid == key_id, in_use, now);
+        if timeline.signing(now).any(in_use) { Ok(()) } else { self.rotate(algorithm, 0, now).await }
+    }
+
+    async fn in_use(&self) -> Result<KeyDocument, RotationError> {
+        Ok(self.secret.current().await?.map(|version| version.document).unwrap_or_default())
     }
 
     /// What that version is to put into use; none if it is in use already. One that lost its label to another

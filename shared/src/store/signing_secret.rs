@@ -59,6 +59,11 @@ impl StoredKey {
         &self.kid
     }
 
+    /// The key's algorithm.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
     /// The key, to sign with.
     pub fn parse(&self) -> Result<PrivateKey, BadKey> {
         PrivateKey::parse(self.algorithm, &self.pkcs8)
@@ -182,7 +187,7 @@ impl SigningSecret {
         }
     }
 
-    /// Gives up a version that was to be in use.
+    /// Takes the label off a version that was to be in use: because it is, or never will be.
     pub async fn drop_pending(&self, id: &str) -> Result<(), SecretError> {
         let update = self
             .client

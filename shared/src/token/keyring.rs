@@ -1,7 +1,7 @@
 //! The timeline of signing keys, as pure rules.
 //!
-//! A key is published, later signs, and later still retires. Each time is set once, ahead of time, so
-//! that every instance that holds the timeline switches at the same second and no second step can fail.
+//! A key is published, later signs, and later still retires. Each time is set ahead of time, so that every
+//! instance that holds the timeline switches at the same second and no step at that second can fail.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,10 @@ const LAST_TOKEN: u64 = MAX_ACCESS_TOKEN_TTL + LEEWAY;
 /// outlives the key that signed it.
 const OVERLAP: u64 = HANDOVER + LAST_TOKEN;
 
+/// How long a revoked key is remembered, in seconds. Invariant: longer than a version of the secret that
+/// holds it may lie about, so that no rotation which is carried on with publishes it again.
+const REMEMBERED: u64 = 400 * 86_400;
+
 /// A key and its three times, in seconds since 1970.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timed<K> {
@@ -27,15 +31,19 @@ pub struct Timed<K> {
     pub key: K,
     /// From when verifiers are told of it.
     pub published_at: u64,
-    /// From when it signs.
-    pub signs_from: u64,
+    /// From when it signs; none until it is in use.
+    pub signs_from: Option<u64>,
     /// From when nothing that it signed is accepted; open until a successor is known.
     pub retires_at: Option<u64>,
+    /// Whether it was ended before its time. For good: no clock that goes wrong can undo it.
+    #[serde(default)]
+    pub revoked: bool,
 }
 
 impl<K> Timed<K> {
-    fn has_retired(&self, now: u64) -> bool {
-        self.retires_at.is_some_and(|retires_at| retires_at <= now)
+    /// Whether what it signed is refused.
+    pub fn has_retired(&self, now: u64) -> bool {
+        self.revoked || self.retires_at.is_some_and(|retires_at| retires_at <= now)
     }
 
     /// Whether a token that the key signed may be accepted.
@@ -43,9 +51,14 @@ impl<K> Timed<K> {
         self.published_at <= now && !self.has_retired(now)
     }
 
+    /// Whether it is yet to sign.
+    pub fn is_waiting(&self, now: u64) -> bool {
+        !self.revoked && self.signs_from.is_none_or(|signs_from| now < signs_from)
+    }
+
     /// Whether it may sign: its turn has come, and it will be trusted for as long as what it signs lives.
     fn may_sign(&self, now: u64) -> bool {
-        self.signs_from <= now
+        !self.is_waiting(now)
             && self.is_trusted(now)
             && self.retires_at.is_none_or(|retires_at| now.saturating_add(LAST_TOKEN) <= retires_at)
     }
@@ -57,11 +70,14 @@ impl<K> Timed<K> {
             published_at: self.published_at,
             signs_from: self.signs_from,
             retires_at: self.retires_at,
+            revoked: self.revoked,
         }
     }
 }
 
 /// Keys in the order in which they were made.
+///
+/// Every change may be made again, and with a clock that went back: it finds done what was done.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Keyring<K>(Vec<Timed<K>>);
@@ -84,39 +100,56 @@ impl<K> Keyring<K> {
         self.0.iter()
     }
 
-    /// Appends a key that signs from then on, but not before it is published: now. Its predecessors' ends
-    /// are set, and those that have retired are dropped.
-    pub fn append(&mut self, key: K, now: u64, signs_from: u64) {
-        self.0.retain(|timed| !timed.has_retired(now));
-        self.0.push(Timed { key, published_at: now, signs_from: signs_from.max(now), retires_at: None });
+    /// Tells of a key. It has no turn yet: while nobody can sign with it, the others go on.
+    pub fn publish(&mut self, key: K, now: u64) {
+        self.0.push(Timed { key, published_at: now, signs_from: None, retires_at: None, revoked: false });
+    }
+
+    /// Gives the newest key in use its turn, `lead` seconds after it was published, or now if no other in use
+    /// signs; sets its predecessors' ends; and drops what is over, and what can't have a turn any more.
+    pub fn begin(&mut self, in_use: impl Fn(&K) -> bool, now: u64, lead: u64) {
+        let Some(newest) = self.0.iter().rposition(|timed| !timed.revoked && in_use(&timed.key)) else {
+            return;
+        };
+        let others_sign = self.0.iter().any(|timed| timed.may_sign(now) && in_use(&timed.key));
+        if let Some(timed) = self.0.get_mut(newest)
+            && timed.signs_from.is_none()
+        {
+            let after_lead = timed.published_at.saturating_add(lead).max(now);
+            timed.signs_from = Some(if others_sign { after_lead } else { now });
+        }
+        self.0.retain(|timed| match timed.retires_at {
+            Some(retires_at) if timed.revoked => now < retires_at.saturating_add(REMEMBERED),
+            _ if timed.has_retired(now) => false,
+            // A turn in time to come is nobody's whom the functions don't have; nor is one that never was.
+            _ => !timed.is_waiting(now) || (timed.signs_from.is_some() && in_use(&timed.key)),
+        });
         self.settle();
     }
 
-    /// Ends a key now, whatever it has signed. If no other may sign, those that wait for their turn have it
-    /// now.
-    pub fn revoke(&mut self, now: u64, is_it: impl Fn(&K) -> bool) {
-        self.0.retain(|timed| !timed.has_retired(now));
-        let (revoked, mut left): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.0).into_iter().partition(|timed| is_it(&timed.key));
-        if !left.iter().any(|timed| timed.may_sign(now)) {
-            for timed in &mut left {
-                timed.signs_from = timed.signs_from.min(now);
+    /// Ends a key, whatever it has signed. If no other in use signs, the newest in use does from now on.
+    pub fn revoke(&mut self, is_it: impl Fn(&K) -> bool, in_use: impl Fn(&K) -> bool, now: u64) {
+        for timed in self.0.iter_mut().filter(|timed| !timed.revoked && is_it(&timed.key)) {
+            (timed.revoked, timed.retires_at) = (true, Some(now));
+        }
+        if !self.0.iter().any(|timed| timed.may_sign(now) && in_use(&timed.key)) {
+            let newest = self.0.iter_mut().rev().find(|timed| !timed.revoked && in_use(&timed.key));
+            if let Some(newest) = newest {
+                newest.signs_from = Some(newest.signs_from.map_or(now, |signs_from| signs_from.min(now)));
             }
         }
-        self.0 = left;
         self.settle();
-        let end = |timed: Timed<K>| Timed { retires_at: Some(now), ..timed };
-        self.0.splice(0..0, revoked.into_iter().map(end));
     }
 
     /// Sets when each key retires: when nobody signs with it any more and its last token has expired. That
     /// of the last one is open.
     fn settle(&mut self) {
         let mut next: Option<u64> = None;
-        for timed in self.0.iter_mut().rev() {
+        for timed in self.0.iter_mut().rev().filter(|timed| !timed.revoked) {
+            let Some(signs_from) = timed.signs_from else { continue };
             // One that is overtaken before its turn may still sign where the older timeline is cached.
-            timed.retires_at = next.map(|next| next.max(timed.signs_from).saturating_add(OVERLAP));
-            next = Some(timed.signs_from);
+            timed.retires_at = next.map(|next| next.max(signs_from).saturating_add(OVERLAP));
+            next = Some(signs_from);
         }
     }
 }
@@ -128,16 +161,18 @@ mod tests {
 
     const LEAD: u64 = 4 * 3600;
 
-    fn ring(keys: &[(&'static str, u64, u64)]) -> Keyring<&'static str> {
+    /// Keys that were published and taken into use, one after the other.
+    fn ring(keys: &[(&'static str, u64)]) -> Keyring<&'static str> {
         let mut ring = Keyring::default();
-        for (key, now, signs_from) in keys {
-            ring.append(*key, *now, *signs_from);
+        for (key, now) in keys {
+            ring.publish(*key, *now);
+            ring.begin(|_| true, *now, LEAD);
         }
         ring
     }
 
-    fn signer(ring: &Keyring<&'static str>, now: u64) -> Option<&'static str> {
-        ring.signing(now).next().copied()
+    fn signers(ring: &Keyring<&'static str>, now: u64) -> Vec<&'static str> {
+        ring.signing(now).copied().collect()
     }
 
     fn is_trusted(ring: &Keyring<&'static str>, key: &str, now: u64) -> bool {
@@ -145,26 +180,39 @@ mod tests {
     }
 
     #[test]
-    fn the_first_key_signs_when_it_is_published_and_not_before() {
-        let ring = ring(&[("first", 100, 0)]);
-        assert_eq!(signer(&ring, 99), None);
-        assert_eq!(signer(&ring, 100), Some("first"));
+    fn the_first_key_signs_when_it_is_in_use_and_not_before() {
+        let mut ring = Keyring::default();
+        ring.publish("first", 100);
+        assert!(signers(&ring, 1_000_000).is_empty() && is_trusted(&ring, "first", 100));
+        ring.begin(|_| true, 110, LEAD);
+        assert!(signers(&ring, 109).is_empty());
+        assert_eq!(signers(&ring, 110), ["first"]);
     }
 
     #[test]
     fn a_successor_is_published_at_once_and_signs_after_the_lead() {
-        let ring = ring(&[("first", 0, 0), ("second", 1000, 1000 + LEAD)]);
+        let ring = ring(&[("first", 0), ("second", 1000)]);
         assert!(ring.iter().all(|timed| timed.is_trusted(1000)));
-        assert_eq!(signer(&ring, 1000 + LEAD - 1), Some("first"));
-        assert_eq!(signer(&ring, 1000 + LEAD), Some("second"));
+        assert_eq!(signers(&ring, 1000 + LEAD - 1), ["first"]);
+        assert_eq!(signers(&ring, 1000 + LEAD), ["second", "first"]);
+    }
+
+    #[test]
+    fn a_successor_that_never_comes_into_use_changes_nothing() {
+        let mut ring = ring(&[("first", 0)]);
+        ring.publish("second", 1000);
+        assert_eq!(signers(&ring, 1_000_000), ["first"]);
+        ring.publish("third", 2000);
+        ring.begin(|key| *key != "second", 2000, LEAD);
+        assert_eq!(ring.iter().count(), 2, "and is dropped when another does");
     }
 
     #[test]
     fn the_one_before_may_sign_for_the_handover_and_retires_when_its_last_token_has_expired() {
-        let ring = ring(&[("first", 0, 0), ("second", 1000, 1000 + LEAD)]);
+        let ring = ring(&[("first", 0), ("second", 1000)]);
         let last = 1000 + LEAD + HANDOVER;
-        assert_eq!(ring.signing(last).collect::<Vec<_>>(), [&"second", &"first"]);
-        assert_eq!(ring.signing(last + 1).collect::<Vec<_>>(), [&"second"]);
+        assert_eq!(signers(&ring, last), ["second", "first"]);
+        assert_eq!(signers(&ring, last + 1), ["second"]);
         let end = last + MAX_ACCESS_TOKEN_TTL + LEEWAY;
         assert!(is_trusted(&ring, "first", end - 1));
         assert!(!is_trusted(&ring, "first", end));
@@ -172,54 +220,78 @@ mod tests {
 
     #[test]
     fn a_revoked_key_is_trusted_no_more_and_whoever_waited_takes_over() {
-        let mut ring = ring(&[("first", 0, 0), ("second", 1000, 1000 + LEAD)]);
-        ring.revoke(2000, |key| *key == "first");
-        assert!(!is_trusted(&ring, "first", 2000));
-        assert_eq!(signer(&ring, 2000), Some("second"));
-        assert_eq!(ring.signing(1_000_000).collect::<Vec<_>>(), [&"second"], "its end is open");
+        let mut ring = ring(&[("first", 0), ("second", 1000)]);
+        ring.revoke(|key| *key == "first", |_| true, 2000);
+        assert!(!is_trusted(&ring, "first", 0), "by nobody's clock");
+        assert_eq!(signers(&ring, 2000), ["second"]);
+        assert_eq!(signers(&ring, 1_000_000), ["second"], "its end is open");
+    }
+
+    #[test]
+    fn whom_nobody_has_takes_over_from_nobody() {
+        let mut ring = ring(&[("first", 0), ("second", 1000), ("lost", 2000)]);
+        ring.revoke(|key| *key == "first", |key| *key != "lost", 3000);
+        assert_eq!(signers(&ring, 3000), ["second"]);
     }
 
     #[test]
     fn a_revoked_successor_leaves_the_one_before_in_its_place() {
-        let mut ring = ring(&[("first", 0, 0), ("second", 1000, 1000 + LEAD)]);
-        ring.revoke(2000, |key| *key == "second");
-        assert_eq!(ring.signing(1_000_000).collect::<Vec<_>>(), [&"first"]);
-        ring.append("third", 3000, 3000 + LEAD);
-        assert_eq!(ring.iter().count(), 2, "the revoked one is dropped");
+        let mut ring = ring(&[("first", 0), ("second", 1000)]);
+        ring.revoke(|key| *key == "second", |_| true, 2000);
+        assert_eq!(signers(&ring, 1_000_000), ["first"]);
+        ring.publish("third", 3000);
+        ring.begin(|_| true, 3000, LEAD);
+        assert_eq!(ring.iter().count(), 3, "the revoked one is remembered");
+        ring.publish("fourth", 3000 + REMEMBERED);
+        ring.begin(|_| true, 3000 + REMEMBERED, LEAD);
+        assert!(ring.iter().all(|timed| timed.key != "second"), "but not for ever");
     }
 
     #[test]
     fn without_another_key_nobody_signs() {
-        let mut ring = ring(&[("only", 0, 0)]);
-        ring.revoke(1000, |key| *key == "only");
-        assert_eq!(signer(&ring, 1000), None);
+        let mut ring = ring(&[("only", 0)]);
+        ring.revoke(|key| *key == "only", |_| true, 1000);
+        assert!(signers(&ring, 1000).is_empty());
     }
 
     proptest! {
-        /// Whatever the rotations and revocations, as long as a key is left there is one that signs, everyone
-        /// has heard of it, and it is trusted for as long as what it signs may live.
+        /// Whatever the rotations and revocations, and whoever's clocks they go by: as long as a key in use is
+        /// left there is one that signs, everyone has heard of it, and it is trusted for as long as what it
+        /// signs may live. What is revoked stays so.
         #[test]
         fn there_is_always_a_good_key(
-            events in proptest::collection::vec((0_u64..200_000, 0_u64..20_000, 0_usize..12), 1..12),
-            probe in 0_u64..400_000,
+            events in proptest::collection::vec(
+                (0_u64..200_000, -90_i64..90, 0_u64..20_000, any::<bool>(), 0_usize..12),
+                1..12,
+            ),
+            probe in 90_u64..400_000,
         ) {
-            let (mut ring, mut now) = (Keyring::default(), 0);
-            for (index, (pause, lead, revoked)) in events.into_iter().enumerate() {
-                now += pause;
-                let signs_from = if ring.signing(now).next().is_some() { now + lead } else { now };
-                ring.append(index, now, signs_from);
-                // A revocation now and then, but never of the last.
-                if ring.iter().filter(|timed| timed.is_trusted(now)).count() > 1 {
-                    ring.revoke(now, |key| *key == revoked);
-                    prop_assert!(!ring.iter().any(|timed| timed.key == revoked && timed.is_trusted(now)));
+            let (mut ring, mut clock, mut lost, mut revoked) = (Keyring::default(), 1000, Vec::new(), Vec::new());
+            for (index, (pause, skew, lead, finishes, ended)) in events.into_iter().enumerate() {
+                clock += pause;
+                let now = clock.saturating_add_signed(skew);
+                ring.publish(index, now);
+                if finishes || index == 0 {
+                    ring.begin(|key| !lost.contains(key), now, lead);
+                } else {
+                    lost.push(index);
                 }
+                // A revocation now and then, but never of the last in use.
+                let left = |key: &usize| *key != ended && !lost.contains(key) && !revoked.contains(key);
+                let goes_on = ring.iter().any(|timed| left(&timed.key) && timed.is_trusted(now));
+                if goes_on && ring.iter().any(|timed| timed.key == ended) {
+                    let now = clock.saturating_add_signed(-skew);
+                    ring.revoke(|key| *key == ended, |key| !lost.contains(key), now);
+                    revoked.push(ended);
+                }
+                prop_assert!(ring.iter().all(|timed| !revoked.contains(&timed.key) || timed.revoked));
             }
-            let then = now + probe;
-            let signing = ring.signing(then).next().copied();
-            prop_assert!(signing.is_some());
-            for key in ring.signing(then) {
+            let then = clock + probe;
+            let signing: Vec<_> = ring.signing(then).filter(|key| !lost.contains(key)).collect();
+            prop_assert!(!signing.is_empty());
+            for key in signing {
                 let timed = ring.iter().find(|timed| timed.key == *key).unwrap();
-                prop_assert!(timed.published_at <= timed.signs_from && timed.signs_from <= then);
+                prop_assert!(timed.signs_from.unwrap() <= then && timed.published_at <= then);
                 prop_assert!(timed.is_trusted(then + MAX_ACCESS_TOKEN_TTL + LEEWAY - 1));
             }
         }

@@ -307,7 +307,7 @@ mod tests {
     fn the_api_publishes_what_the_table_holds() {
         let (a, b, c) = (key("a", "1"), key("b", "1"), key("c", "1"));
         let mut timeline = Keyring::default();
-        timeline.append(PublishedKey { kid: "a".to_owned(), jwk: String::new() }, 0, 0);
+        timeline.publish(PublishedKey { kid: "a".to_owned(), jwk: String::new() }, 0);
         for (published, trusted, now, status) in [
             (vec![&a, &b], vec![&b, &a], 0, Status::Ok),
             (vec![&a], vec![], 0, Status::NotChecked),

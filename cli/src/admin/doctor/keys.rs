@@ -84,11 +84,18 @@ fn signing(name: &'static str, timeline: &Keyring<PublishedKey>, held: &[String]
 }
 
 fn next(name: &'static str, timeline: &Keyring<PublishedKey>, held: &[String], now: u64) -> Check {
-    let Some(next) = timeline.iter().filter(|timed| timed.signs_from > now && timed.is_trusted(now)).last()
-    else {
+    let Some(next) = timeline.iter().filter(|timed| timed.is_waiting(now)).last() else {
         return Check::ok(name, "none is on its way");
     };
-    let from = time(next.signs_from);
+    let Some(from) = next.signs_from.map(time) else {
+        let detail =
+            format!("{} is published, and not in use: a rotation is under way, or stopped", next.key.kid);
+        return Check::warning(
+            name,
+            detail,
+            "if it stopped, `latchkey signing-key rotate` carries on with it",
+        );
+    };
     if held.contains(&next.key.kid) {
         return Check::ok(name, format!("{} signs from {from} on", next.key.kid));
     }
@@ -126,7 +133,8 @@ mod tests {
     fn timeline(keys: &[(&str, u64, u64)]) -> Keyring<PublishedKey> {
         let mut timeline = Keyring::default();
         for (kid, now, from) in keys {
-            timeline.append(PublishedKey { kid: (*kid).to_owned(), jwk: String::new() }, *now, *from);
+            timeline.publish(PublishedKey { kid: (*kid).to_owned(), jwk: String::new() }, *now);
+            timeline.begin(|_| true, *now, *from - *now);
         }
         timeline
     }
@@ -151,6 +159,9 @@ mod tests {
             "the first stands in"
         );
         assert_eq!(statuses(&two, &["second"], 100 + LEAD), [Well; 4]);
+        let mut unused = timeline(&[("first", 0, 0)]);
+        unused.publish(PublishedKey { kid: "second".to_owned(), jwk: String::new() }, 100);
+        assert_eq!(statuses(&unused, &["first"], 200), [Well, Well, Warning, Well], "stopped earlier still");
     }
 
     #[test]

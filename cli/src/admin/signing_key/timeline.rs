@@ -16,7 +16,9 @@ const SHORT_ID: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum State {
-    /// Published, not yet signing.
+    /// Published, and not in use yet: it has no turn.
+    Published,
+    /// In use, and not its turn yet.
     Upcoming,
     /// Signs.
     Signing,
@@ -24,6 +26,8 @@ enum State {
     Retiring,
     /// What it signed is refused.
     Retired,
+    /// Ended before its time.
+    Revoked,
     /// Would sign, but the secret does not hold it.
     Lost,
 }
@@ -31,10 +35,12 @@ enum State {
 impl State {
     fn word(self) -> &'static str {
         match self {
+            Self::Published => "published",
             Self::Upcoming => "upcoming",
             Self::Signing => "signing",
             Self::Retiring => "retiring",
             Self::Retired => "retired",
+            Self::Revoked => "revoked",
             Self::Lost => "lost",
         }
     }
@@ -55,7 +61,7 @@ struct Shown {
     algorithm: &'static str,
     state: State,
     published_at: u64,
-    signs_from: u64,
+    signs_from: Option<u64>,
     retires_at: Option<u64>,
 }
 
@@ -68,7 +74,7 @@ impl Timeline {
         let shown = keys.iter().enumerate().map(|(index, timed)| Shown {
             kid: timed.key.kid.clone(),
             algorithm: timed.key.algorithm().map_or("unknown", |algorithm| algorithm.name()),
-            state: state(&all, index, &holds, now),
+            state: if timed.revoked { State::Revoked } else { state(&all, index, &holds, now) },
             published_at: timed.published_at,
             signs_from: timed.signs_from,
             retires_at: timed.retires_at,
@@ -77,16 +83,22 @@ impl Timeline {
     }
 }
 
-/// Where the key of that index stands. Of those that may sign, the last one that is held does.
+/// Where the key of that index stood then, as long as nobody had revoked it. Of those that may sign, the last
+/// one that is held does.
 fn state(keys: &[Timed<String>], index: usize, held: &impl Fn(&String) -> bool, now: u64) -> State {
     let Some((timed, later)) = keys.get(index..).and_then(<[_]>::split_first) else { return State::Retired };
-    let turn = |timed: &Timed<String>| timed.signs_from <= now && timed.is_trusted(now);
-    if timed.retires_at.is_some_and(|retires_at| retires_at <= now) {
-        State::Retired
-    } else if timed.signs_from > now {
-        let overtaken = later.iter().any(|other| other.signs_from <= timed.signs_from);
-        if overtaken { State::Retiring } else { State::Upcoming }
-    } else if later.iter().any(|other| turn(other) && held(&other.key)) {
+    let is_over = |timed: &Timed<String>| timed.retires_at.is_some_and(|retires_at| retires_at <= now);
+    let has_turn =
+        |timed: &Timed<String>| timed.signs_from.is_some_and(|from| from <= now) && !is_over(timed);
+    if is_over(timed) {
+        return State::Retired;
+    }
+    let Some(signs_from) = timed.signs_from else { return State::Published };
+    if now < signs_from {
+        let earlier = |other: &Timed<String>| other.signs_from.is_some_and(|other| other <= signs_from);
+        return if later.iter().any(earlier) { State::Retiring } else { State::Upcoming };
+    }
+    if later.iter().any(|other| has_turn(other) && held(&other.key)) {
         State::Retiring
     } else if held(&timed.key) {
         State::Signing
@@ -101,14 +113,21 @@ fn draw(keys: &[Timed<String>], held: &impl Fn(&String) -> bool, now: u64) -> St
     for timed in keys {
         let short: String = timed.key.chars().take(SHORT_ID).collect();
         let mut note = |at, words: &str| moments.entry(at).or_default().push(format!("{short} {words}"));
-        if timed.signs_from <= timed.published_at {
-            note(timed.published_at, "is published and signs");
-        } else {
-            note(timed.published_at, "is published");
-            note(timed.signs_from, "signs");
+        match timed.signs_from {
+            Some(signs_from) if signs_from <= timed.published_at => {
+                note(timed.published_at, "is published and signs");
+            }
+            signs_from => {
+                note(timed.published_at, "is published");
+                if let Some(signs_from) =
+                    signs_from.filter(|from| timed.retires_at.is_none_or(|end| *from < end))
+                {
+                    note(signs_from, "signs");
+                }
+            }
         }
         if let Some(retires_at) = timed.retires_at {
-            note(retires_at, "retires");
+            note(retires_at, if timed.revoked { "is revoked" } else { "retires" });
         }
     }
     moments.entry(now).or_default().insert(0, "now".to_owned());
@@ -125,10 +144,10 @@ fn draw(keys: &[Timed<String>], held: &impl Fn(&String) -> bool, now: u64) -> St
 
 fn glyph(state: State) -> char {
     match state {
-        State::Upcoming => '╎',
+        State::Published | State::Upcoming => '╎',
         State::Signing => '┃',
         State::Retiring => '│',
-        State::Retired => '╵',
+        State::Retired | State::Revoked => '╵',
         State::Lost => '?',
     }
 }
@@ -141,7 +160,7 @@ impl Report for Timeline {
                 key.algorithm.to_owned(),
                 key.state.word().to_owned(),
                 time(key.published_at),
-                time(key.signs_from),
+                optional_time(key.signs_from),
                 optional_time(key.retires_at),
             ]
         };
@@ -161,7 +180,7 @@ mod tests {
     use super::*;
 
     fn timed(key: &str, published_at: u64, signs_from: u64, retires_at: Option<u64>) -> Timed<String> {
-        Timed { key: key.to_owned(), published_at, signs_from, retires_at }
+        Timed { key: key.to_owned(), published_at, signs_from: Some(signs_from), retires_at, revoked: false }
     }
 
     #[test]
@@ -177,6 +196,8 @@ mod tests {
         assert_eq!(state(&[timed("", 0, 150, None)], 149), State::Signing);
         assert_eq!(state(&[timed("", 0, 150, None)], 150), State::Retiring);
         assert_eq!(state(&[], 200), State::Retired);
+        let unused = Timed { signs_from: None, ..timed("", 0, 0, None) };
+        assert_eq!(super::state(&[unused], 0, &|_| true, 1_000_000), State::Published);
     }
 
     #[test]
