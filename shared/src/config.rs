@@ -161,6 +161,15 @@ impl Settings {
             .ok_or_else(|| ConfigError::new("SIGNING_ALGORITHM", "is not RS256, ES256 or EdDSA"))
     }
 
+    /// `DEPLOY_EXAMPLES`: whether the example routes are there; `true` or `false`.
+    pub fn deploy_examples(&self) -> Result<bool, ConfigError> {
+        match self.required("DEPLOY_EXAMPLES")? {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err(ConfigError::new("DEPLOY_EXAMPLES", "is not true or false")),
+        }
+    }
+
     /// `ROUTE_SCOPES`: a JSON object from route key (`GET /todo`) to the scopes that it needs.
     pub fn route_scopes(&self) -> Result<BTreeMap<String, Scopes>, ConfigError> {
         let complaint = |problem: &str| ConfigError::new("ROUTE_SCOPES", problem);

@@ -1,5 +1,6 @@
 //! Publishes the public keys and the metadata.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use shared::telemetry::{Outcome, Telemetry};
 use shared::wire::context::{client_certificate, domain, route_path};
 use shared::wire::http::json_response;
 use shared::wire::jose::Algorithm;
+use shared::wire::metadata::{Jwks, Metadata, OpenIdConfiguration};
 use shared::wire::oauth::{CLIENT_CREDENTIALS, ErrorKind, OAuthError, REFRESH_TOKEN, TOKEN_EXCHANGE};
 
 /// How long others may keep our keys and metadata, in seconds. Invariant: part of [`CACHES`], as is
@@ -87,26 +89,30 @@ pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
 
 async fn document(deps: &Deps, request: &Request, now: u64) -> Result<Value, OAuthError> {
     match route_path(request) {
-        "/.well-known/jwks.json" => Ok(json!({"keys": *deps.keys(now).await?})),
-        "/.well-known/oauth-authorization-server" => metadata(deps, request),
+        "/.well-known/jwks.json" => Ok(json!(Jwks { keys: &deps.keys(now).await? })),
+        "/.well-known/oauth-authorization-server" => {
+            Ok(json!(metadata(deps, request, &issuer(deps, request)?)))
+        }
         "/.well-known/openid-configuration" => {
-            let mut metadata = metadata(deps, request)?;
-            // What OpenID Connect Discovery §3 needs beside RFC 8414. There is no ID token: the
-            // algorithms are those of the access tokens, which API Gateway checks by this document.
+            let issuer = issuer(deps, request)?;
             let keys = deps.keys(now).await?;
             let algorithms: BTreeSet<&str> = keys.iter().filter_map(|key| key["alg"].as_str()).collect();
-            metadata["subject_types_supported"] = json!(["public"]);
-            metadata["id_token_signing_alg_values_supported"] = json!(algorithms);
-            Ok(metadata)
+            Ok(json!(OpenIdConfiguration {
+                metadata: metadata(deps, request, &issuer),
+                subject_types_supported: ["public"],
+                id_token_signing_alg_values_supported: algorithms.into_iter().collect(),
+            }))
         }
         _ => Err(OAuthError::new(ErrorKind::NotFound, "there is nothing here")),
     }
 }
 
+fn issuer<'a>(deps: &'a Deps, request: &Request) -> Result<Cow<'a, str>, OAuthError> {
+    deps.issuer.resolve(domain(request)).ok_or_else(|| OAuthError::unavailable("the issuer is not known"))
+}
+
 /// RFC 8414 §2: what works, and nothing more.
-fn metadata(deps: &Deps, request: &Request) -> Result<Value, OAuthError> {
-    let issuer = deps.issuer.resolve(domain(request));
-    let issuer = issuer.ok_or_else(|| OAuthError::unavailable("the issuer is not known"))?;
+fn metadata<'a>(deps: &'a Deps, request: &Request, issuer: &'a str) -> Metadata<'a> {
     let base = issuer.trim_end_matches('/');
     // Who reads this over mutual TLS can authenticate by it (RFC 8705 §2.1.1); `none` is for whoever signed
     // in without a client.
@@ -114,21 +120,21 @@ fn metadata(deps: &Deps, request: &Request) -> Result<Value, OAuthError> {
     let methods =
         || ["client_secret_basic", "client_secret_post", "private_key_jwt"].into_iter().chain(by_certificate);
     let algorithms = Algorithm::NAMES;
-    Ok(json!({
-        "issuer": issuer,
-        "token_endpoint": format!("{base}/oauth2/token"),
-        "revocation_endpoint": format!("{base}/oauth2/revoke"),
-        "introspection_endpoint": format!("{base}/oauth2/introspect"),
-        "jwks_uri": format!("{base}/.well-known/jwks.json"),
-        "response_types_supported": [],
-        "grant_types_supported": deps.grants,
-        "token_endpoint_auth_methods_supported": methods().chain(["none"]).collect::<Vec<_>>(),
-        "token_endpoint_auth_signing_alg_values_supported": algorithms,
-        "revocation_endpoint_auth_methods_supported": methods().chain(["none"]).collect::<Vec<_>>(),
-        "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
-        "introspection_endpoint_auth_methods_supported": methods().collect::<Vec<_>>(),
-        "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
-        "dpop_signing_alg_values_supported": algorithms,
-        "tls_client_certificate_bound_access_tokens": by_certificate.is_some(),
-    }))
+    Metadata {
+        issuer,
+        token_endpoint: format!("{base}/oauth2/token"),
+        revocation_endpoint: format!("{base}/oauth2/revoke"),
+        introspection_endpoint: format!("{base}/oauth2/introspect"),
+        jwks_uri: format!("{base}/.well-known/jwks.json"),
+        response_types_supported: [],
+        grant_types_supported: &deps.grants,
+        token_endpoint_auth_methods_supported: methods().chain(["none"]).collect(),
+        token_endpoint_auth_signing_alg_values_supported: algorithms,
+        revocation_endpoint_auth_methods_supported: methods().chain(["none"]).collect(),
+        revocation_endpoint_auth_signing_alg_values_supported: algorithms,
+        introspection_endpoint_auth_methods_supported: methods().collect(),
+        introspection_endpoint_auth_signing_alg_values_supported: algorithms,
+        dpop_signing_alg_values_supported: algorithms,
+        tls_client_certificate_bound_access_tokens: by_certificate.is_some(),
+    }
 }

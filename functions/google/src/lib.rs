@@ -3,7 +3,6 @@
 use lambda_http::http::header;
 use lambda_http::{Body, Request, Response};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use shared::aws::Aws;
 use shared::config::{ConfigError, Settings};
 use shared::grants::dpop::proven_key;
@@ -23,6 +22,7 @@ use shared::token::remote_keys::IssuerError;
 use shared::wire::context::domain;
 use shared::wire::http::{Credentials, Form, is_content_type, read_json, refuse_in_query};
 use shared::wire::oauth::{ErrorKind, OAuthError};
+use shared::wire::sign_in::GoogleRequest;
 
 /// The form field and the cookie by which Google Identity Services shows that a post comes from our own
 /// page (developers.google.com/identity/gsi/web/guides/verify-google-id-token).
@@ -90,16 +90,12 @@ async fn issue(deps: &Deps, request: &Request, now: u64) -> Result<Issued, OAuth
 
 /// The ID token, from whichever of the three places it stands in.
 fn presented(request: &Request) -> Result<SecretString, OAuthError> {
-    #[derive(Deserialize)]
-    struct Body {
-        id_token: SecretString,
-    }
     refuse_in_query(request, &["id_token", "credential"])?;
     if let Credentials::Bearer(token) = Credentials::read(request.headers())? {
         return Ok(token);
     }
     if is_content_type(request, "application/json") {
-        return read_json(request).map(|Body { id_token }| id_token);
+        return read_json(request).map(|GoogleRequest { id_token }| id_token);
     }
     if is_content_type(request, "application/x-www-form-urlencoded") {
         let mut form = Form::read(request)?;

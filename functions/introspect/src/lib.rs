@@ -3,7 +3,7 @@
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Value, json};
+use serde_json::json;
 use shared::aws::Aws;
 use shared::config::{ConfigError, Issuer, Settings};
 use shared::grants::FIRST_PARTY;
@@ -16,9 +16,10 @@ use shared::store::refresh::{Families, Standing};
 use shared::store::table::Table;
 use shared::store::trust::{NotAccepted, Trust, TrustStore};
 use shared::telemetry::{Decision, Outcome, Telemetry};
-use shared::token::claims::Expected;
+use shared::token::claims::{AccessClaims, Expected};
 use shared::wire::context::domain;
 use shared::wire::http::{Form, json_response, refuse_in_query};
+use shared::wire::introspection::Introspection;
 use shared::wire::oauth::OAuthError;
 
 /// The scope with which a client may ask about tokens that are not its own: for resource servers.
@@ -66,14 +67,15 @@ pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
         Ok((client_id, answer)) => {
             let client_id = Some(client_id.as_str());
             watch.log(&Decision { client_id, ..decision(Outcome::Told, &request) });
-            json_response(StatusCode::OK, &answer)
+            // As a JSON value, in which a name stands once.
+            json_response(StatusCode::OK, &json!(answer))
         }
         Err(error) => refuse(&watch, &request, error),
     }
 }
 
 /// Who asks; about which token; and what they may know of it. Returns who asked, and the answer.
-async fn introspect(deps: &Deps, request: &Request, now: u64) -> Result<(String, Value), OAuthError> {
+async fn introspect(deps: &Deps, request: &Request, now: u64) -> Result<(String, Introspection), OAuthError> {
     refuse_in_query(request, &["client_id", "client_secret", "client_assertion", "token"])?;
     let mut form = Form::read(request)?;
     let client = deps.clients.authenticate(request, &mut form, now).await?.client;
@@ -84,7 +86,7 @@ async fn introspect(deps: &Deps, request: &Request, now: u64) -> Result<(String,
     };
     let told = told.map_err(|error| error.concerning(&client.client_id))?;
     // Nothing says why: unknown, expired, revoked and somebody else's are one answer (RFC 7662 §2.2).
-    Ok((client.client_id, told.unwrap_or_else(|| json!({"active": false}))))
+    Ok((client.client_id, told.unwrap_or_default()))
 }
 
 async fn about_access_token(
@@ -93,7 +95,7 @@ async fn about_access_token(
     client: &Client,
     domain: Option<&str>,
     now: u64,
-) -> Result<Option<Value>, OAuthError> {
+) -> Result<Option<Introspection>, OAuthError> {
     let issuer = deps.issuer.resolve(domain);
     let issuer = issuer.ok_or_else(|| OAuthError::unavailable("the issuer is not known"))?;
     let expected = Expected { issuer: &issuer, audiences: None };
@@ -111,13 +113,29 @@ async fn about_access_token(
     if bundle.is_revoked(claims) {
         return Ok(None);
     }
-    let mut told = claims.to_json();
-    told["active"] = true.into();
-    told["token_type"] = claims.confirmation.token_type().into();
-    if let Some(username) = &claims.username {
-        told["username"] = username.as_str().into();
+    Ok(Some(told_of(claims)))
+}
+
+/// What the claims of a good access token come to.
+fn told_of(claims: &AccessClaims) -> Introspection {
+    Introspection {
+        active: true,
+        token_type: Some(claims.confirmation.token_type()),
+        iss: Some(claims.issuer.clone()),
+        sub: Some(claims.subject.clone()),
+        aud: Some(claims.audience.clone()),
+        client_id: Some(claims.client_id.clone()),
+        username: claims.username.clone(),
+        scope: Some(claims.scopes.to_string()),
+        iat: Some(claims.issued_at),
+        exp: Some(claims.expires_at),
+        jti: Some(claims.token_id.clone()),
+        sid: claims.session_id.clone(),
+        cnf: claims.confirmation.to_json(),
+        preferred_username: claims.username.clone(),
+        email: claims.email.clone(),
+        custom: claims.custom.clone(),
     }
-    Ok(Some(told))
 }
 
 async fn about_refresh_token(
@@ -125,7 +143,7 @@ async fn about_refresh_token(
     token: &RefreshToken,
     client: &Client,
     now: u64,
-) -> Result<Option<Value>, OAuthError> {
+) -> Result<Option<Introspection>, OAuthError> {
     let family = deps.families.get(token.family()).await.map_err(OAuthError::unavailable)?;
     let family = family.filter(|family| {
         family.standing(token, now) == Standing::Current && may_know(client, &family.client_id)
@@ -138,15 +156,14 @@ async fn about_refresh_token(
         }
     }
     let account = deps.accounts.get(&family.username).await.map_err(OAuthError::unavailable)?;
-    Ok(account.is_some_and(|account| family.is_of(&account)).then(|| {
-        json!({
-            "active": true,
-            "client_id": family.client_id,
-            "sub": family.sub,
-            "username": family.username,
-            "scope": family.scopes.to_string(),
-            "exp": family.ends_at.min(family.expires_at),
-        })
+    Ok(account.is_some_and(|account| family.is_of(&account)).then(|| Introspection {
+        active: true,
+        scope: Some(family.scopes.to_string()),
+        exp: Some(family.ends_at.min(family.expires_at)),
+        client_id: Some(family.client_id),
+        sub: Some(family.sub),
+        username: Some(family.username),
+        ..Introspection::default()
     }))
 }
 

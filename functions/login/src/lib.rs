@@ -2,8 +2,7 @@
 
 use lambda_http::{Body, Request, Response};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::aws::Aws;
 use shared::config::{ConfigError, Settings};
 use shared::grants::FIRST_PARTY;
@@ -23,6 +22,7 @@ use shared::token::issue::Issued;
 use shared::wire::context::{domain, route_path, source_ip};
 use shared::wire::http::{Form, read_json, refuse_in_query};
 use shared::wire::oauth::{ErrorKind, OAuthError, PASSWORD};
+use shared::wire::sign_in::{LoginRequest, LoginResponse};
 
 /// What this function needs: it reads users, renews their hashes, counts attempts, begins sessions and
 /// signs tokens.
@@ -101,15 +101,10 @@ async fn issue(deps: &Deps, asked: Asked, request: &Request, now: u64) -> Result
     issued.await.map_err(|error| error.concerning(&sub))
 }
 
-/// The JSON sign-in. Whatever else stands in the object has no effect.
+/// The JSON sign-in.
 fn from_json(request: &Request) -> Result<Asked, OAuthError> {
-    #[derive(Deserialize)]
-    struct Body {
-        username: String,
-        password: SecretString,
-    }
     refuse_credentials_in_query(request)?;
-    let Body { username, password } = read_json(request)?;
+    let LoginRequest { username, password } = read_json(request)?;
     let username = needed(Some(username).filter(|name| !name.is_empty()))?;
     let password = needed(Some(password).filter(|password| !password.expose_secret().is_empty()))?;
     Ok(Asked { username, password, scope: None, resource: None })
@@ -145,8 +140,6 @@ fn needed<T>(value: Option<T>) -> Result<T, OAuthError> {
 
 /// The answer of `/login`: the token response, and what existing callers look for.
 fn login_response(issued: &Issued) -> Value {
-    let mut body = issued.to_json();
-    body["message"] = "Login success".into();
-    body["token"] = body["access_token"].clone();
-    body
+    let response = issued.response();
+    json!(LoginResponse { message: "Login success", token: response.access_token, response })
 }

@@ -2,7 +2,7 @@
 //! client credentials grant, at `/oauth2/authorize`.
 
 use lambda_http::{Body, Request, Response};
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::aws::Aws;
 use shared::config::{ConfigError, Settings};
 use shared::grants::client_auth::{Authenticated, Caller, ClientAuth};
@@ -28,6 +28,7 @@ use shared::wire::http::{Form, refuse_in_query};
 use shared::wire::oauth::{
     ACCESS_TOKEN_TYPE, CLIENT_CREDENTIALS, ErrorKind, OAuthError, REFRESH_TOKEN, TOKEN_EXCHANGE,
 };
+use shared::wire::token_response::TokenResponse;
 
 /// What this function needs: it recognises clients, carries sessions on, takes other issuers' word, and
 /// signs tokens.
@@ -208,7 +209,5 @@ async fn charge(deps: &Deps, client: &Client, now: u64) -> Result<(), OAuthError
 
 /// The answer to an exchange says what kind of token it is (RFC 8693 §2.2.1).
 fn exchange_response(issued: &Issued) -> Value {
-    let mut body = issued.to_json();
-    body["issued_token_type"] = ACCESS_TOKEN_TYPE.into();
-    body
+    json!(TokenResponse { issued_token_type: Some(ACCESS_TOKEN_TYPE), ..issued.response() })
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 use shared::config::{ConfigError, Settings};
 use shared::grants::response::decision;
 use shared::telemetry::{Decision, Outcome, Telemetry};
+use shared::wire::caller::Message;
 use shared::wire::context::caller;
 use shared::wire::http::json_response;
 
@@ -24,13 +25,12 @@ impl Deps {
 /// Answers one request.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
     let watch = deps.telemetry.watch(now);
-    let caller = caller(&request);
-    if caller.is_empty() {
+    let Some(caller) = caller(&request) else {
         // The route has no authorizer: nobody is known, so nothing is shown.
         let reason = Some("missing_token");
         watch.log(&Decision { reason, ..decision(Outcome::Refused, &request) });
-        return json_response(StatusCode::UNAUTHORIZED, &json!({"message": "Unauthorized"}));
-    }
+        return json_response(StatusCode::UNAUTHORIZED, &Message { message: "Unauthorized" });
+    };
     watch.log(&decision(Outcome::Served, &request));
-    json_response(StatusCode::OK, &caller)
+    json_response(StatusCode::OK, &json!(caller))
 }

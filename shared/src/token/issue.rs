@@ -10,6 +10,7 @@ use super::confirmation::Confirmation;
 use super::private_key::{BadKey, PrivateKey};
 use crate::identity::refresh_tokens::RefreshToken;
 use crate::wire::scope::Scopes;
+use crate::wire::token_response::TokenResponse;
 
 /// What is granted, and to whom.
 pub struct Grant {
@@ -51,16 +52,19 @@ impl Issued {
     }
 
     /// The token response of RFC 6749 §5.1.
-    pub fn to_json(&self) -> Value {
-        let mut response = json!({
-            "access_token": self.access_token.expose_secret(),
-            "token_type": self.claims.confirmation.token_type(),
-            "expires_in": self.claims.expires_at - self.claims.issued_at,
-            "scope": self.claims.scopes.to_string(),
-        });
-        if let Some(refresh_token) = &self.refresh_token {
-            response["refresh_token"] = refresh_token.expose_secret().into();
+    pub fn response(&self) -> TokenResponse<'_> {
+        TokenResponse {
+            access_token: self.access_token.expose_secret(),
+            token_type: self.claims.confirmation.token_type(),
+            expires_in: self.claims.expires_at - self.claims.issued_at,
+            scope: self.claims.scopes.to_string(),
+            refresh_token: self.refresh_token.as_ref().map(|token| token.expose_secret()),
+            issued_token_type: None,
         }
-        response
+    }
+
+    /// The same as JSON.
+    pub fn to_json(&self) -> Value {
+        json!(self.response())
     }
 }

@@ -3,7 +3,8 @@
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequestContext;
 use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt};
-use serde_json::{Map, Value};
+
+use super::caller::Caller;
 
 fn context(request: &Request) -> Option<&ApiGatewayV2httpRequestContext> {
     match request.request_context_ref()? {
@@ -56,8 +57,8 @@ pub fn route_path(request: &Request) -> &str {
     route_key.and_then(|key| key.split_once(' ')).map_or("", |(_, path)| path)
 }
 
-/// What our authorizer handed on.
-pub fn caller(request: &Request) -> Map<String, Value> {
-    let authorizer = context(request).and_then(|context| context.authorizer.as_ref());
-    authorizer.map(|authorizer| authorizer.fields.clone().into_iter().collect()).unwrap_or_default()
+/// What our authorizer handed on; none if nobody was asked.
+pub fn caller(request: &Request) -> Option<Caller> {
+    let authorizer = context(request)?.authorizer.as_ref()?;
+    serde_json::from_value(authorizer.fields.clone().into_iter().collect()).ok()
 }

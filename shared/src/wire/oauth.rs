@@ -5,7 +5,7 @@ use std::fmt;
 
 use lambda_http::http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Response};
-use serde_json::json;
+use serde::Serialize;
 
 use super::http::json_response;
 
@@ -134,6 +134,16 @@ impl ErrorKind {
     }
 }
 
+/// How a refusal reads (RFC 6749 §5.2).
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ErrorResponse {
+    /// The kind of error, for programs.
+    pub error: &'static str,
+    /// What is wrong, for people.
+    pub error_description: &'static str,
+}
+
 /// A refusal: a kind and a text for the client, and a cause for the log.
 #[derive(Debug)]
 pub struct OAuthError {
@@ -205,7 +215,7 @@ impl OAuthError {
 
     /// The answer to the client.
     pub fn into_response(self) -> Response<Body> {
-        let body = json!({"error": self.kind.code(), "error_description": self.description});
+        let body = ErrorResponse { error: self.kind.code(), error_description: self.description };
         let mut response = json_response(self.kind.status(), &body);
         if let Some((name, value)) = self.kind.header() {
             response.headers_mut().insert(name, value);

@@ -1,0 +1,39 @@
+//! How people sign in, where it is JSON.
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use super::token_response::TokenResponse;
+
+/// A user name and a password. Whatever else stands in the object has no effect.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LoginRequest {
+    /// The user's name.
+    pub username: String,
+    /// The password.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = Password))]
+    pub password: SecretString,
+}
+
+/// The token response, and what existing callers look for.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = LoginResponse))]
+pub struct LoginResponse<'a> {
+    /// Always `Login success`.
+    pub message: &'static str,
+    /// The access token once more.
+    pub token: &'a str,
+    /// The token response.
+    #[serde(flatten)]
+    pub response: TokenResponse<'a>,
+}
+
+/// Google's ID token.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct GoogleRequest {
+    /// The ID token, as Google signed it.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub id_token: SecretString,
+}
