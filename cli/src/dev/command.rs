@@ -77,6 +77,8 @@ impl Report for Ready {
         format!(
             r#"listening on {url}
 
+In a browser: {url}/docs
+
 In another shell, first:
   source {env_file}
 

@@ -79,6 +79,13 @@ async fn link_one(name: &str, settings: &Settings) -> anyhow::Result<Invoke> {
             })
         }
         "discovery" => http_function!(discovery, settings),
+        "docs" => {
+            let deps = Arc::new(docs::Deps::from_settings(settings)?);
+            http(move |request| {
+                let deps = Arc::clone(&deps);
+                async move { docs::handle(&deps, &request) }
+            })
+        }
         "google" => http_function!(google, settings),
         "introspect" => http_function!(introspect, settings),
         "login" => http_function!(login, settings),

@@ -1,0 +1,86 @@
+//! Answers: a body of one of our types, or a refusal.
+
+use std::collections::BTreeMap;
+
+use shared::wire::caller::Message;
+use shared::wire::oauth::{ErrorKind, ErrorResponse};
+use utoipa::ToSchema;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::{
+    Content, ObjectBuilder, Ref, Response, ResponseBuilder, Responses, ResponsesBuilder, Type,
+};
+
+/// What every endpoint that reads a form or JSON may say in place of an answer.
+pub(super) const MALFORMED: [ErrorKind; 3] =
+    [ErrorKind::InvalidRequest, ErrorKind::ContentTooLarge, ErrorKind::UnsupportedMediaType];
+
+/// JSON of a type.
+pub(super) fn json<T: ToSchema>() -> Content {
+    Content::new(Some(Ref::from_schema_name(T::name())))
+}
+
+/// A good answer, and the refusals that there may be in its place.
+pub(super) fn answers<T: ToSchema>(about: &str, refusals: &[ErrorKind]) -> Responses {
+    with_refusals(
+        ResponseBuilder::new().description(about).content("application/json", json::<T>()),
+        refusals,
+    )
+}
+
+/// As [`answers`], for a good answer that has nothing to say.
+pub(super) fn empty_answer(about: &str, refusals: &[ErrorKind]) -> Responses {
+    let nothing = Content::new(Some(ObjectBuilder::new().schema_type(Type::Object).build()));
+    with_refusals(ResponseBuilder::new().description(about).content("application/json", nothing), refusals)
+}
+
+/// As [`answers`], for what API Gateway guards: it refuses by itself.
+pub(super) fn guarded<T: ToSchema>(about: &str) -> Responses {
+    let message = |about: &str| {
+        ResponseBuilder::new().description(about).content("application/json", json::<Message>()).build()
+    };
+    with_refusals(ResponseBuilder::new().description(about).content("application/json", json::<T>()), &[])
+        .merge([
+            ("401", message("There is no credential.")),
+            ("403", message("The credential is not good, or its scopes don't open this route.")),
+        ])
+}
+
+trait Merge {
+    fn merge<const N: usize>(self, more: [(&str, Response); N]) -> Self;
+}
+
+impl Merge for Responses {
+    fn merge<const N: usize>(mut self, more: [(&str, Response); N]) -> Self {
+        self.responses.extend(more.map(|(status, response)| (status.to_owned(), response.into())));
+        self
+    }
+}
+
+fn with_refusals(good: ResponseBuilder, refusals: &[ErrorKind]) -> Responses {
+    let mut by_status: BTreeMap<u16, Vec<ErrorKind>> = BTreeMap::new();
+    for kind in refusals {
+        by_status.entry(kind.status().as_u16()).or_default().push(*kind);
+    }
+    let refusals = by_status.into_iter().map(|(status, kinds)| (status.to_string(), refusal(&kinds)));
+    ResponsesBuilder::new().response("200", good.build()).responses_from_iter(refusals).build()
+}
+
+/// The refusals that share a status.
+fn refusal(kinds: &[ErrorKind]) -> Response {
+    let mut codes: Vec<_> = kinds.iter().map(|kind| format!("`{}`", kind.code())).collect();
+    codes.dedup();
+    let response = ResponseBuilder::new()
+        .description(codes.join(", "))
+        .content("application/json", json::<ErrorResponse>());
+    let header = |about: &str| HeaderBuilder::new().description(Some(about)).build();
+    match kinds.first() {
+        Some(ErrorKind::TooManyRequests | ErrorKind::TemporarilyUnavailable) => {
+            response.header("Retry-After", header("After how many seconds to ask again."))
+        }
+        Some(ErrorKind::InvalidClient | ErrorKind::SignInFailed) => {
+            response.header("WWW-Authenticate", header("How to authenticate here."))
+        }
+        _ => response,
+    }
+    .build()
+}

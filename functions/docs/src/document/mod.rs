@@ -1,0 +1,148 @@
+//! The OpenAPI 3.1 document (<https://spec.openapis.org/oas/v3.1.0.html>).
+//!
+//! The bodies are the types that the functions read and write, in `shared`. What no type says stands here:
+//! routes, credentials, and which refusals a route knows.
+
+mod answers;
+mod forms;
+mod routes;
+mod security;
+
+use serde_json::{Value, json};
+use shared::wire::caller::{Caller, Message};
+use shared::wire::introspection::Introspection;
+use shared::wire::metadata::{Jwks, Metadata, OpenIdConfiguration};
+use shared::wire::oauth::ErrorResponse;
+use shared::wire::sign_in::{GoogleRequest, LoginRequest, LoginResponse};
+use shared::wire::token_response::TokenResponse;
+use utoipa::ToSchema;
+use utoipa::openapi::{
+    ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, PathsBuilder, RefOr, Schema, ServerBuilder,
+};
+
+const ABOUT: &str = "Sign-in for an API on AWS: tokens for people and machines, API keys, and the authorizer \
+    that checks them all.\n\nPress *Authorize*, sign in with one of the boxes, and try the routes with a lock.";
+
+/// The document. The example routes are in it where they are deployed.
+pub(crate) fn describe(examples: bool) -> Value {
+    let mut document = json!(build(examples));
+    without_null(&mut document);
+    document
+}
+
+/// What is missing from a body of ours is left out, never null; of an `Option`, `utoipa` can't know that.
+fn without_null(part: &mut Value) {
+    match part {
+        Value::Object(members) => {
+            if let Some(Value::Array(types)) = members.get("type")
+                && let [one, Value::String(null)] = types.as_slice()
+                && null == "null"
+            {
+                members["type"] = one.clone();
+            }
+            members.values_mut().for_each(without_null);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_null),
+        _ => {}
+    }
+}
+
+fn build(examples: bool) -> OpenApi {
+    let info =
+        InfoBuilder::new().title("Latchkey").version(env!("CARGO_PKG_VERSION")).description(Some(ABOUT));
+    let mut paths = PathsBuilder::new();
+    for route in routes::routes().into_iter().filter(|route| examples || !route.is_example) {
+        paths = paths.path(route.path, route.item);
+    }
+    let mut components = ComponentsBuilder::new().schemas_from_iter(schemas(examples));
+    for (name, scheme) in security::schemes() {
+        components = components.security_scheme(name, scheme);
+    }
+    OpenApiBuilder::new()
+        .info(info.build())
+        // Relative, so that it holds behind every domain.
+        .servers(Some([ServerBuilder::new().url("/").build()]))
+        .tags(Some(routes::tags(examples)))
+        .paths(paths)
+        .components(Some(components.build()))
+        .build()
+}
+
+/// Every body that has a type, by the name under which routes refer to it.
+fn schemas(examples: bool) -> Vec<(String, RefOr<Schema>)> {
+    let mut schemas = vec![
+        schema::<ErrorResponse>(),
+        schema::<GoogleRequest>(),
+        schema::<Introspection>(),
+        schema::<Jwks<'_>>(),
+        schema::<LoginRequest>(),
+        schema::<LoginResponse<'_>>(),
+        schema::<Metadata<'_>>(),
+        schema::<OpenIdConfiguration<'_>>(),
+        schema::<TokenResponse<'_>>(),
+    ];
+    if examples {
+        schemas.extend([schema::<Caller>(), schema::<Message>()]);
+    }
+    schemas
+}
+
+fn schema<T: ToSchema>() -> (String, RefOr<Schema>) {
+    (T::name().into_owned(), T::schema())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Every `$ref` below a part of the document.
+    fn references(part: &Value, found: &mut BTreeSet<String>) {
+        match part {
+            Value::Object(members) => {
+                found.extend(members.get("$ref").and_then(Value::as_str).map(str::to_owned));
+                members.values().for_each(|value| references(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere_and_nothing_is_left_over() {
+        for examples in [true, false] {
+            let document = describe(examples);
+            let mut used = BTreeSet::new();
+            references(&document, &mut used);
+            let schemas = document["components"]["schemas"].as_object().unwrap();
+            let known = schemas.keys().map(|name| format!("#/components/schemas/{name}")).collect();
+            assert_eq!(used, known);
+        }
+    }
+
+    #[test]
+    fn nothing_is_said_to_be_null() {
+        assert!(!describe(true).to_string().contains("\"null\""));
+    }
+
+    #[test]
+    fn without_the_example_routes_there_is_no_word_of_them() {
+        let document = describe(false).to_string();
+        for path in ["/todo\"", "/users\"", "/whoami\"", "/profile\"", "/get/clientinfo\"", "Examples"] {
+            assert!(!document.contains(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn every_operation_has_a_name_of_its_own() {
+        let document = describe(true);
+        let operations = document["paths"]
+            .as_object()
+            .unwrap()
+            .values()
+            .flat_map(|item| item.as_object().unwrap().values());
+        let names: Vec<_> = operations.map(|operation| operation["operationId"].as_str().unwrap()).collect();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+    }
+}

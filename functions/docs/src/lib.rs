@@ -1,0 +1,78 @@
+//! Serves the OpenAPI document at `/openapi.json`, and Swagger UI to try it with at `/docs`.
+//!
+//! It reads no store and asks nobody: everything is in the binary.
+
+mod document;
+mod file;
+
+use lambda_http::http::{HeaderValue, header};
+use lambda_http::{Body, Request, Response};
+use shared::config::{ConfigError, Settings};
+use shared::wire::context::{path, route_path};
+use shared::wire::oauth::{ErrorKind, OAuthError};
+
+use self::file::File;
+
+/// What the page may do: load what we serve and nothing else, talk to nobody but us, and stand in
+/// nobody's frame (<https://www.w3.org/TR/CSP3/>). Swagger UI has its icons in its style sheet: `data:`.
+const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
+
+/// The page names its files relative to itself, so that it works below any path that API Gateway maps.
+const PAGE: &str = include_str!("page/index.html");
+const INITIALIZER: &str = include_str!("page/swagger-initializer.js");
+
+/// What this function needs: what it serves.
+pub struct Deps {
+    page: File,
+    document: File,
+    assets: [(&'static str, File); 3],
+}
+
+impl Deps {
+    /// From the environment: `DEPLOY_EXAMPLES` says whether the example routes are there to describe.
+    ///
+    /// # Errors
+    /// A value that is neither `true` nor `false`.
+    pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
+        let document = document::describe(settings.deploy_examples()?);
+        Ok(Self {
+            page: File::text("text/html; charset=utf-8", PAGE),
+            document: File::text("application/json", document.to_string()),
+            assets: [
+                ("swagger-initializer.js", File::text("text/javascript; charset=utf-8", INITIALIZER)),
+                (
+                    "swagger-ui-bundle.js",
+                    file::embedded!("text/javascript; charset=utf-8", "swagger-ui-bundle.js"),
+                ),
+                ("swagger-ui.css", file::embedded!("text/css; charset=utf-8", "swagger-ui.css")),
+            ],
+        })
+    }
+
+    fn find(&self, request: &Request) -> Option<&File> {
+        match route_path(request) {
+            "/openapi.json" => Some(&self.document),
+            "/docs" => Some(&self.page),
+            "/docs/{file}" => {
+                let (_, name) = path(request)?.rsplit_once('/')?;
+                self.assets.iter().find(|(known, _)| *known == name).map(|(_, file)| file)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Answers one request.
+pub fn handle(deps: &Deps, request: &Request) -> Response<Body> {
+    let Some(file) = deps.find(request) else {
+        return OAuthError::new(ErrorKind::NotFound, "there is nothing here").into_response();
+    };
+    let mut response = file.answer(request);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
