@@ -2,6 +2,7 @@
 
 mod authorizer;
 mod client_auth;
+mod docs;
 mod dpop;
 mod events;
 mod exchange;

@@ -1,13 +1,15 @@
 //! Whole local stacks: what they keep, what they leave behind, and whom they let in beside them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use serde_json::{Value, json};
 use shared::store::users::Users;
 
 use super::engines::EMBEDDED_DYNAMODB;
+use super::template::{IdentitySource, Route};
 use super::*;
 
 fn options(data: &Path) -> Options {
@@ -147,6 +149,56 @@ async fn another_dynamodb_can_take_the_engines_place() {
     assert!(!names(data[1].path()).iter().any(|name| name.starts_with("dynamodb")));
     second.stop().await.unwrap();
     first.stop().await.unwrap();
+}
+
+/// What the OpenAPI document says of each route, by its route key.
+async fn operations(stack: &Running) -> BTreeMap<String, Value> {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let document = client.get(format!("{}/openapi.json", stack.url)).send().await.unwrap();
+    let document: Value = serde_json::from_str(&document.text().await.unwrap()).unwrap();
+    let mut operations = BTreeMap::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            operations.insert(format!("{} {path}", method.to_ascii_uppercase()), operation.clone());
+        }
+    }
+    operations
+}
+
+#[tokio::test]
+async fn the_document_describes_every_route_of_the_template_and_no_other() {
+    let data = tempfile::tempdir().unwrap();
+    let stack = start(Options { ephemeral: true, ..options(data.path()) }).await.unwrap();
+    let template = Template::read(TEMPLATE).unwrap();
+    let others = template.routes.iter().filter(|route| template.functions[&route.function].name != "docs");
+    let described: BTreeSet<String> = operations(&stack).await.into_keys().collect();
+    assert_eq!(described, others.map(Route::key).collect());
+    stack.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_document_asks_for_what_the_authorizer_asks_for() {
+    let data = tempfile::tempdir().unwrap();
+    let stack = start(Options { ephemeral: true, ..options(data.path()) }).await.unwrap();
+    let (template, operations) = (Template::read(TEMPLATE).unwrap(), operations(&stack).await);
+    for route in template.routes.iter().filter(|route| route.authorizer.is_some()) {
+        let key = route.key();
+        let authorizer = &template.authorizers[route.authorizer.as_deref().unwrap()];
+        let rules = &template.functions[&authorizer.function].environment["ROUTE_SCOPES"];
+        let rules: Value = serde_json::from_str(rules).unwrap();
+        let scopes = rules.get(&key).cloned().unwrap_or_else(|| json!([]));
+        let token = [json!({"user": scopes}), json!({"client": scopes}), json!({"bearer": []})];
+        let api_key = [json!({"api_key": []})];
+        let header = |name: &str| IdentitySource::Header(name.to_owned());
+        let takes = |name| {
+            authorizer.identity_sources.is_empty() || authorizer.identity_sources.contains(&header(name))
+        };
+        let (token, api_key) =
+            (takes("authorization").then_some(token), takes("x-api-key").then_some(api_key));
+        let expected: Vec<Value> = token.into_iter().flatten().chain(api_key.into_iter().flatten()).collect();
+        assert_eq!(operations[&key]["security"], json!(expected), "{key}");
+    }
+    stack.stop().await.unwrap();
 }
 
 #[tokio::test]

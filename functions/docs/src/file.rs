@@ -58,7 +58,7 @@ impl File {
 
     fn whole(&self) -> Response<Body> {
         let mut response = Response::new(match &self.content {
-            Content::Text(text) => Body::Text(text.clone().into_owned()),
+            Content::Text(text) => Body::from(&**text),
             Content::Gzip(bytes) => Body::Binary(bytes.to_vec()),
         });
         let headers = response.headers_mut();

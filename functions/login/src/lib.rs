@@ -121,12 +121,12 @@ fn from_form(request: &Request) -> Result<Asked, OAuthError> {
         ));
     }
     let password = needed(form.secret("password"))?;
-    let text = |name| form.text(name).map(str::to_owned);
+    let owned = |text: Option<&str>| text.map(str::to_owned);
     Ok(Asked {
-        username: needed(text("username"))?,
+        username: needed(owned(form.text("username")))?,
         password,
-        scope: text("scope"),
-        resource: text("resource"),
+        scope: owned(form.text("scope")),
+        resource: owned(form.text("resource")),
     })
 }
 

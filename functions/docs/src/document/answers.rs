@@ -21,48 +21,36 @@ pub(super) fn json<T: ToSchema>() -> Content {
 
 /// A good answer, and the refusals that there may be in its place.
 pub(super) fn answers<T: ToSchema>(about: &str, refusals: &[ErrorKind]) -> Responses {
-    with_refusals(
-        ResponseBuilder::new().description(about).content("application/json", json::<T>()),
-        refusals,
-    )
+    with_refusals(answer(about, json::<T>()), refusals)
 }
 
 /// As [`answers`], for a good answer that has nothing to say.
 pub(super) fn empty_answer(about: &str, refusals: &[ErrorKind]) -> Responses {
-    let nothing = Content::new(Some(ObjectBuilder::new().schema_type(Type::Object).build()));
-    with_refusals(ResponseBuilder::new().description(about).content("application/json", nothing), refusals)
+    let nothing = ObjectBuilder::new().schema_type(Type::Object).build();
+    with_refusals(answer(about, Content::new(Some(nothing))), refusals)
 }
 
 /// As [`answers`], for what API Gateway guards: it refuses by itself.
 pub(super) fn guarded<T: ToSchema>(about: &str) -> Responses {
-    let message = |about: &str| {
-        ResponseBuilder::new().description(about).content("application/json", json::<Message>()).build()
-    };
-    with_refusals(ResponseBuilder::new().description(about).content("application/json", json::<T>()), &[])
-        .merge([
-            ("401", message("There is no credential.")),
-            ("403", message("The credential is not good, or its scopes don't open this route.")),
-        ])
+    let forbidden = "The credential is not good, or its scopes don't open this route.";
+    ResponsesBuilder::new()
+        .response("200", answer(about, json::<T>()))
+        .response("401", answer("There is no credential.", json::<Message>()))
+        .response("403", answer(forbidden, json::<Message>()))
+        .build()
 }
 
-trait Merge {
-    fn merge<const N: usize>(self, more: [(&str, Response); N]) -> Self;
+fn answer(about: &str, content: Content) -> Response {
+    ResponseBuilder::new().description(about).content("application/json", content).build()
 }
 
-impl Merge for Responses {
-    fn merge<const N: usize>(mut self, more: [(&str, Response); N]) -> Self {
-        self.responses.extend(more.map(|(status, response)| (status.to_owned(), response.into())));
-        self
-    }
-}
-
-fn with_refusals(good: ResponseBuilder, refusals: &[ErrorKind]) -> Responses {
+fn with_refusals(good: Response, refusals: &[ErrorKind]) -> Responses {
     let mut by_status: BTreeMap<u16, Vec<ErrorKind>> = BTreeMap::new();
     for kind in refusals {
         by_status.entry(kind.status().as_u16()).or_default().push(*kind);
     }
     let refusals = by_status.into_iter().map(|(status, kinds)| (status.to_string(), refusal(&kinds)));
-    ResponsesBuilder::new().response("200", good.build()).responses_from_iter(refusals).build()
+    ResponsesBuilder::new().response("200", good).responses_from_iter(refusals).build()
 }
 
 /// The refusals that share a status.

@@ -1,6 +1,6 @@
 //! Credentials: what there is, and what a route asks for.
 //!
-//! The flow's name in OpenAPI is the box in Swagger UI's *Authorize*.
+//! A scheme's name heads its box in Swagger UI's *Authorize*.
 
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, ClientCredentials, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Password, Scopes,
@@ -11,7 +11,7 @@ const USER: &str = "user";
 const CLIENT: &str = "client";
 const BEARER: &str = "bearer";
 const API_KEY: &str = "api_key";
-const CLIENT_SECRET: &str = "client_secret";
+const CLIENT_SECRET: &str = "client_secret_basic";
 
 /// The scopes of the example API. Which others there are, only the deployment knows.
 const SCOPES: [(&str, &str); 2] =
