@@ -83,7 +83,7 @@ async fn link_one(name: &str, settings: &Settings) -> anyhow::Result<Invoke> {
             let deps = Arc::new(docs::Deps::from_settings(settings)?);
             http(move |request| {
                 let deps = Arc::clone(&deps);
-                async move { docs::handle(&deps, &request) }
+                async move { docs::handle(&deps, request, clock::now()).await }
             })
         }
         "google" => http_function!(google, settings),

@@ -8,6 +8,8 @@ mod file;
 use lambda_http::http::{HeaderValue, header};
 use lambda_http::{Body, Request, Response};
 use shared::config::{ConfigError, Settings};
+use shared::grants::response::{decision, refuse};
+use shared::telemetry::{Outcome, Telemetry};
 use shared::wire::context::{path, route_path};
 use shared::wire::oauth::{ErrorKind, OAuthError};
 
@@ -29,6 +31,7 @@ pub struct Deps {
     page: File,
     document: File,
     assets: [(&'static str, File); 3],
+    telemetry: Telemetry,
 }
 
 impl Deps {
@@ -49,6 +52,7 @@ impl Deps {
                 ),
                 ("swagger-ui.css", file::embedded!("text/css; charset=utf-8", "swagger-ui.css")),
             ],
+            telemetry: Telemetry::from_settings("docs", settings),
         })
     }
 
@@ -66,11 +70,14 @@ impl Deps {
 }
 
 /// Answers one request.
-pub fn handle(deps: &Deps, request: &Request) -> Response<Body> {
-    let Some(file) = deps.find(request) else {
-        return OAuthError::new(ErrorKind::NotFound, "there is nothing here").into_response();
+pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
+    let watch = deps.telemetry.watch(now);
+    let Some(file) = deps.find(&request) else {
+        let error = OAuthError::new(ErrorKind::NotFound, "there is nothing here");
+        return refuse(&watch, &request, error);
     };
-    let mut response = file.answer(request);
+    watch.log(&decision(Outcome::Served, &request));
+    let mut response = file.answer(&request);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
