@@ -43,7 +43,7 @@ impl Deps {
         let document = document::describe(settings.deploy_examples()?);
         Ok(Self {
             page: File::text("text/html; charset=utf-8", PAGE),
-            document: File::text("application/json", document.to_string()),
+            document: File::text("application/json", serde_json::to_string(&document).unwrap_or_default()),
             assets: [
                 ("swagger-initializer.js", File::text("text/javascript; charset=utf-8", INITIALIZER)),
                 (

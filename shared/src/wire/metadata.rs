@@ -48,7 +48,7 @@ pub struct Metadata<'a> {
     pub tls_client_certificate_bound_access_tokens: bool,
 }
 
-/// The same with what OpenID Connect Discovery §3 needs beside it. There is no ID token: the algorithms
+/// The metadata with what OpenID Connect Discovery §3 needs beside it. There is no ID token: the algorithms
 /// are those of the access tokens, which API Gateway checks by this document.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = OpenIdConfiguration))]

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-/// A token response. It borrows its secrets, and there is no `Debug`.
+// It borrows its secrets, and there is no `Debug`.
+/// A token response.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = TokenResponse))]
 pub struct TokenResponse<'a> {

@@ -8,7 +8,6 @@ mod forms;
 mod routes;
 mod security;
 
-use serde_json::{Value, json};
 use shared::wire::caller::{Caller, Message};
 use shared::wire::introspection::Introspection;
 use shared::wire::metadata::{Jwks, Metadata, OpenIdConfiguration};
@@ -16,38 +15,16 @@ use shared::wire::oauth::ErrorResponse;
 use shared::wire::sign_in::{GoogleRequest, LoginRequest, LoginResponse};
 use shared::wire::token_response::TokenResponse;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::SchemaType;
 use utoipa::openapi::{
-    ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, PathsBuilder, RefOr, Schema, ServerBuilder,
+    ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, PathsBuilder, RefOr, Schema, ServerBuilder, Type,
 };
 
 const ABOUT: &str = "Sign-in for an API on AWS: tokens for people and machines, API keys, and the authorizer \
     that checks them all.\n\nPress *Authorize*, sign in with one of the boxes, and try the routes with a lock.";
 
 /// The document. The example routes are in it where they are deployed.
-pub(crate) fn describe(examples: bool) -> Value {
-    let mut document = json!(build(examples));
-    without_null(&mut document);
-    document
-}
-
-/// What is missing from a body of ours is left out, never null; of an `Option`, `utoipa` can't know that.
-fn without_null(part: &mut Value) {
-    match part {
-        Value::Object(members) => {
-            if let Some(Value::Array(types)) = members.get("type")
-                && let [one, Value::String(null)] = types.as_slice()
-                && null == "null"
-            {
-                members["type"] = one.clone();
-            }
-            members.values_mut().for_each(without_null);
-        }
-        Value::Array(items) => items.iter_mut().for_each(without_null),
-        _ => {}
-    }
-}
-
-fn build(examples: bool) -> OpenApi {
+pub(crate) fn describe(examples: bool) -> OpenApi {
     let info =
         InfoBuilder::new().title("Latchkey").version(env!("CARGO_PKG_VERSION")).description(Some(ABOUT));
     let mut paths = PathsBuilder::new();
@@ -88,12 +65,32 @@ fn schemas(examples: bool) -> Vec<(String, RefOr<Schema>)> {
 }
 
 fn schema<T: ToSchema>() -> (String, RefOr<Schema>) {
-    (T::name().into_owned(), T::schema())
+    let mut schema = T::schema();
+    without_null(&mut schema);
+    (T::name().into_owned(), schema)
+}
+
+/// What is missing from a body of ours is left out, never null. Of an `Option`, `utoipa` can't know that.
+fn without_null(schema: &mut RefOr<Schema>) {
+    match schema {
+        RefOr::T(Schema::Object(object)) => {
+            if let SchemaType::Array(types) = &object.schema_type
+                && let [one, Type::Null] = types.as_slice()
+            {
+                object.schema_type = SchemaType::Type(one.clone());
+            }
+            object.properties.values_mut().for_each(without_null);
+        }
+        RefOr::T(Schema::AllOf(parts)) => parts.items.iter_mut().for_each(without_null),
+        _ => {}
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -112,7 +109,7 @@ mod tests {
     #[test]
     fn every_reference_leads_somewhere_and_nothing_is_left_over() {
         for examples in [true, false] {
-            let document = describe(examples);
+            let document = json!(describe(examples));
             let mut used = BTreeSet::new();
             references(&document, &mut used);
             let schemas = document["components"]["schemas"].as_object().unwrap();
@@ -123,12 +120,12 @@ mod tests {
 
     #[test]
     fn nothing_is_said_to_be_null() {
-        assert!(!describe(true).to_string().contains("\"null\""));
+        assert!(!json!(describe(true)).to_string().contains("\"null\""));
     }
 
     #[test]
     fn without_the_example_routes_there_is_no_word_of_them() {
-        let document = describe(false).to_string();
+        let document = json!(describe(false)).to_string();
         for path in ["/todo\"", "/users\"", "/whoami\"", "/profile\"", "/get/clientinfo\"", "Examples"] {
             assert!(!document.contains(path), "{path}");
         }
@@ -136,7 +133,7 @@ mod tests {
 
     #[test]
     fn every_operation_has_a_name_of_its_own() {
-        let document = describe(true);
+        let document = json!(describe(true));
         let operations = document["paths"]
             .as_object()
             .unwrap()
