@@ -8,7 +8,7 @@ use std::{env, fs};
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
 use zip::{CompressionMethod, ZipArchive};
 
-/// Left out are the top bar, the icons, what is for bundlers, and the source maps.
+/// Left out are the top bar, the icons, and what is for bundlers.
 const FILES: [&str; 2] = ["swagger-ui-bundle.js", "swagger-ui.css"];
 
 /// A gzip member's header: deflate, no name, no time, unknown system (RFC 1952 §2.3).

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use e2e::{Stack, json, read};
+use e2e::{Stack, read};
 use serde_json::{Map, Value};
 
 use crate::layering::rust_files;
@@ -159,6 +159,6 @@ async fn the_page_has_all_it_needs_and_may_do_no_more() {
         let again = stack.get(&format!("/docs/{path}")).header("if-none-match", etag).send().await.unwrap();
         assert_eq!(again.status(), 304);
     }
-    let missing = stack.get("/docs/swagger-ui-bundle.js.map").send().await.unwrap();
-    assert_eq!((missing.status().as_u16(), &json(missing).await["error"]), (404, &"invalid_request".into()));
+    // Of what Swagger UI has besides, nothing is there.
+    assert_eq!(stack.get("/docs/swagger-ui-standalone-preset.js").send().await.unwrap().status(), 404);
 }

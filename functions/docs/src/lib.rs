@@ -10,7 +10,7 @@ use lambda_http::{Body, Request, Response};
 use shared::config::{ConfigError, Settings};
 use shared::grants::response::{decision, refuse};
 use shared::telemetry::{Outcome, Telemetry};
-use shared::wire::context::{path, route_path};
+use shared::wire::context::route_path;
 use shared::wire::oauth::{ErrorKind, OAuthError};
 
 use self::file::File;
@@ -26,11 +26,9 @@ const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
 const PAGE: &str = include_str!("page/index.html");
 const INITIALIZER: &str = include_str!("page/swagger-initializer.js");
 
-/// What this function needs: what it serves.
+/// What this function needs: what it serves, by the route's path.
 pub struct Deps {
-    page: File,
-    document: File,
-    assets: [(&'static str, File); 3],
+    files: [(&'static str, File); 5],
     telemetry: Telemetry,
 }
 
@@ -41,31 +39,23 @@ impl Deps {
     /// A value that is neither `true` nor `false`.
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
         let document = document::describe(settings.deploy_examples()?);
+        let document = serde_json::to_string(&document).unwrap_or_default();
+        const SCRIPT: &str = "text/javascript; charset=utf-8";
         Ok(Self {
-            page: File::text("text/html; charset=utf-8", PAGE),
-            document: File::text("application/json", serde_json::to_string(&document).unwrap_or_default()),
-            assets: [
-                ("swagger-initializer.js", File::text("text/javascript; charset=utf-8", INITIALIZER)),
-                (
-                    "swagger-ui-bundle.js",
-                    file::embedded!("text/javascript; charset=utf-8", "swagger-ui-bundle.js"),
-                ),
-                ("swagger-ui.css", file::embedded!("text/css; charset=utf-8", "swagger-ui.css")),
+            files: [
+                ("/openapi.json", File::text("application/json", document)),
+                ("/docs", File::text("text/html; charset=utf-8", PAGE)),
+                ("/docs/swagger-initializer.js", File::text(SCRIPT, INITIALIZER)),
+                ("/docs/swagger-ui-bundle.js", file::embedded!(SCRIPT, "swagger-ui-bundle.js")),
+                ("/docs/swagger-ui.css", file::embedded!("text/css; charset=utf-8", "swagger-ui.css")),
             ],
             telemetry: Telemetry::from_settings("docs", settings),
         })
     }
 
     fn find(&self, request: &Request) -> Option<&File> {
-        match route_path(request) {
-            "/openapi.json" => Some(&self.document),
-            "/docs" => Some(&self.page),
-            "/docs/{file}" => {
-                let (_, name) = path(request)?.rsplit_once('/')?;
-                self.assets.iter().find(|(known, _)| *known == name).map(|(_, file)| file)
-            }
-            _ => None,
-        }
+        let wanted = route_path(request);
+        self.files.iter().find(|(path, _)| *path == wanted).map(|(_, file)| file)
     }
 }
 
