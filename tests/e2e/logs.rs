@@ -82,6 +82,8 @@ async fn decisions() {
     {
         send(stack.post(path).basic_auth("backend", Some(&secret)).form(&[("token", token)])).await;
     }
+    send(stack.get("/.well-known/jwks.json")).await;
+    send(stack.get("/openapi.json")).await;
     // A day without the store, and the daily look at the keys.
     let settings = stack.settings(&[("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9"), NAMESPACE]);
     let deps = token::Deps::from_settings(&settings).unwrap();
@@ -90,9 +92,27 @@ async fn decisions() {
     stack.rotate_every(30).await;
     let daily = serde_json::from_value(event("rotation/daily.json", &[])).unwrap();
     rotation::handle(&deps, daily, clock::now()).await.unwrap();
+    // A rotation, and one that fails at its first step.
+    for (step, token) in [
+        ("finishSecret", "CANARY-nobody-created-such-a-version"),
+        ("createSecret", "a-rotation-whose-keys-nobody-sees"),
+        ("setSecret", "a-rotation-whose-keys-nobody-sees"),
+        ("testSecret", "a-rotation-whose-keys-nobody-sees"),
+        ("finishSecret", "a-rotation-whose-keys-nobody-sees"),
+    ] {
+        let secret_id = &stack.running.environment["SIGNING_SECRET_ID"];
+        let event = serde_json::json!({"Step": step, "SecretId": secret_id, "ClientRequestToken": token});
+        let result = rotation::handle(&deps, serde_json::from_value(event).unwrap(), clock::now()).await;
+        assert_eq!(result.is_ok(), !token.starts_with("CANARY"));
+    }
+    let keys = serde_json::to_value(stack.secret().current().await.unwrap().unwrap().document).unwrap();
+    let private: Vec<_> =
+        keys["keys"].as_array().unwrap().iter().map(|key| key["pkcs8"].as_str().unwrap()).collect();
+    assert_eq!(private.len(), 2);
     // For the outer test: what must not be found.
     let secrets = [&secret, &token, &key, &id_token, &first, &second, &third].map(String::as_str);
-    fs::write(std::env::var(INNER).unwrap(), [secrets.as_slice(), &[PASSWORD]].concat().join("\n")).unwrap();
+    let secrets = [secrets.as_slice(), &[PASSWORD], &private].concat();
+    fs::write(std::env::var(INNER).unwrap(), secrets.join("\n")).unwrap();
 }
 
 /// What the process wrote to its standard error, and the secrets that it handled.
@@ -140,6 +160,11 @@ fn no_secret_is_logged_and_every_line_is_json() {
         ("authorizer", "allowed", None),
         ("authorizer", "denied", Some("invalid_token")),
         ("authorizer", "denied", Some("invalid_signature")),
+        ("rotation", "done", None),
+        ("rotation", "failed", None),
+        ("discovery", "served", None),
+        ("docs", "served", None),
+        ("whoami", "served", None),
     ] {
         let found = lines.iter().any(|line| {
             line["function"] == function && line["outcome"] == outcome && line["reason"].as_str() == reason

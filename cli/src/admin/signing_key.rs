@@ -35,8 +35,9 @@ enum SigningKeyCommand {
     #[command(
         after_help = "In AWS the rotation function does this by itself, at deployment and then on schedule. A new key \
         signs only when everybody has heard of it. The default lead of 4 hours is longer than the caches on the way \
-        together: 2 hours in API Gateway's JWT authorizer, 1 hour that an HTTP cache may keep our JWKS. The very \
-        first key signs at once. A rotation that was interrupted is carried on with.\n\n\
+        together: 2 hours in API Gateway's JWT authorizer, 1 hour that an HTTP cache may keep our JWKS, and \
+        half an hour that we answer it from memory while the table is out of reach. The very first key signs at \
+        once. A rotation that was interrupted is carried on with.\n\n\
         Examples:\n  \
         latchkey signing-key rotate\n  \
         latchkey signing-key rotate --algorithm ES256"
