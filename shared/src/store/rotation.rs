@@ -6,6 +6,9 @@
 //! it is in use and every cache has had time to hear of it. Until then, and whatever fails, the keys that
 //! signed before go on.
 
+use secrecy::ExposeSecret;
+use serde_json::json;
+
 use super::signing_secret::{KeyDocument, SecretError, SigningSecret, StoredKey, Version};
 use super::table::StoreError;
 use super::trust::{PublishedKey, TrustStore};
@@ -248,11 +251,11 @@ fn find<'a>(keys: &'a Keyring<PublishedKey>, key_id: &str) -> Option<&'a Timed<P
 
 /// What the private half signs, the published one verifies.
 fn prove(private: &StoredKey, published: &PublishedKey) -> Result<(), RotationError> {
-    let token = private.parse()?.sign("rotation-test", &serde_json::json!({}))?;
+    let token = private.parse()?.sign("rotation-test", &json!({}))?;
     let proof = || -> Result<(), JwtError> {
         let jwk: Members = serde_json::from_str(&published.jwk).map_err(|_| JwtError::UnknownKey)?;
         let key = PublicKey::from_jwk(&jwk).map_err(|_| JwtError::UnknownKey)?;
-        let jwt = UnverifiedJwt::parse(secrecy::ExposeSecret::expose_secret(&token), usize::MAX)?;
+        let jwt = UnverifiedJwt::parse(token.expose_secret(), usize::MAX)?;
         jwt.verify(&key).map(drop)
     };
     proof().map_err(|_| RotationError::Mismatch)

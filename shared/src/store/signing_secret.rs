@@ -2,6 +2,7 @@
 //! written here but in the trust bundle, for all to see.
 
 use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::error::SdkError;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use aws_sdk_secretsmanager::operation::get_secret_value::builders::GetSecretValueFluentBuilder;
 use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
@@ -174,10 +175,7 @@ impl SigningSecret {
             .move_to_version_id(id)
             .set_remove_from_version_id(instead_of.map(str::to_owned));
         let Err(error) = update.send().await else { return Ok(()) };
-        let refused = error
-            .as_service_error()
-            .is_some_and(UpdateSecretVersionStageError::is_invalid_parameter_exception);
-        if !refused {
+        if !is_refused(&error) {
             return Err(SecretError::Unreachable(chain(&error)));
         }
         // A retry of a move that was carried out finds its own work done.
@@ -195,7 +193,12 @@ impl SigningSecret {
             .secret_id(&self.id)
             .version_stage(PENDING)
             .remove_from_version_id(id);
-        update.send().await.map(drop).map_err(|error| SecretError::Unreachable(chain(&error)))
+        match update.send().await {
+            Ok(_) => Ok(()),
+            // It has lost it already.
+            Err(error) if is_refused(&error) => Ok(()),
+            Err(error) => Err(SecretError::Unreachable(chain(&error))),
+        }
     }
 
     /// When Secrets Manager rotates the secret next, in seconds since 1970, if it does.
@@ -204,6 +207,11 @@ impl SigningSecret {
         let secret = describe.send().await.map_err(|error| SecretError::Unreachable(chain(&error)))?;
         Ok(secret.next_rotation_date.map(|date| date.secs()))
     }
+}
+
+/// Whether a label was not where it was to be taken from.
+fn is_refused<R>(error: &SdkError<UpdateSecretVersionStageError, R>) -> bool {
+    error.as_service_error().is_some_and(UpdateSecretVersionStageError::is_invalid_parameter_exception)
 }
 
 async fn read(get: GetSecretValueFluentBuilder) -> Result<Option<Version>, SecretError> {
