@@ -142,7 +142,7 @@ impl Watch<'_> {
             latency: (latency.as_secs_f64() * 1e6).round() / 1e3,
             issued: (decision.outcome == Outcome::Issued).then_some(1),
             refused: (refused > 0).then_some(1),
-            failed: (decision.outcome == Outcome::Failed).then_some(1),
+            failed: self.is_failure(decision).then_some(1),
             cold_start: self.cold.then_some(1),
             trust_age: self.trust_age,
             keys_age: self.keys_age,
@@ -150,6 +150,12 @@ impl Watch<'_> {
         let mut text = serde_json::to_vec(&line).ok()?;
         text.push(b'\n');
         Some(text)
+    }
+
+    /// Whether somebody who asked got no answer. Behind a rotation's step nobody waits, and it is an error of the
+    /// function's that has an alarm of its own.
+    fn is_failure(&self, decision: &Decision<'_>) -> bool {
+        decision.outcome == Outcome::Failed && decision.step.is_none()
     }
 
     /// Each metric with each set of its dimensions' values is paid for by itself: what a caller chooses is
@@ -168,7 +174,7 @@ impl Watch<'_> {
         let is = |outcome| decision.outcome == outcome;
         let by_function = [(true, "Latency", "Milliseconds"), (is(Outcome::Issued), "Issued", "Count")];
         let overall = [
-            (is(Outcome::Failed), "Failed", "Count"),
+            (self.is_failure(decision), "Failed", "Count"),
             (self.cold, "ColdStart", "Count"),
             (self.trust_age.is_some(), "TrustAge", "Seconds"),
             (self.keys_age.is_some(), "KeysAge", "Seconds"),

@@ -46,14 +46,15 @@ fn first_line(mut input: impl BufRead) -> anyhow::Result<SecretString> {
     Ok(SecretString::from(password))
 }
 
-/// Asks before something that can't be undone, unless `yes` says it all or nobody is there to answer.
+/// Asks before something that can't be undone, unless `yes` says it all or nobody is at the terminal.
 ///
 /// # Errors
 /// Any answer but yes.
 pub fn confirm(question: &str, yes: bool) -> anyhow::Result<()> {
-    if yes || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+    if yes || !io::stdin().is_terminal() {
         return Ok(());
     }
+    ensure!(io::stderr().is_terminal(), "standard error is no terminal to ask at: say --yes");
     io::stderr().write_all(format!("{question} [y/N] ").as_bytes())?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;

@@ -22,7 +22,7 @@ const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 
-/// The page names its files relative to itself, so that it works below any path that API Gateway maps.
+/// The page names its files relative to itself. (The document's own paths begin at the root of the domain.)
 const PAGE: &str = include_str!("page/index.html");
 const INITIALIZER: &str = include_str!("page/swagger-initializer.js");
 

@@ -122,7 +122,7 @@ async fn end_token(
     let accepted = match deps.trust.accept(token, &expected, now).await {
         // The bundle at hand may be too old to know the key, and «revoked» must not be said of a live token.
         // One item tells: whoever makes up keys does not make us read it all.
-        Err(NotAccepted::Token(JwtError::UnknownKey)) if knows(deps, token).await? => {
+        Err(NotAccepted::Token(JwtError::UnknownKey)) if knows(deps, token, now).await? => {
             let bundle = deps.store.bundle().await.map_err(OAuthError::unavailable)?;
             let jwt = UnverifiedJwt::parse(token, MAX_ACCESS_TOKEN);
             jwt.map_err(NotAccepted::from).and_then(|jwt| bundle.accept(jwt, &expected, now))
@@ -140,11 +140,11 @@ async fn end_token(
     revoked.map_err(OAuthError::unavailable)
 }
 
-/// Whether the key that a token names is published.
-async fn knows(deps: &Deps, token: &str) -> Result<bool, OAuthError> {
+/// Whether the key that a token names is one that we believe now.
+async fn knows(deps: &Deps, token: &str, now: u64) -> Result<bool, OAuthError> {
     let Ok(jwt) = UnverifiedJwt::parse(token, MAX_ACCESS_TOKEN) else { return Ok(false) };
     let timeline = deps.store.timeline().await.map_err(OAuthError::unavailable)?;
-    Ok(timeline.iter().any(|timed| jwt.key_id() == Some(&timed.key.kid)))
+    Ok(timeline.iter().any(|timed| timed.is_trusted(now) && jwt.key_id() == Some(&timed.key.kid)))
 }
 
 fn check_owner(owner: &str, client_id: &str) -> Result<(), OAuthError> {

@@ -89,11 +89,10 @@ impl Rotation {
     /// `setSecret`: publishes the new key, for verifiers to know.
     pub async fn publish(&self, token: &str, now: u64) -> Result<(), RotationError> {
         let Some(document) = self.pending(token).await? else { return Ok(()) };
-        let new = document.keys.last().ok_or(RotationError::NotCreated)?;
-        let jwk = new.parse()?.public_jwk().to_string();
+        let new = published(document.keys.last().ok_or(RotationError::NotCreated)?)?;
         let change = |keys: &mut Keyring<PublishedKey>| {
-            if find(keys, new.key_id()).is_none() {
-                keys.publish(PublishedKey { kid: new.key_id().to_owned(), jwk: jwk.clone() }, now);
+            if find(keys, &new.kid).is_none() {
+                keys.publish(new.clone(), now);
             }
         };
         Ok(self.trust.revise(change).await?)
@@ -135,14 +134,23 @@ impl Rotation {
                 result => result?,
             }
         }
-        self.begin(lead, now).await
+        self.begin(lead, now).await?;
+        // Of a version in use that is called pending, the next rotation would be taken for its own.
+        Ok(self.secret.drop_pending(token).await?)
     }
 
     /// Gives the newest key in use its turn, if it has none: what a rotation does last, and what is left to do
-    /// when it was cut off just before.
+    /// when it was cut off just before, or when the table or the secret went back to what it was.
     pub async fn begin(&self, lead: u64, now: u64) -> Result<(), RotationError> {
         let document = self.in_use().await?;
-        Ok(self.trust.revise(|keys| keys.begin(|key| document.holds(&key.kid), now, lead)).await?)
+        let newest = document.keys.last().map(published).transpose()?;
+        let change = |keys: &mut Keyring<PublishedKey>| {
+            if let Some(newest) = newest.as_ref().filter(|newest| find(keys, &newest.kid).is_none()) {
+                keys.publish(newest.clone(), now);
+            }
+            keys.begin(|key| document.holds(&key.kid), now, lead);
+        };
+        Ok(self.trust.revise(change).await?)
     }
 
     /// Gives a version up that can't come into use any more, so that the next rotation is not taken for this
@@ -182,8 +190,7 @@ impl Rotation {
         self.create(token, algorithm, now).await?;
         self.publish(token, now).await?;
         self.test(token).await?;
-        self.finish(token, lead, now).await?;
-        Ok(self.secret.drop_pending(token).await?)
+        self.finish(token, lead, now).await
     }
 
     /// Whether there is a key that signs then: published, and in use.
@@ -247,6 +254,11 @@ impl Rotation {
 
 fn find<'a>(keys: &'a Keyring<PublishedKey>, key_id: &str) -> Option<&'a Timed<PublishedKey>> {
     keys.iter().find(|timed| timed.key.kid == key_id)
+}
+
+/// The public half of a key.
+fn published(key: &StoredKey) -> Result<PublishedKey, BadKey> {
+    Ok(PublishedKey { kid: key.key_id().to_owned(), jwk: key.parse()?.public_jwk().to_string() })
 }
 
 /// What the private half signs, the published one verifies.

@@ -111,6 +111,8 @@ impl<K> Keyring<K> {
         let Some(newest) = self.0.iter().rposition(|timed| !timed.revoked && in_use(&timed.key)) else {
             return;
         };
+        // Those that sign now have no end yet, or the end that a successor set who may be lost since.
+        self.settle(&in_use, now);
         let others_sign = self.0.iter().any(|timed| timed.may_sign(now) && in_use(&timed.key));
         if let Some(timed) = self.0.get_mut(newest)
             && timed.signs_from.is_none()
@@ -118,13 +120,21 @@ impl<K> Keyring<K> {
             let after_lead = timed.published_at.saturating_add(lead).max(now);
             timed.signs_from = Some(if others_sign { after_lead } else { now });
         }
-        self.0.retain(|timed| match timed.retires_at {
-            Some(retires_at) if timed.revoked => now < retires_at.saturating_add(REMEMBERED),
-            _ if timed.has_retired(now) => false,
-            // A turn in time to come is nobody's whom the functions don't have; nor is one that never was.
-            _ => !timed.is_waiting(now) || (timed.signs_from.is_some() && in_use(&timed.key)),
+        let mut index = 0;
+        self.0.retain(|timed| {
+            index += 1;
+            match timed.retires_at {
+                Some(retires_at) if timed.revoked => now < retires_at.saturating_add(REMEMBERED),
+                _ if timed.has_retired(now) => false,
+                // Of those before it, whoever waits for a turn that can't come: it never had one, or is not in
+                // use any more. One after it may be on its way into use.
+                _ if timed.is_waiting(now) && index <= newest => {
+                    timed.signs_from.is_some() && in_use(&timed.key)
+                }
+                _ => true,
+            }
         });
-        self.settle();
+        self.settle(&in_use, now);
     }
 
     /// Ends a key, whatever it has signed. If no other in use signs, the newest in use does from now on.
@@ -133,23 +143,26 @@ impl<K> Keyring<K> {
             (timed.revoked, timed.retires_at) = (true, Some(now));
         }
         if !self.0.iter().any(|timed| timed.may_sign(now) && in_use(&timed.key)) {
-            let newest = self.0.iter_mut().rev().find(|timed| !timed.revoked && in_use(&timed.key));
+            let good = |timed: &&mut Timed<K>| !timed.has_retired(now) && in_use(&timed.key);
+            let newest = self.0.iter_mut().rev().find(good);
             if let Some(newest) = newest {
                 newest.signs_from = Some(newest.signs_from.map_or(now, |signs_from| signs_from.min(now)));
             }
         }
-        self.settle();
+        self.settle(&in_use, now);
     }
 
     /// Sets when each key retires: when nobody signs with it any more and its last token has expired. That
-    /// of the last one is open.
-    fn settle(&mut self) {
+    /// of the last one is open. Whom nobody has succeeds nobody.
+    fn settle(&mut self, in_use: impl Fn(&K) -> bool, now: u64) {
         let mut next: Option<u64> = None;
-        for timed in self.0.iter_mut().rev().filter(|timed| !timed.revoked) {
+        for timed in self.0.iter_mut().rev().filter(|timed| !timed.has_retired(now)) {
             let Some(signs_from) = timed.signs_from else { continue };
             // One that is overtaken before its turn may still sign where the older timeline is cached.
             timed.retires_at = next.map(|next| next.max(signs_from).saturating_add(OVERLAP));
-            next = Some(signs_from);
+            if in_use(&timed.key) {
+                next = Some(signs_from);
+            }
         }
     }
 }
@@ -235,6 +248,27 @@ mod tests {
     }
 
     #[test]
+    fn a_successor_that_is_lost_succeeds_nobody() {
+        let mut ring = ring(&[("first", 0), ("lost", 1000)]);
+        let turn = 1000 + LEAD;
+        assert!(signers(&ring, turn + HANDOVER + 1).iter().all(|key| *key == "lost"));
+        ring.begin(|key| *key != "lost", turn + 600, LEAD);
+        assert_eq!(ring.signing(1_000_000).filter(|key| **key != "lost").count(), 1, "the first signs on");
+        ring.publish("third", turn + 700);
+        ring.begin(|key| *key != "lost", turn + 700, LEAD);
+        for now in [turn + 700, turn + HANDOVER + 1, turn + 700 + LEAD, 1_000_000] {
+            assert!(ring.signing(now).any(|key| *key != "lost"), "{now}");
+        }
+    }
+
+    #[test]
+    fn a_retired_key_does_not_come_back() {
+        let mut ring = ring(&[("first", 0), ("second", 1000)]);
+        ring.revoke(|key| *key == "second", |_| true, 1_000_000);
+        assert!(signers(&ring, 1_000_000).is_empty() && !is_trusted(&ring, "first", 1_000_000));
+    }
+
+    #[test]
     fn a_revoked_successor_leaves_the_one_before_in_its_place() {
         let mut ring = ring(&[("first", 0), ("second", 1000)]);
         ring.revoke(|key| *key == "second", |_| true, 2000);
@@ -261,20 +295,27 @@ mod tests {
         #[test]
         fn there_is_always_a_good_key(
             events in proptest::collection::vec(
-                (0_u64..200_000, -90_i64..90, 0_u64..20_000, any::<bool>(), 0_usize..12),
+                (0_u64..200_000, -90_i64..90, 0_u64..20_000, any::<(bool, bool)>(), 0_usize..12),
                 1..12,
             ),
             probe in 90_u64..400_000,
         ) {
             let (mut ring, mut clock, mut lost, mut revoked) = (Keyring::default(), 1000, Vec::new(), Vec::new());
-            for (index, (pause, skew, lead, finishes, ended)) in events.into_iter().enumerate() {
+            for (index, (pause, skew, lead, (finishes, rolled_back), ended)) in events.into_iter().enumerate() {
                 clock += pause;
                 let now = clock.saturating_add_signed(skew);
                 ring.publish(index, now);
-                if finishes || index == 0 {
-                    ring.begin(|key| !lost.contains(key), now, lead);
-                } else {
+                if !finishes && index > 0 {
                     lost.push(index);
+                } else if rolled_back && index > 0 && !revoked.contains(&(index - 1)) {
+                    // It had its turn, and then the secret went back to what it was before: while the key before
+                    // is still believed.
+                    ring.begin(|key| !lost.contains(key), now, lead);
+                    lost.push(index);
+                    clock += pause % (OVERLAP - 100);
+                    ring.begin(|key| !lost.contains(key), clock, lead);
+                } else {
+                    ring.begin(|key| !lost.contains(key), now, lead);
                 }
                 // A revocation now and then, but never of the last in use.
                 let left = |key: &usize| *key != ended && !lost.contains(key) && !revoked.contains(key);

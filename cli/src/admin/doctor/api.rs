@@ -20,8 +20,8 @@ const METADATA: [&str; 2] = ["/.well-known/oauth-authorization-server", "/.well-
 /// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html>).
 const GATEWAYS_PATIENCE: Duration = Duration::from_millis(1500);
 
-/// How old an answer with the keys may be, in seconds: the function discovery keeps it for a minute, and
-/// caches on the way for an hour.
+/// How old an answer with the keys may be, in seconds: the function discovery keeps it for a quarter of a
+/// minute, and caches on the way for an hour.
 const IN_FUNCTION: u64 = 60;
 const IN_CACHES: u64 = 3600 + IN_FUNCTION;
 

@@ -109,6 +109,11 @@ impl Secret {
                 "keys are not rotated by themselves",
                 "deploy the template again (`sam deploy`), or run `latchkey signing-key rotate` from time to time",
             ),
+            _ if is_pending(description) => Check::warning(
+                name,
+                format!("a rotation is under way, or stopped, and stands in the next one's way ({last})"),
+                "if it stopped, `latchkey signing-key rotate` carries on with it",
+            ),
             (true, Some(next)) if next < now => Check::problem(
                 name,
                 format!("a rotation was due on {}, and there was none ({last})", time(next)),
@@ -120,6 +125,13 @@ impl Secret {
             (true, None) => Check::ok(name, format!("keys are rotated, {last}")),
         }
     }
+}
+
+/// Whether a version is to be in use and isn't. After a rotation both labels may be at one.
+fn is_pending(description: &DescribeSecretOutput) -> bool {
+    let has = |labels: &[String], label: &str| labels.iter().any(|text| text == label);
+    let versions = description.version_ids_to_stages().into_iter().flatten();
+    versions.map(|(_, labels)| labels).any(|labels| has(labels, "AWSPENDING") && !has(labels, "AWSCURRENT"))
 }
 
 fn ids(document: &KeyDocument) -> Vec<String> {
