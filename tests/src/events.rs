@@ -1,4 +1,5 @@
-//! The recorded events of `events/`, filled in from a running stack, and what each must come to.
+//! Events as Lambda hands them over: the recorded ones of `events/`, filled in from a running stack, with
+//! what each must come to; and others, made up.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,7 +7,11 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use lambda_http::lambda_runtime::{Context, LambdaEvent};
+use lambda_http::request::LambdaRequest;
+use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
+use shared::wire::lambda::serve;
 
 use crate::{Stack, read};
 
@@ -102,4 +107,52 @@ fn effect_of(answer: &Value) -> Value {
     let statements = answer["policyDocument"]["Statement"].as_array().cloned().unwrap_or_default();
     let has = |effect: &str| statements.iter().any(|statement| statement["Effect"] == effect);
     if has("Deny") { json!("Deny") } else { json!(has("Allow").then_some("Allow")) }
+}
+
+/// Hands an event to a function as Lambda does: text in, text out.
+pub async fn call<F>(event: &Value, handler: impl Fn(Request) -> F + Sync) -> Value
+where
+    F: Future<Output = Response<Body>> + Send,
+{
+    let request: LambdaRequest = serde_json::from_str(&event.to_string()).expect("an HTTP API event");
+    let answer = serve(LambdaEvent::new(request, Context::default()), &handler).await.expect("an answer");
+    serde_json::to_value(answer).expect("JSON")
+}
+
+/// An HTTP API event, payload 2.0.
+pub fn http_event(method: &str, path: &str, headers: Value, body: Option<&str>) -> Value {
+    json!({
+        "version": "2.0", "routeKey": format!("{method} {path}"), "rawPath": path, "rawQueryString": "",
+        "headers": headers, "body": body, "isBase64Encoded": false,
+        "requestContext": {
+            "accountId": "123456789012", "apiId": "api", "domainName": "api.example.com", "requestId": "request-1",
+            "routeKey": format!("{method} {path}"), "stage": "$default", "timeEpoch": 0,
+            "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": ""},
+        },
+    })
+}
+
+/// A form, posted to one of our endpoints.
+pub fn form_event(path: &str, headers: Value, fields: &[(&str, &str)]) -> Value {
+    let mut all = json!({"content-type": "application/x-www-form-urlencoded"});
+    all.as_object_mut().expect("an object").extend(headers.as_object().expect("an object").clone());
+    let encoded: Vec<_> = fields
+        .iter()
+        .map(|(name, value)| {
+            let percent = |byte: u8| format!("%{byte:02X}");
+            format!("{name}={}", value.bytes().map(percent).collect::<String>())
+        })
+        .collect();
+    http_event("POST", path, all, Some(&encoded.join("&")))
+}
+
+/// Status and body of an answer.
+pub fn status_and_body(answer: &Value) -> (u64, Value) {
+    let body = serde_json::from_str(answer["body"].as_str().unwrap_or_default()).unwrap_or_default();
+    (answer["statusCode"].as_u64().expect("a status"), body)
+}
+
+/// The header of a client that authenticates itself by its secret.
+pub fn basic(client_id: &str, secret: &str) -> Value {
+    json!({"authorization": format!("Basic {}", STANDARD.encode(format!("{client_id}:{secret}")))})
 }

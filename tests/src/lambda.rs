@@ -9,6 +9,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -82,8 +83,33 @@ impl Function {
         error
     }
 
-    async fn outcome(&mut self, event: &Value) -> (String, Value) {
+    /// Hands the function an event, whatever comes of it.
+    pub fn send(&self, event: &Value) {
         self.events.send(event.to_string()).expect("the function is running");
+    }
+
+    /// Kills the process where it stands.
+    pub async fn kill(mut self) {
+        self.process.kill().await.expect("a running process");
+    }
+
+    /// Stops the process as Lambda does between two events: no instruction of it runs.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let id = self.process.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
+        kill_process(id.expect("a running process"), signal).expect("a signal");
+    }
+
+    async fn outcome(&mut self, event: &Value) -> (String, Value) {
+        self.send(event);
         tokio::select! {
             outcome = self.answers.recv() => outcome.expect("the stand-in is running"),
             ended = self.process.wait() => panic!("the function ended: {ended:?}"),

@@ -1,6 +1,7 @@
 //! A running stack for each test, and people and machines to try it with.
 
 pub mod events;
+pub mod faults;
 pub mod lambda;
 pub mod proxy;
 
@@ -82,6 +83,13 @@ impl Stack {
 
     pub fn table(&self) -> Table {
         Table::new(self.aws().dynamodb(), self.settings(&[]).table_name().expect("TABLE_NAME"))
+    }
+
+    /// The same table, in a DynamoDB elsewhere.
+    pub fn table_at(&self, url: &str) -> Table {
+        let settings = self.settings(&[("AWS_ENDPOINT_URL_DYNAMODB", url)]);
+        let aws = Aws::from_settings(&settings).expect("the stack's environment");
+        Table::new(aws.dynamodb(), settings.table_name().expect("TABLE_NAME"))
     }
 
     pub fn secret(&self) -> SigningSecret {

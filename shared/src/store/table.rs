@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::interceptors::InterceptorContext;
+use aws_sdk_dynamodb::config::retry::{ClassifyRetry, RetryAction};
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -158,18 +160,17 @@ impl Table {
                 .map_err(|error| StoreError::Unreachable(chain(&error)))?;
             transaction = transaction.transact_items(TransactWriteItem::builder().put(put).build());
         }
-        match transaction.send().await {
+        let retried = aws_sdk_dynamodb::Config::builder().retry_classifier(ThrottledTransaction);
+        match transaction.customize().config_override(retried).send().await {
             Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(TransactWriteItemsError::TransactionCanceledException(cancelled))
-                    if cancelled.cancellation_reasons().iter().any(|reason| {
-                        matches!(reason.code(), Some("ConditionalCheckFailed" | "TransactionConflict"))
-                    }) =>
-                {
-                    Err(StoreError::Exists)
-                }
-                _ => Err(unreachable(error)),
-            },
+            Err(error)
+                if error.as_service_error().is_some_and(|error| {
+                    was_cancelled(error, &["ConditionalCheckFailed", "TransactionConflict"])
+                }) =>
+            {
+                Err(StoreError::Exists)
+            }
+            Err(error) => Err(unreachable(error)),
         }
     }
 
@@ -259,6 +260,36 @@ impl Table {
             .expression_attribute_values(":kind", AttributeValue::S(kind.to_owned()));
         let items = query.into_paginator().items().send().collect::<Result<Vec<_>, _>>();
         items.await.map_err(unreachable)?.into_iter().map(read).collect()
+    }
+}
+
+/// Whether a transaction was cancelled for one of these reasons.
+fn was_cancelled(error: &TransactWriteItemsError, codes: &[&str]) -> bool {
+    let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else { return false };
+    let mut reasons = cancelled.cancellation_reasons().iter();
+    reasons.any(|reason| reason.code().is_some_and(|code| codes.contains(&code)))
+}
+
+/// A transaction with a throttled item is cancelled, and cancelled transactions are not retried by the SDK
+/// (docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html). This one is, like
+/// every other write that was throttled.
+#[derive(Debug)]
+struct ThrottledTransaction;
+
+impl ClassifyRetry for ThrottledTransaction {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let error = context.output_or_error().and_then(Result::err);
+        let error = error.and_then(|error| error.as_operation_error()?.downcast_ref());
+        match error {
+            Some(error) if was_cancelled(error, &["ThrottlingError", "ProvisionedThroughputExceeded"]) => {
+                RetryAction::throttling_error()
+            }
+            _ => RetryAction::NoActionIndicated,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "throttled transaction"
     }
 }
 

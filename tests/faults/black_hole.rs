@@ -1,0 +1,83 @@
+//! The store is gone without a word, from some step of a request on. Real time passes here, because the
+//! time-outs are what is tested; every case runs beside the others.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use e2e::Stack;
+use e2e::faults::figure;
+use e2e::proxy::Fault;
+use shared::clock;
+use tokio::task::JoinSet;
+
+use crate::flows::{Answer, Flow, Kind};
+
+/// API Gateway's and the functions' own limit.
+const BAR: Duration = Duration::from_secs(10);
+const RECOVERY: Duration = Duration::from_secs(5);
+
+/// Later than every cache of a function is fresh, earlier than it is no longer usable.
+const STALE: u64 = 299;
+
+/// How many requests to the store one of these takes when all that is cached is old.
+async fn steps(stack: &Stack, kind: Kind) -> usize {
+    let flow = Flow::start(stack, kind, 1000 + kind as usize).await;
+    let now = clock::now();
+    flow.warm_up(now).await;
+    let before = flow.proxy.count();
+    assert_eq!(flow.ask(now + STALE).await.status, 200, "{kind:?}");
+    flow.proxy.count() - before
+}
+
+/// The answer when only so many requests get through to the store, and how long it takes after its return
+/// until there is a good one again.
+async fn cut_off_after(stack: &Stack, kind: Kind, steps: usize, number: usize) -> (Answer, Duration) {
+    let flow = Flow::start(stack, kind, number).await;
+    let now = clock::now();
+    flow.warm_up(now).await;
+    flow.proxy.break_after(steps, Fault::Hang { applied: false });
+    let answer = flow.ask(now + STALE).await;
+    flow.proxy.heal();
+    let healed = Instant::now();
+    loop {
+        let elapsed = healed.elapsed();
+        if flow.ask(now + STALE + answer.took.as_secs() + elapsed.as_secs()).await.status == 200 {
+            return (answer, elapsed);
+        }
+        assert!(elapsed < 3 * RECOVERY, "{kind:?} does not recover");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cut_off_at_any_step_every_answer_comes_in_time_and_grants_nothing() {
+    let stack = Arc::new(Stack::start().await);
+    let mut tasks = JoinSet::new();
+    let mut number = 0;
+    for kind in Kind::ALL {
+        for step in 0..steps(&stack, kind).await {
+            number += 1;
+            let stack = stack.clone();
+            tasks.spawn(async move { (kind, step, cut_off_after(&stack, kind, step, number).await) });
+        }
+    }
+    let mut late = Vec::new();
+    let (mut slowest, mut recovery) = (Duration::ZERO, Duration::ZERO);
+    for (kind, step, (answer, recovered)) in tasks.join_all().await {
+        let (status, took) = (answer.status, answer.took);
+        figure(
+            "black hole from a step on",
+            format!("{kind:?} step {step}: {status} in {took:.1?}, recovered in {recovered:.1?}"),
+        );
+        slowest = slowest.max(took);
+        recovery = recovery.max(recovered);
+        if took >= BAR || recovered >= RECOVERY || !matches!(status, 200 | 500 | 503) {
+            late.push((kind, step, answer));
+        }
+    }
+    figure(
+        "black hole from a step on",
+        format!("slowest answer {slowest:.1?}, slowest recovery {recovery:.1?}"),
+    );
+    assert!(late.is_empty(), "{late:?}");
+}

@@ -1,0 +1,183 @@
+//! What people and machines ask for, each through a proxy of its own to the one store.
+
+use std::time::{Duration, Instant};
+
+use e2e::events::{basic, call, form_event, http_event, status_and_body};
+use e2e::proxy::Proxy;
+use e2e::{PASSWORD, Stack};
+use latchkey::dev::google::CLIENT_ID;
+use serde_json::{Value, json};
+
+/// The store behind a proxy, and whoever stands before it.
+pub struct Flow {
+    pub kind: Kind,
+    pub proxy: Proxy,
+    function: Function,
+    client: (String, String),
+    user: String,
+    /// The refresh token at hand, or the access token or the API key that is shown.
+    pub token: String,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    ClientCredentials,
+    Refresh,
+    Login,
+    Google,
+    Introspect,
+    Revoke,
+    Bearer,
+    ApiKey,
+}
+
+impl Kind {
+    pub const ALL: [Self; 8] = [
+        Self::ClientCredentials,
+        Self::Refresh,
+        Self::Login,
+        Self::Google,
+        Self::Introspect,
+        Self::Revoke,
+        Self::Bearer,
+        Self::ApiKey,
+    ];
+}
+
+enum Function {
+    Token(token::Deps),
+    Login(login::Deps),
+    Google(google::Deps),
+    Introspect(introspect::Deps),
+    Revoke(revoke::Deps),
+    Authorizer(authorizer::Deps),
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status; of the authorizer 200 for yes, 403 for no and 500 when it can't say.
+    pub status: u64,
+    pub body: Value,
+    pub took: Duration,
+}
+
+impl Answer {
+    pub fn text(&self, name: &str) -> String {
+        self.body[name].as_str().unwrap_or_else(|| panic!("no {name} in {self:?}")).to_owned()
+    }
+}
+
+impl Flow {
+    /// With a client and a user of its own, by that number.
+    pub async fn start(stack: &Stack, kind: Kind, number: usize) -> Self {
+        let proxy = Proxy::start(&stack.running.environment["AWS_ENDPOINT_URL_DYNAMODB"]).await;
+        let google_keys = stack.running.environment.get("GOOGLE_JWKS_URL").cloned().unwrap_or_default();
+        let settings = stack.settings(&[
+            ("AWS_ENDPOINT_URL_DYNAMODB", &proxy.url),
+            ("GOOGLE_CLIENT_IDS", CLIENT_ID),
+            ("GOOGLE_JWKS_URL", &google_keys),
+        ]);
+        let client = format!("client-{number}");
+        let secret = stack.client(&client, "a").await;
+        let user = format!("user-{number}");
+        stack.user(&user, "a").await;
+        let token = match kind {
+            Kind::Refresh => stack.refresh_token(&user, PASSWORD).await,
+            Kind::Google => stack.id_token(&format!("{user}@example.com")),
+            Kind::ApiKey => stack.api_key("a", None).await,
+            _ => stack.token(&client, &secret).await,
+        };
+        let function = match kind {
+            Kind::ClientCredentials | Kind::Refresh => {
+                Function::Token(token::Deps::from_settings(&settings).unwrap())
+            }
+            Kind::Login => Function::Login(login::Deps::from_settings(&settings).unwrap()),
+            Kind::Google => Function::Google(google::Deps::from_settings(&settings).unwrap()),
+            Kind::Introspect => Function::Introspect(introspect::Deps::from_settings(&settings).unwrap()),
+            Kind::Revoke => Function::Revoke(revoke::Deps::from_settings(&settings).unwrap()),
+            Kind::Bearer | Kind::ApiKey => {
+                Function::Authorizer(authorizer::Deps::from_settings(&settings).unwrap())
+            }
+        };
+        Self { kind, proxy, function, client: (client, secret), user, token }
+    }
+
+    /// What a process does before its first event.
+    pub async fn warm_up(&self, now: u64) {
+        match &self.function {
+            Function::Token(deps) => deps.warm_up(now).await,
+            Function::Login(deps) => deps.warm_up(now).await,
+            Function::Google(deps) => deps.warm_up(now).await,
+            Function::Introspect(deps) => deps.warm_up(now).await,
+            Function::Revoke(deps) => deps.warm_up(now).await,
+            Function::Authorizer(deps) => deps.warm_up(now).await,
+        }
+    }
+
+    /// Asks with the right credentials.
+    pub async fn ask(&self, now: u64) -> Answer {
+        let (client, secret) = &self.client;
+        let token = self.token.as_str();
+        let event = match self.kind {
+            Kind::ClientCredentials => {
+                form_event("/oauth2/token", basic(client, secret), &[("grant_type", "client_credentials")])
+            }
+            Kind::Refresh => refresh(token),
+            Kind::Login => {
+                form_event("/token", json!({}), &[("username", &self.user), ("password", PASSWORD)])
+            }
+            Kind::Google => {
+                http_event("POST", "/google", json!({"authorization": format!("Bearer {token}")}), None)
+            }
+            Kind::Introspect => form_event("/oauth2/introspect", basic(client, secret), &[("token", token)]),
+            Kind::Revoke => form_event("/oauth2/revoke", basic(client, secret), &[("token", token)]),
+            Kind::Bearer => authorized(json!({"authorization": format!("Bearer {token}")})),
+            Kind::ApiKey => authorized(json!({"x-api-key": token})),
+        };
+        self.send(event, now).await
+    }
+
+    /// Hands the function an event.
+    pub async fn send(&self, event: Value, now: u64) -> Answer {
+        let started = Instant::now();
+        let answer = match &self.function {
+            Function::Token(deps) => call(&event, |request| token::handle(deps, request, now)).await,
+            Function::Login(deps) => call(&event, |request| login::handle(deps, request, now)).await,
+            Function::Google(deps) => call(&event, |request| google::handle(deps, request, now)).await,
+            Function::Introspect(deps) => {
+                call(&event, |request| introspect::handle(deps, request, now)).await
+            }
+            Function::Revoke(deps) => call(&event, |request| revoke::handle(deps, request, now)).await,
+            Function::Authorizer(deps) => {
+                let event = serde_json::from_value(event).expect("an event");
+                let status = match authorizer::handle(deps, event, now).await {
+                    Ok(answer) if serde_json::to_value(&answer).unwrap()["isAuthorized"] == true => 200,
+                    Ok(_) => 403,
+                    Err(_) => 500,
+                };
+                json!({"statusCode": status})
+            }
+        };
+        let (status, body) = status_and_body(&answer);
+        Answer { status, body, took: started.elapsed() }
+    }
+}
+
+/// A refresh by somebody who signed in without a client.
+pub fn refresh(token: &str) -> Value {
+    form_event("/oauth2/token", json!({}), &[("grant_type", "refresh_token"), ("refresh_token", token)])
+}
+
+/// An HTTP API's question.
+pub fn authorized(headers: Value) -> Value {
+    json!({
+        "version": "2.0", "type": "REQUEST", "routeKey": "GET /profile", "rawPath": "/profile",
+        "routeArn": "arn:aws:execute-api:eu-west-1:123456789012:api/prod/GET/profile",
+        "rawQueryString": "", "headers": headers,
+        "requestContext": {
+            "requestId": "request-1", "stage": "$default", "http": {"method": "GET", "path": "/profile"},
+        },
+    })
+}

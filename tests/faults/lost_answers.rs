@@ -1,0 +1,294 @@
+//! A twentieth of all requests to the store fails with 500, and of another twentieth the answer is lost
+//! though the store has done as it was told.
+
+use std::sync::Arc;
+
+use e2e::events::{basic, form_event};
+use e2e::faults::{figure, short_or_long};
+use e2e::proxy::{Fault, Proxy};
+use e2e::{PASSWORD, Stack, claims};
+use futures_util::future::join_all;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use shared::clock;
+use shared::identity::secrets::{SecretKind, generate, hex_digest};
+use shared::store::attempts::{Attempts, Turn};
+use shared::store::clients::{Clients, Quota};
+use shared::store::quotas::{Charge, Quotas};
+use shared::store::seen::Seen;
+use shared::store::table::{Item, Table};
+use shared::store::users::Users;
+use tokio::task::JoinSet;
+
+use crate::flows::{Answer, Flow, Kind, authorized, refresh};
+
+const FAULTS: [(u64, Fault); 2] = [(5, Fault::Fail), (5, Fault::Reset { applied: true })];
+
+/// Asks as a client does that is told to try again; the answer, and how often it was told so.
+async fn insist(flow: &Flow, now: u64) -> (Answer, usize) {
+    for refused in 0..10 {
+        let answer = flow.ask(now).await;
+        if answer.status != 503 {
+            return (answer, refused);
+        }
+    }
+    panic!("{:?}: ten times 503", flow.kind);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_session_is_lost_and_none_is_forked() {
+    let stack = Arc::new(Stack::start().await);
+    let steps = short_or_long(100, 2500);
+    let mut chains = JoinSet::new();
+    for number in 0..4 {
+        let stack = stack.clone();
+        chains.spawn(async move {
+            let mut flow = Flow::start(&stack, Kind::Refresh, number).await;
+            let now = clock::now();
+            flow.proxy.shares(number as u64, &FAULTS);
+            let mut refused = 0;
+            for step in 0..steps {
+                let (answer, before) = insist(&flow, now).await;
+                assert_eq!(answer.status, 200, "step {step}: {answer:?}");
+                let (again, after) = insist(&flow, now).await;
+                let next = answer.text("refresh_token");
+                assert_eq!(again.text("refresh_token"), next, "step {step}: one successor");
+                flow.token = next;
+                refused += before + after;
+            }
+            flow.proxy.heal();
+            assert_eq!(flow.ask(now).await.status, 200, "and the chain goes on");
+            (flow.proxy.faults(), refused)
+        });
+    }
+    let (faults, refused) = chains.join_all().await.into_iter().fold((0, 0), |(a, b), (c, d)| (a + c, b + d));
+    let refreshes = 4 * steps * 2;
+    figure(
+        "500s and lost answers, refresh",
+        format!("{refreshes} refreshes, {faults} faults, {refused} 503s, no session lost, none forked"),
+    );
+}
+
+/// What must not be granted, in whatever state the store is.
+async fn forbidden(stack: &Stack) -> Vec<(&'static str, Flow, Value)> {
+    let now = clock::now();
+    let mut all = Vec::new();
+    let mut number = 0;
+    let mut flow = async |kind| {
+        number += 1;
+        Flow::start(stack, kind, number).await
+    };
+    let grant = [("grant_type", "client_credentials")];
+    let wrong = form_event(
+        "/oauth2/token",
+        basic("client-1", generate(SecretKind::ClientSecret).expose_secret()),
+        &grant,
+    );
+    all.push(("a wrong secret", flow(Kind::ClientCredentials).await, wrong));
+
+    let secret = stack.client("disabled", "a").await;
+    Clients::new(stack.table()).set_disabled("disabled", true).await.unwrap();
+    let disabled = form_event("/oauth2/token", basic("disabled", &secret), &grant);
+    all.push(("a disabled client", flow(Kind::ClientCredentials).await, disabled));
+
+    stack.user("disabled", "a").await;
+    Users::new(stack.table()).set_disabled("disabled", true).await.unwrap();
+    let disabled = form_event("/token", json!({}), &[("username", "disabled"), ("password", PASSWORD)]);
+    all.push(("a disabled user", flow(Kind::Login).await, disabled));
+    let wrong = form_event("/token", json!({}), &[("username", "user-1"), ("password", "wrong password")]);
+    all.push(("a wrong password", flow(Kind::Login).await, wrong));
+
+    let mut used = flow(Kind::Refresh).await;
+    let first = used.token.clone();
+    for _ in 0..2 {
+        used.token = used.ask(now).await.text("refresh_token");
+    }
+    all.push(("a refresh token that was used before", used, refresh(&first)));
+
+    let unknown = generate(SecretKind::ApiKey);
+    let unknown = authorized(json!({"x-api-key": unknown.expose_secret()}));
+    all.push(("an unknown API key", flow(Kind::ApiKey).await, unknown));
+
+    let revoked = flow(Kind::Revoke).await;
+    assert_eq!(revoked.ask(now).await.status, 200);
+    let revoked = authorized(json!({"authorization": format!("Bearer {}", revoked.token)}));
+    all.push(("a revoked token", flow(Kind::Bearer).await, revoked));
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_granted_that_should_not_be() {
+    let stack = Stack::start().await;
+    let times = short_or_long(40, 1000);
+    let mut tasks = JoinSet::new();
+    for (number, (name, flow, event)) in forbidden(&stack).await.into_iter().enumerate() {
+        tasks.spawn(async move {
+            flow.proxy.shares(number as u64, &FAULTS);
+            let now = clock::now();
+            for round in 0..times {
+                // A wrong password takes half a second at least: they are asked for beside each other.
+                let both = [(); 4].map(|()| flow.send(event.clone(), now + round as u64 % 40 * 16));
+                for answer in join_all(both).await {
+                    assert!(matches!(answer.status, 400 | 401 | 403 | 429 | 500 | 503), "{name}: {answer:?}");
+                }
+            }
+            flow.proxy.faults()
+        });
+    }
+    let kinds = tasks.len();
+    let faults: usize = tasks.join_all().await.iter().sum();
+    figure(
+        "500s and lost answers, wrong grants",
+        format!("0 of {} in {kinds} kinds, {faults} faults", 4 * times * kinds),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_to_be_revoked_is() {
+    let stack = Stack::start().await;
+    let times = short_or_long(20, 500);
+    let mut flow = Flow::start(&stack, Kind::Revoke, 0).await;
+    flow.proxy.shares(0, &FAULTS);
+    let secret = stack.client("backend", "").await;
+    let now = clock::now();
+    let mut refused = 0;
+    for _ in 0..times {
+        flow.token = stack.refresh_token("user-0", PASSWORD).await;
+        let event =
+            form_event("/oauth2/revoke", json!({}), &[("client_id", "latchkey"), ("token", &flow.token)]);
+        while flow.send(event.clone(), now).await.status != 200 {
+            refused += 1;
+            assert!(refused < times, "it never works");
+        }
+        let form = [("grant_type", "refresh_token"), ("refresh_token", flow.token.as_str())];
+        let (status, body) = e2e::read(stack.post("/oauth2/token").form(&form)).await;
+        assert_eq!((status, &body["error"]), (400, &json!("invalid_grant")));
+    }
+    assert!(!stack.token("backend", &secret).await.is_empty());
+    let faults = flow.proxy.faults();
+    figure(
+        "500s and lost answers, revocation",
+        format!("{times} sessions ended, {faults} faults, {refused} 503s, none lives on"),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_signs_in_for_the_first_time_becomes_one_user() {
+    let stack = Stack::start().await;
+    let times = short_or_long(30, 1000);
+    let mut flow = Flow::start(&stack, Kind::Google, 0).await;
+    flow.proxy.shares(0, &FAULTS);
+    let now = clock::now();
+    for round in 0..times {
+        flow.token = stack.id_token(&format!("{round}@example.com"));
+        let subject = async || claims(&insist(&flow, now).await.0.text("access_token"))["sub"].clone();
+        assert_eq!(subject().await, subject().await);
+    }
+    let users = Users::new(stack.table()).list().await.unwrap();
+    let made = users.iter().filter(|user| user.username.starts_with("usr_")).count();
+    assert_eq!(made, times);
+    let faults = flow.proxy.faults();
+    figure(
+        "500s and lost answers, first sign-ins",
+        format!("{times} identities, {made} users, {faults} faults"),
+    );
+}
+
+/// The table, whose answers get lost.
+async fn unreliable(stack: &Stack, seed: u64) -> (Proxy, Table) {
+    let proxy = Proxy::start(&stack.running.environment["AWS_ENDPOINT_URL_DYNAMODB"]).await;
+    proxy.shares(seed, &FAULTS);
+    let table = stack.table_at(&proxy.url);
+    (proxy, table)
+}
+
+fn tries(items: &[Item], sort_key: &str) -> usize {
+    let item = items.iter().find(|item| item["sk"].as_s().unwrap() == sort_key);
+    item.map_or(0, |item| item["tries"].as_ss().unwrap().len())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tries_at_a_password_are_counted_exactly() {
+    let stack = Stack::start().await;
+    let (proxy, table) = unreliable(&stack, 1).await;
+    let attempts = Attempts::new(table);
+    let hour = clock::now() / 3600 * 3600;
+    let accounts = short_or_long(4, 100);
+    for account in 0..accounts {
+        let name = format!("user-{account}");
+        let mut reserved = 0;
+        for source in 0..8 {
+            // Twelve at once, of which the limit lets ten pass.
+            let source = format!("10.0.{account}.{source}");
+            let turns = join_all((0..12).map(|_| attempts.reserve(&name, &source, hour))).await;
+            let mut here: Vec<_> =
+                turns.into_iter().map(|turn| turn.expect("a store that comes back")).collect();
+            let taken = here.iter().filter(|turn| matches!(turn, Turn::Reserved(_))).count();
+            assert_eq!(taken, 10, "{name} from {source}");
+            reserved += taken;
+            if source.ends_with('7') {
+                let good = here.iter().position(|turn| matches!(turn, Turn::Reserved(_))).unwrap();
+                let Turn::Reserved(good) = here.swap_remove(good) else { unreachable!() };
+                attempts.give_back(good).await.expect("a store that comes back");
+                reserved -= 1;
+            }
+        }
+        let key = format!("ATTEMPT#account#{}", hex_digest(&name));
+        let items = stack.table().partition(&key).await.unwrap();
+        assert_eq!(tries(&items, &format!("WINDOW#{hour}")), reserved, "{name}");
+    }
+    let faults = proxy.faults();
+    figure(
+        "500s and lost answers, tries",
+        format!("{accounts} accounts, 79 of 79 counted at each, {faults} faults"),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_of_a_quota_are_counted_exactly_and_never_too_few() {
+    let stack = Stack::start().await;
+    let (proxy, table) = unreliable(&stack, 2).await;
+    let quotas = Quotas::of_tokens(table);
+    let quota = Quota { tokens: short_or_long(100, 2000), seconds: 3600 };
+    let now = clock::now();
+    let charge = async |name: &str| match quotas.charge(name, quota, now).await {
+        Ok(Charge::Counted) => 1,
+        Ok(Charge::Spent(_)) => 0,
+        Err(error) => panic!("a store that does not come back: {error}"),
+    };
+    let mut granted = 0;
+    for _ in 0..quota.tokens + 20 {
+        granted += charge("one-after-the-other").await;
+    }
+    assert_eq!(granted, quota.tokens);
+    let before = proxy.faults();
+    let mut at_once = 0;
+    for _ in 0..quota.tokens / 8 + 5 {
+        at_once += join_all((0..8).map(|_| charge("eight-at-once"))).await.into_iter().sum::<u64>();
+    }
+    let faults = proxy.faults() - before;
+    figure(
+        "500s and lost answers, quota",
+        format!(
+            "{granted} of {0} one after the other, {at_once} of {0} eight at once, {faults} faults",
+            quota.tokens
+        ),
+    );
+    assert!(at_once <= quota.tokens && quota.tokens - at_once <= faults as u64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_good_once_is_good_once() {
+    let stack = Stack::start().await;
+    let (proxy, table) = unreliable(&stack, 3).await;
+    let seen = Seen::new(table);
+    let times = short_or_long(50, 2000);
+    for id in 0..times {
+        let id = id.to_string();
+        let at_once = join_all((0..4).map(|_| seen.is_first("issuer", &id, u64::MAX))).await;
+        let firsts = at_once.into_iter().filter(|first| *first.as_ref().expect("a store that comes back"));
+        assert_eq!(firsts.count(), 1, "{id}");
+    }
+    let faults = proxy.faults();
+    figure("500s and lost answers, good once", format!("{times} ids shown four times each, {faults} faults"));
+}

@@ -1,0 +1,56 @@
+//! What the tests of `RELIABILITY.md` have in common: how long they run, and how they say what they found.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Set to anything, it makes the tests take the time that the bars speak of. Without it they take seconds.
+pub const LONG: &str = "FAULTS_LONG";
+
+/// The one value in the run of every day, the other in the long run.
+pub fn short_or_long<T>(short: T, long: T) -> T {
+    if std::env::var_os(LONG).is_some() { long } else { short }
+}
+
+/// Prints one line of `RELIABILITY.md`'s figures.
+pub fn figure(bar: &str, found: impl fmt::Display) {
+    println!("FAULTS {bar}: {found}");
+}
+
+/// What came of many requests.
+#[derive(Clone, Copy, Default)]
+pub struct Tally {
+    pub asked: usize,
+    pub granted: usize,
+    pub slowest: Duration,
+}
+
+impl Tally {
+    pub fn count(&mut self, granted: bool, took: Duration) {
+        self.asked += 1;
+        self.granted += usize::from(granted);
+        self.slowest = self.slowest.max(took);
+    }
+
+    pub fn add(&mut self, other: Self) {
+        self.asked += other.asked;
+        self.granted += other.granted;
+        self.slowest = self.slowest.max(other.slowest);
+    }
+
+    /// In a hundred.
+    pub fn success(&self) -> f64 {
+        100.0 * self.granted as f64 / self.asked as f64
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { asked, granted, slowest } = self;
+        write!(
+            formatter,
+            "{granted} of {asked} ({:.2} %), slowest {} ms",
+            self.success(),
+            slowest.as_millis()
+        )
+    }
+}
