@@ -5,16 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use e2e::Stack;
-use e2e::faults::figure;
+use e2e::faults::{IN_TIME, RECOVERY, figure};
 use e2e::proxy::Fault;
 use shared::clock;
 use tokio::task::JoinSet;
 
 use crate::flows::{Answer, Flow, Kind};
-
-/// API Gateway's and the functions' own limit.
-const BAR: Duration = Duration::from_secs(10);
-const RECOVERY: Duration = Duration::from_secs(5);
 
 /// Later than every cache of a function is fresh, earlier than it is no longer usable.
 const STALE: u64 = 299;
@@ -71,7 +67,7 @@ async fn cut_off_at_any_step_every_answer_comes_in_time_and_grants_nothing() {
         );
         slowest = slowest.max(took);
         recovery = recovery.max(recovered);
-        if took >= BAR || recovered >= RECOVERY || !matches!(status, 200 | 500 | 503) {
+        if took >= IN_TIME || recovered >= RECOVERY || !matches!(status, 200 | 500 | 503) {
             late.push((kind, step, answer));
         }
     }

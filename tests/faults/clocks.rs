@@ -1,12 +1,12 @@
 //! Two machines whose clocks differ.
 
 use e2e::Stack;
-use e2e::faults::figure;
+use e2e::faults::{authorized, figure};
 use serde_json::json;
 use shared::clock;
 use shared::token::jwt::LEEWAY;
 
-use crate::flows::{Flow, Kind, authorized};
+use crate::flows::{Flow, Kind};
 
 /// By how much one clock is ahead of the other, in seconds.
 const APART: [i64; 4] = [-20, -5, 5, 20];

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use e2e::events::{basic, call, form_event, http_event, status_and_body};
+use e2e::faults::{authorized, refresh};
 use e2e::proxy::Proxy;
 use e2e::{PASSWORD, Stack};
 use latchkey::dev::google::CLIENT_ID;
@@ -163,21 +164,4 @@ impl Flow {
         let (status, body) = status_and_body(&answer);
         Answer { status, body, took: started.elapsed() }
     }
-}
-
-/// A refresh by somebody who signed in without a client.
-pub fn refresh(token: &str) -> Value {
-    form_event("/oauth2/token", json!({}), &[("grant_type", "refresh_token"), ("refresh_token", token)])
-}
-
-/// An HTTP API's question.
-pub fn authorized(headers: Value) -> Value {
-    json!({
-        "version": "2.0", "type": "REQUEST", "routeKey": "GET /profile", "rawPath": "/profile",
-        "routeArn": "arn:aws:execute-api:eu-west-1:123456789012:api/prod/GET/profile",
-        "rawQueryString": "", "headers": headers,
-        "requestContext": {
-            "requestId": "request-1", "stage": "$default", "http": {"method": "GET", "path": "/profile"},
-        },
-    })
 }

@@ -45,7 +45,7 @@ async fn ask_for(
 /// A share of throttles, and the success in a hundred that there has to be all the same.
 async fn throttled(share: u64, bar: f64) {
     let stack = Arc::new(Stack::start().await);
-    let times = short_or_long(150, 2000);
+    let times = short_or_long(100, 1500);
     let mut tasks = JoinSet::new();
     for (number, kind) in Kind::ALL.into_iter().enumerate() {
         let stack = stack.clone();

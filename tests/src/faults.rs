@@ -1,7 +1,15 @@
 //! What the tests of `RELIABILITY.md` have in common: how long they run, and how they say what they found.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::Stack;
+use crate::lambda::Function;
+use crate::proxy::{End, Fault, Proxy};
 
 /// Set to anything, it makes the tests take the time that the bars speak of. Without it they take seconds.
 pub const LONG: &str = "FAULTS_LONG";
@@ -53,4 +61,171 @@ impl fmt::Display for Tally {
             slowest.as_millis()
         )
     }
+}
+
+/// API Gateway's and the functions' own limit for an answer.
+pub const IN_TIME: Duration = Duration::from_secs(10);
+/// How long after a store's return there must be good answers again.
+pub const RECOVERY: Duration = Duration::from_secs(5);
+
+/// The stores of a stack, each behind a proxy.
+pub struct Stores {
+    pub dynamodb: Proxy,
+    pub secrets_manager: Proxy,
+}
+
+impl Stores {
+    pub async fn of(stack: &Stack) -> Self {
+        let at = |name: &str| &stack.running.environment[name];
+        Self {
+            dynamodb: Proxy::start(at("AWS_ENDPOINT_URL_DYNAMODB")).await,
+            secrets_manager: Proxy::start(at("AWS_ENDPOINT_URL_SECRETS_MANAGER")).await,
+        }
+    }
+
+    /// Starts a function's binary that knows them by their proxies.
+    pub async fn function(&self, binary: &str, stack: &Stack) -> Function {
+        let settings = [
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb.url.as_str()),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.secrets_manager.url.as_str()),
+            // What is read at every request but for the cache is read at nearly every request.
+            ("TRUST_REFRESH_SECONDS", "1"),
+        ];
+        Function::start(binary, stack, &settings).await
+    }
+
+    fn each(&self) -> [&Proxy; 2] {
+        [&self.dynamodb, &self.secrets_manager]
+    }
+}
+
+/// Whether an answer is what was asked for.
+pub fn is_good(answer: &Value) -> bool {
+    answer["statusCode"] == 200 || answer["isAuthorized"] == true
+}
+
+/// Whether it says that it can't be said: 503, or of the authorizer, which has no such word, an error.
+fn is_undecided((outcome, answer): &(String, Value)) -> bool {
+    outcome == "error" || answer["statusCode"] == 503
+}
+
+/// A process is frozen for some time after it has answered, as Lambda does, and its connections come to an
+/// end meanwhile. The first request after that must succeed.
+///
+/// Real time passes: what is tested is what the process's timers and sockets make of it.
+pub async fn freeze_and_thaw(binary: &'static str, stack: &Stack, event: Value) {
+    let mut tasks = JoinSet::new();
+    for seconds in short_or_long(vec![1, 3], vec![1, 5, 15, 60, 120, 180]) {
+        for end in End::ALL {
+            let stores = Stores::of(stack).await;
+            let mut function = stores.function(binary, stack).await;
+            let event = event.clone();
+            tasks.spawn(async move {
+                // Twice: what is opened beside each other the first time is all in the pool the second.
+                for _ in 0..2 {
+                    assert!(is_good(&function.call(&event).await));
+                }
+                function.freeze();
+                for proxy in stores.each() {
+                    proxy.end_connections(end);
+                }
+                sleep(Duration::from_secs(seconds)).await;
+                function.thaw();
+                let started = Instant::now();
+                let (_, answer) = function.outcome(&event).await;
+                (seconds, end, answer, started.elapsed())
+            });
+        }
+    }
+    let mut failed = Vec::new();
+    for (seconds, end, answer, took) in tasks.join_all().await {
+        let found = if is_good(&answer) { "good" } else { "bad" };
+        figure(
+            &format!("frozen, {}", name(binary)),
+            format!("{seconds} s, connections {end:?}: first answer {found} in {} ms", took.as_millis()),
+        );
+        if !is_good(&answer) || took > IN_TIME {
+            failed.push((seconds, end, answer));
+        }
+    }
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+/// Both stores are gone without a word for some time, for a process that was warm and for one that starts
+/// meanwhile. `goes_on` is whether the warm one may go on with what it has.
+///
+/// Real time passes, because the time-outs are what is tested.
+pub async fn black_hole(binary: &'static str, stack: &Stack, event: Value, goes_on: bool) {
+    let mut tasks = JoinSet::new();
+    for warm in [true, false] {
+        let stores = Stores::of(stack).await;
+        let mut function = None;
+        if warm {
+            function = Some(stores.function(binary, stack).await);
+            assert!(is_good(&function.as_mut().expect("just started").call(&event).await));
+        }
+        for proxy in stores.each() {
+            proxy.break_after(0, Fault::Hang { applied: false });
+        }
+        let mut function = match function {
+            Some(function) => function,
+            None => stores.function(binary, stack).await,
+        };
+        let event = event.clone();
+        tasks.spawn(async move {
+            let (lasts, started) = (Duration::from_secs(short_or_long(6, 60)), Instant::now());
+            let mut tally = Tally::default();
+            while started.elapsed() < lasts {
+                let asked = Instant::now();
+                let answer = function.outcome(&event).await;
+                tally.count(is_good(&answer.1), asked.elapsed());
+                assert!(is_undecided(&answer) || (warm && goes_on), "{answer:?}");
+                // A client's pause, lest the cool-downs' quick answers outnumber all others.
+                sleep(Duration::from_millis(100)).await;
+            }
+            for proxy in stores.each() {
+                proxy.heal();
+            }
+            let healed = Instant::now();
+            while !is_good(&function.outcome(&event).await.1) {
+                assert!(healed.elapsed() < 2 * RECOVERY, "it does not recover");
+                sleep(Duration::from_millis(100)).await;
+            }
+            (warm, tally, healed.elapsed())
+        });
+    }
+    for (warm, tally, recovered) in tasks.join_all().await {
+        let state = if warm { "warm" } else { "cold" };
+        figure(
+            &format!("black hole, {} {state}", name(binary)),
+            format!("granted {tally}, recovered in {} ms", recovered.as_millis()),
+        );
+        assert!(tally.slowest < IN_TIME && recovered < RECOVERY);
+        assert_eq!(tally.granted, if warm && goes_on { tally.asked } else { 0 });
+    }
+}
+
+fn name(binary: &str) -> &str {
+    binary.rsplit('/').next().unwrap_or(binary)
+}
+
+/// A refresh by somebody who signed in without a client.
+pub fn refresh(token: &str) -> Value {
+    crate::events::form_event(
+        "/oauth2/token",
+        json!({}),
+        &[("grant_type", "refresh_token"), ("refresh_token", token)],
+    )
+}
+
+/// An HTTP API's question to the authorizer.
+pub fn authorized(headers: Value) -> Value {
+    json!({
+        "version": "2.0", "type": "REQUEST", "routeKey": "GET /profile", "rawPath": "/profile",
+        "routeArn": "arn:aws:execute-api:eu-west-1:123456789012:api/prod/GET/profile",
+        "rawQueryString": "", "headers": headers,
+        "requestContext": {
+            "requestId": "request-1", "stage": "$default", "http": {"method": "GET", "path": "/profile"},
+        },
+    })
 }

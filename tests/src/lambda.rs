@@ -108,7 +108,8 @@ impl Function {
         kill_process(id.expect("a running process"), signal).expect("a signal");
     }
 
-    async fn outcome(&mut self, event: &Value) -> (String, Value) {
+    /// Hands the function an event; `response` or `error`, and what it said.
+    pub async fn outcome(&mut self, event: &Value) -> (String, Value) {
         self.send(event);
         tokio::select! {
             outcome = self.answers.recv() => outcome.expect("the stand-in is running"),

@@ -1,0 +1,73 @@
+//! The token endpoint as a process that is killed, frozen, and cut off from its stores. The bars and the
+//! figures stand in `RELIABILITY.md`.
+
+use std::time::Duration;
+
+use e2e::events::{basic, form_event, status_and_body};
+use e2e::faults::{Stores, black_hole, figure, freeze_and_thaw, is_good, refresh, short_or_long};
+use e2e::lambda::Function;
+use e2e::proxy::Cut;
+use e2e::{PASSWORD, Stack};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_token");
+/// Of a refresh, each a request to the store: the session, the user, the step to the next token.
+const STEPS: usize = 3;
+
+/// A process that has done all that it does before its first event.
+async fn ready(stores: &Stores, stack: &Stack) -> Function {
+    let mut function = stores.function(BINARY, stack).await;
+    let nothing = form_event("/oauth2/token", json!({}), &[("grant_type", "nothing")]);
+    assert_eq!(function.call(&nothing).await["statusCode"], 400);
+    function
+}
+
+fn successor(answer: &Value) -> String {
+    assert!(is_good(answer), "{answer}");
+    status_and_body(answer).1["refresh_token"].as_str().expect("a refresh token").to_owned()
+}
+
+#[tokio::test]
+async fn killed_at_any_step_of_a_refresh_the_clients_retry_succeeds() {
+    let stack = Stack::start().await;
+    let stores = Stores::of(&stack).await;
+    stack.user("ada", "a").await;
+    let mut token = stack.refresh_token("ada", PASSWORD).await;
+    let rounds = short_or_long(30, 1000);
+    let mut victim = ready(&stores, &stack).await;
+    for round in 0..rounds {
+        stores.dynamodb.cut(Cut { after: round % STEPS, applied: round / STEPS % 2 == 1 });
+        victim.send(&refresh(&token));
+        let cut = timeout(Duration::from_secs(60), stores.dynamodb.was_cut()).await;
+        cut.unwrap_or_else(|_| panic!("round {round} was not cut"));
+        victim.kill().await;
+        victim = ready(&stores, &stack).await;
+        let next = successor(&victim.call(&refresh(&token)).await);
+        assert_eq!(
+            next,
+            successor(&victim.call(&refresh(&token)).await),
+            "round {round}: one live successor"
+        );
+        token = next;
+    }
+    figure("kill -9", format!("{rounds} of {rounds} retries succeeded, one live successor each"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn frozen_while_its_connections_end_it_answers_the_first_request() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "a").await;
+    let event =
+        form_event("/oauth2/token", basic("backend", &secret), &[("grant_type", "client_credentials")]);
+    freeze_and_thaw(BINARY, &stack, event).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_stores_it_grants_nothing_and_says_so_in_time() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "a").await;
+    let event =
+        form_event("/oauth2/token", basic("backend", &secret), &[("grant_type", "client_credentials")]);
+    black_hole(BINARY, &stack, event, false).await;
+}
