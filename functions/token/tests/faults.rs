@@ -34,7 +34,7 @@ async fn killed_at_any_step_of_a_refresh_the_clients_retry_succeeds() {
     let stores = Stores::of(&stack).await;
     stack.user("ada", "a").await;
     let mut token = stack.refresh_token("ada", PASSWORD).await;
-    let rounds = short_or_long(30, 1000);
+    let rounds = short_or_long(100, 1000);
     let mut victim = ready(&stores, &stack).await;
     for round in 0..rounds {
         stores.dynamodb.cut(Cut { after: round % STEPS, applied: round / STEPS % 2 == 1 });
