@@ -47,7 +47,7 @@ impl Kind {
 }
 
 enum Function {
-    Token(token::Deps),
+    Token(Box<token::Deps>),
     Login(login::Deps),
     Google(google::Deps),
     Introspect(introspect::Deps),
@@ -92,7 +92,7 @@ impl Flow {
         };
         let function = match kind {
             Kind::ClientCredentials | Kind::Refresh => {
-                Function::Token(token::Deps::from_settings(&settings).unwrap())
+                Function::Token(Box::new(token::Deps::from_settings(&settings).unwrap()))
             }
             Kind::Login => Function::Login(login::Deps::from_settings(&settings).unwrap()),
             Kind::Google => Function::Google(google::Deps::from_settings(&settings).unwrap()),

@@ -12,11 +12,11 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use shared::clock;
 use shared::identity::secrets::{SecretKind, generate, hex_digest, random_id};
-use shared::store::attempts::{Attempts, Turn};
+use shared::store::attempts::{Attempts, Reservation, Turn};
 use shared::store::clients::{Clients, Quota};
 use shared::store::quotas::{Charge, Quotas};
 use shared::store::seen::Seen;
-use shared::store::table::{Item, Table};
+use shared::store::table::{Item, StoreError, Table};
 use shared::store::users::Users;
 use tokio::task::JoinSet;
 
@@ -180,7 +180,7 @@ async fn whoever_signs_in_for_the_first_time_becomes_one_user() {
     flow.proxy.shares(0, &FAULTS);
     let now = clock::now();
     for round in 0..times {
-        flow.token = stack.id_token(&format!("{round}@example.com"));
+        flow.token = stack.id_token_of(&format!("{round}@example.com"), now);
         let subject = async || claims(&insist(&flow, now).await.0.text("access_token"))["sub"].clone();
         assert_eq!(subject().await, subject().await);
     }
@@ -214,34 +214,48 @@ async fn tries_at_a_password_are_counted_exactly() {
     let attempts = Attempts::new(table);
     let hour = clock::now() / 3600 * 3600;
     let accounts = short_or_long(4, 100);
+    let (mut counted, mut unanswered) = (0, 0);
     for account in 0..accounts {
         let name = format!("user-{account}");
-        let mut reserved = 0;
+        let (mut reserved, mut lost) = (0, 0);
         for source in 0..8 {
             // Twelve at once, of which the limit lets ten pass.
             let source = format!("10.0.{account}.{source}");
             let turns = join_all((0..12).map(|_| attempts.reserve(&name, &source, hour))).await;
-            let mut here: Vec<_> =
-                turns.into_iter().map(|turn| turn.expect("a store that comes back")).collect();
-            let taken = here.iter().filter(|turn| matches!(turn, Turn::Reserved(_))).count();
-            assert_eq!(taken, 10, "{name} from {source}");
-            reserved += taken;
+            let failed = turns.iter().filter(|turn| turn.is_err()).count();
+            let mut taken: Vec<_> = turns.into_iter().filter_map(reservation).collect();
+            assert!(taken.len() <= 10 && taken.len() + failed >= 10, "{name} from {source}: {}", taken.len());
+            (reserved, lost) = (reserved + taken.len(), lost + failed);
             if source.ends_with('7') {
-                let good = here.iter().position(|turn| matches!(turn, Turn::Reserved(_))).unwrap();
-                let Turn::Reserved(good) = here.swap_remove(good) else { unreachable!() };
-                attempts.give_back(good).await.expect("a store that comes back");
-                reserved -= 1;
+                let good = taken.pop().expect("ten of them");
+                match attempts.give_back(good).await {
+                    Ok(()) => reserved -= 1,
+                    // It may stay: whoever signs in is not kept waiting for it.
+                    Err(_) => (reserved, lost) = (reserved - 1, lost + 1),
+                }
             }
         }
         let key = format!("ATTEMPT#account#{}", hex_digest(&name));
         let items = stack.table().partition(&key).await.unwrap();
-        assert_eq!(tries(&items, &format!("WINDOW#{hour}")), reserved, "{name}");
+        let found = tries(&items, &format!("WINDOW#{hour}"));
+        // What nobody was told of may have been counted, and nothing else.
+        assert!((reserved..=reserved + lost).contains(&found), "{name}: {found} for {reserved}, {lost} lost");
+        (counted, unanswered) = (counted + found, unanswered + lost);
     }
     let faults = proxy.faults();
     figure(
         "500s and lost answers, tries",
-        format!("{accounts} accounts, 79 of 79 counted at each, {faults} faults"),
+        format!(
+            "{counted} counted at {accounts} accounts, 79 each, {unanswered} unanswered, {faults} faults"
+        ),
     );
+}
+
+fn reservation(turn: Result<Turn, StoreError>) -> Option<Reservation> {
+    match turn {
+        Ok(Turn::Reserved(reservation)) => Some(reservation),
+        Ok(Turn::Locked | Turn::TooMany(_)) | Err(_) => None,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -251,30 +265,31 @@ async fn tokens_of_a_quota_are_counted_exactly() {
     let quotas = Quotas::of_tokens(table);
     let quota = Quota { tokens: short_or_long(100, 2000), seconds: 3600 };
     let now = clock::now();
+    // None that were not answered: those may have been counted.
     let charge = async |name: &str| match quotas.charge(name, &random_id(""), quota, now).await {
-        Ok(Charge::Counted) => 1,
-        Ok(Charge::Spent(_)) => 0,
-        Err(error) => panic!("a store that does not come back: {error}"),
+        Ok(Charge::Counted) => (1, 0),
+        Ok(Charge::Spent(_)) => (0, 0),
+        Err(_) => (0, 1),
     };
-    let mut granted = 0;
-    for _ in 0..quota.tokens + 20 {
-        granted += charge("one-after-the-other").await;
+    for at_once in [1, 8] {
+        let name = format!("{at_once}-at-once");
+        let before = proxy.faults();
+        let (mut granted, mut unanswered) = (0, 0);
+        for _ in 0..quota.tokens / at_once + 5 {
+            for (one, lost) in join_all((0..at_once).map(|_| charge(&name))).await {
+                (granted, unanswered) = (granted + one, unanswered + lost);
+            }
+        }
+        let faults = proxy.faults() - before;
+        figure(
+            "500s and lost answers, quota",
+            format!(
+                "{granted} of {} granted, {at_once} at once, {unanswered} unanswered, {faults} faults",
+                quota.tokens
+            ),
+        );
+        assert!(granted <= quota.tokens && granted + unanswered >= quota.tokens);
     }
-    assert_eq!(granted, quota.tokens);
-    let before = proxy.faults();
-    let mut at_once = 0;
-    for _ in 0..quota.tokens / 8 + 5 {
-        at_once += join_all((0..8).map(|_| charge("eight-at-once"))).await.into_iter().sum::<u64>();
-    }
-    let faults = proxy.faults() - before;
-    figure(
-        "500s and lost answers, quota",
-        format!(
-            "{granted} of {0} one after the other, {at_once} of {0} eight at once, {faults} faults",
-            quota.tokens
-        ),
-    );
-    assert_eq!(at_once, quota.tokens);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -283,12 +298,21 @@ async fn what_is_good_once_is_good_once() {
     let (proxy, table) = unreliable(&stack, 3).await;
     let seen = Seen::new(table);
     let times = short_or_long(50, 2000);
+    let mut unanswered = 0;
     for id in 0..times {
         let id = id.to_string();
         let at_once = join_all((0..4).map(|_| seen.is_first("issuer", &id, u64::MAX))).await;
-        let firsts = at_once.into_iter().filter(|first| *first.as_ref().expect("a store that comes back"));
-        assert_eq!(firsts.count(), 1, "{id}");
+        let lost = at_once.iter().filter(|first| first.is_err()).count();
+        let firsts = at_once.iter().filter(|first| matches!(first, Ok(true))).count();
+        // Who was not answered may have been the first.
+        assert!(firsts <= 1 && firsts + lost >= 1, "{id}: {at_once:?}");
+        unanswered += lost;
     }
     let faults = proxy.faults();
-    figure("500s and lost answers, good once", format!("{times} ids shown four times each, {faults} faults"));
+    figure(
+        "500s and lost answers, good once",
+        format!(
+            "{times} ids shown four times each, none good twice, {unanswered} unanswered, {faults} faults"
+        ),
+    );
 }

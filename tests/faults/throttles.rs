@@ -28,7 +28,7 @@ async fn ask_for(
     for round in 0..times {
         if kind == Kind::Google {
             // Somebody new each time: the first sign-in is the one that writes the most.
-            flow.token = stack.id_token(&format!("{number}-{round}@example.com"));
+            flow.token = stack.id_token_of(&format!("{number}-{round}@example.com"), now);
         }
         // Some time later, so that what is cached is old, as it is wherever requests are rare. Within what
         // the tokens live, though.

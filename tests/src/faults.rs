@@ -119,12 +119,13 @@ pub async fn freeze_and_thaw(binary: &'static str, stack: &Stack, event: Value) 
         for end in End::ALL {
             let stores = Stores::of(stack).await;
             let mut function = stores.function(binary, stack).await;
+            // Twice: what is opened beside each other the first time is all in the pool the second.
+            for _ in 0..2 {
+                let answer = function.call(&event).await;
+                assert!(is_good(&answer), "{answer}");
+            }
             let event = event.clone();
             tasks.spawn(async move {
-                // Twice: what is opened beside each other the first time is all in the pool the second.
-                for _ in 0..2 {
-                    assert!(is_good(&function.call(&event).await));
-                }
                 function.freeze();
                 for proxy in stores.each() {
                     proxy.end_connections(end);

@@ -205,8 +205,13 @@ impl Stack {
 
     /// An ID token of the stand-in for Google.
     pub fn id_token(&self, email: &str) -> String {
+        self.id_token_of(email, clock::now())
+    }
+
+    /// One that was issued at some other time.
+    pub fn id_token_of(&self, email: &str, now: u64) -> String {
         let person = Person { email: email.to_owned(), hosted_domain: None };
-        let token = person.id_token(&self.google_key(), CLIENT_ID, clock::now()).expect("an ID token");
+        let token = person.id_token(&self.google_key(), CLIENT_ID, now).expect("an ID token");
         token.expose_secret().to_owned()
     }
 
