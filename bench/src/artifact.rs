@@ -1,0 +1,58 @@
+//! The binaries: built as they are deployed, and how large they are.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+
+/// A built binary.
+#[derive(Clone)]
+pub struct Artifact {
+    pub path: PathBuf,
+    /// In bytes.
+    pub size: u64,
+    /// What it adds to a deployment package, in bytes.
+    pub zipped: u64,
+}
+
+/// The workspace.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// Builds a package by itself, so that nobody else's features get into it.
+pub fn build(package: &str, profile: &str) -> anyhow::Result<()> {
+    eprintln!("building {package} ({profile})");
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--locked", "--package", package, "--profile", profile])
+        .current_dir(root())
+        .status()?;
+    ensure!(status.success(), "{package} does not build");
+    Ok(())
+}
+
+/// The local stack's program, built for this.
+pub fn latchkey() -> anyhow::Result<PathBuf> {
+    build("latchkey", "dev")?;
+    Ok(target().join("debug/latchkey"))
+}
+
+impl Artifact {
+    /// A binary that was built for release.
+    pub fn of(name: &str) -> anyhow::Result<Self> {
+        let path = target().join("release").join(name);
+        let bytes = fs::read(&path).with_context(|| path.display().to_string())?;
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(&bytes)?;
+        let zipped = encoder.finish()?.len();
+        Ok(Self { path, size: bytes.len().try_into()?, zipped: zipped.try_into()? })
+    }
+}

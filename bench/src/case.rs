@@ -1,0 +1,166 @@
+//! What is measured: a binary, what it is started with, and what it is asked.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use anyhow::{Context, ensure};
+use serde_json::Value;
+
+use crate::artifact::Artifact;
+use crate::process::Process;
+use crate::stack::Stack;
+
+/// The recorded event that the authorizer is asked: a route that needs a scope.
+const BEARER: &str = "authorizer/http_v2_bearer_scoped_route";
+
+/// Tokens live as long as they can: a token that was seen before is shown again to the end.
+const LONG_LIVED: (&str, &str) = ("ACCESS_TOKEN_TTL_SECONDS", "86400");
+
+/// Warm calls a round: enough to see microseconds, and over before the machine has changed its mind.
+const BATCH: usize = 300;
+/// As above, of calls that take tens of milliseconds.
+const SLOW_BATCH: usize = 3;
+
+/// What a function is asked.
+pub enum Question {
+    /// The same, again and again.
+    Same(Vec<u8>),
+    /// With a token that nobody has seen.
+    NewToken,
+}
+
+/// One line of the table.
+pub struct Case {
+    pub name: String,
+    /// Says which stack it runs against.
+    pub algorithm: &'static str,
+    pub command: Vec<String>,
+    pub environment: BTreeMap<String, String>,
+    pub question: Question,
+    /// What every answer holds.
+    pub expected: &'static str,
+    /// Warm calls a round.
+    pub batch: usize,
+}
+
+/// Tokens that were just issued, by algorithm.
+#[derive(Default)]
+pub struct Tokens(BTreeMap<&'static str, VecDeque<String>>);
+
+impl Tokens {
+    /// Keeps the token of an answer, if there is one.
+    pub fn keep(&mut self, algorithm: &'static str, answer: &[u8]) {
+        if let Some(token) = access_token(answer) {
+            self.0.entry(algorithm).or_default().push_back(token);
+        }
+    }
+
+    fn take(&mut self, algorithm: &'static str) -> anyhow::Result<String> {
+        self.0.get_mut(algorithm).and_then(VecDeque::pop_front).context("too few tokens were issued")
+    }
+}
+
+fn access_token(answer: &[u8]) -> Option<String> {
+    let answer: Value = serde_json::from_slice(answer).ok()?;
+    let body: Value = serde_json::from_str(answer["body"].as_str()?).ok()?;
+    body["access_token"].as_str().map(str::to_owned)
+}
+
+impl Case {
+    /// So many questions.
+    pub fn events(&self, count: usize, stack: &Stack, tokens: &mut Tokens) -> anyhow::Result<Vec<Vec<u8>>> {
+        match &self.question {
+            Question::Same(event) => Ok(vec![event.clone(); count]),
+            Question::NewToken => {
+                (0..count).map(|_| stack.event(BEARER, &tokens.take(self.algorithm)?)).collect()
+            }
+        }
+    }
+
+    /// Starts its process.
+    pub fn start(&self) -> anyhow::Result<Process> {
+        Process::start(&self.command, &self.environment, self.expected)
+    }
+}
+
+/// The functions that are asked their plainest question, beside those below.
+const OTHERS: [(&str, &str, &str); 5] = [
+    ("discovery", "discovery/jwks", "\"statusCode\":200"),
+    ("google", "google/garbage", "\"statusCode\":401"),
+    ("introspect", "introspect/access_token", "\"statusCode\":200"),
+    ("revoke", "revoke/unknown_token", "\"statusCode\":200"),
+    ("whoami", "whoami/profile", "\"statusCode\":200"),
+];
+
+/// All cases, of the functions that are wanted.
+pub fn all(
+    artifacts: &BTreeMap<&'static str, Artifact>,
+    stacks: &[(&'static str, Stack)],
+) -> anyhow::Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    for (algorithm, stack) in stacks {
+        // The client's first use of the day is written down: not part of any figure.
+        let token = first_token(artifacts, stack)?;
+        cases.extend(of_stack(artifacts, algorithm, stack, &token)?);
+    }
+    Ok(cases)
+}
+
+fn first_token(artifacts: &BTreeMap<&'static str, Artifact>, stack: &Stack) -> anyhow::Result<String> {
+    let command = [artifacts["token"].path.display().to_string()];
+    let mut process = Process::start(&command, &stack.environment(&[LONG_LIVED]), "access_token")?;
+    process.ready()?;
+    let answers = process.answers(vec![stack.event("token/basic", "")?])?;
+    answers.first().and_then(|answer| access_token(&answer.body)).context("no token")
+}
+
+fn of_stack(
+    artifacts: &BTreeMap<&'static str, Artifact>,
+    algorithm: &'static str,
+    stack: &Stack,
+    token: &str,
+) -> anyhow::Result<Vec<Case>> {
+    let bearer = stack.event(BEARER, token)?;
+    let client = format!("CLIENT#{}", stack.value("DEMO_CLIENT_ID"));
+    let case = |name: &str, function: &'static str, question, expected, batch| {
+        let settings = [LONG_LIVED, ("PARTITION_KEY", client.as_str()), ("SIGNING_ALGORITHM", algorithm)];
+        artifacts.get(function).map(|artifact| Case {
+            name: name.to_owned(),
+            algorithm,
+            command: vec![artifact.path.display().to_string()],
+            environment: stack.environment(&settings),
+            question,
+            expected,
+            batch,
+        })
+    };
+    let same = |name: &str| Ok::<_, anyhow::Error>(Question::Same(stack.event(name, token)?));
+    let allowed = "\"isAuthorized\":true";
+    let signing = |name: &str| format!("{name} {algorithm}");
+    let mut cases = vec![
+        case(&signing("hello-world + signature"), "sign", Question::Same(bearer.clone()), "\"2.0\"", BATCH),
+        case(&signing("token"), "token", same("token/basic")?, "access_token", BATCH),
+        case(&signing("authorizer, new token"), "authorizer", Question::NewToken, allowed, BATCH),
+        case(
+            &signing("authorizer, known token"),
+            "authorizer",
+            Question::Same(bearer.clone()),
+            allowed,
+            BATCH,
+        ),
+    ];
+    if algorithm == "RS256" {
+        cases.extend([
+            case("hello-world", "hello", Question::Same(bearer.clone()), "\"2.0\"", BATCH),
+            case("hello-world + read", "read", Question::Same(bearer.clone()), "\"2.0\"", BATCH),
+            case("hello-world + hash", "hash", Question::Same(bearer), "\"2.0\"", SLOW_BATCH),
+            case("authorizer, API key", "authorizer", same("authorizer/http_v2_api_key")?, allowed, BATCH),
+            case("login", "login", same("login/login")?, "access_token", SLOW_BATCH),
+        ]);
+        for (function, event, expected) in OTHERS {
+            cases.push(case(function, function, same(event)?, expected, BATCH));
+        }
+    }
+    let cases: Vec<Case> = cases.into_iter().flatten().collect();
+    ensure!(!cases.is_empty(), "nothing to measure");
+    Ok(cases)
+}

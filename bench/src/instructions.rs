@@ -1,0 +1,70 @@
+//! Instructions, as valgrind counts them: the same whatever else the machine does.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use anyhow::Context;
+
+use crate::case::{Case, Question, Tokens};
+use crate::measure::stack;
+use crate::stack::Stack;
+
+/// Warm calls that are counted, after one that isn't.
+const CALLS: usize = 20;
+
+/// What a case costs in instructions.
+pub struct Instructions {
+    /// From the start of the process to the answer to its first call.
+    pub cold: u64,
+    /// A warm call.
+    pub warm: u64,
+}
+
+/// Counts for all cases. Needs valgrind.
+pub fn count(
+    cases: &[Case],
+    stacks: &[(&'static str, Stack)],
+) -> anyhow::Result<BTreeMap<String, Instructions>> {
+    let mut tokens = Tokens::default();
+    let mut counts = BTreeMap::new();
+    for case in cases {
+        eprintln!("counting the instructions of {}", case.name);
+        let stack = stack(stacks, case);
+        let mut run = |calls| run(case, calls, stack, &mut tokens).with_context(|| case.name.clone());
+        let cold = run(1)?;
+        let warm = (run(1 + CALLS)?.saturating_sub(cold)) / CALLS as u64;
+        counts.insert(case.name.clone(), Instructions { cold, warm });
+    }
+    Ok(counts)
+}
+
+fn run(case: &Case, calls: usize, stack: &Stack, tokens: &mut Tokens) -> anyhow::Result<u64> {
+    let folder = tempfile::tempdir()?;
+    let profile = folder.path().join("profile");
+    let mut under = Case {
+        name: case.name.clone(),
+        command: vec![
+            "valgrind".to_owned(),
+            "--tool=callgrind".to_owned(),
+            format!("--callgrind-out-file={}", profile.display()),
+        ],
+        environment: case.environment.clone(),
+        question: match &case.question {
+            Question::Same(event) => Question::Same(event.clone()),
+            Question::NewToken => Question::NewToken,
+        },
+        ..*case
+    };
+    under.command.extend(case.command.iter().cloned());
+    let events = under.events(calls, stack, tokens)?;
+    let mut process = under.start()?;
+    process.ready()?;
+    for answer in process.answers(events)? {
+        tokens.keep(case.algorithm, &answer.body);
+    }
+    process.end()?;
+    let text = fs::read_to_string(&profile)?;
+    let total =
+        text.lines().find_map(|line| line.strip_prefix("summary: ").or(line.strip_prefix("totals: ")));
+    Ok(total.context("valgrind counted nothing")?.trim().parse()?)
+}

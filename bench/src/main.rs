@@ -1,0 +1,88 @@
+//! Measures the functions as they are deployed: the real release binaries, in a stand-in for the Lambda
+//! Runtime API, against a local stack, beside a hello-world on the same runtime.
+//!
+//! `BENCHMARKS.md` says what comes out and what to make of it.
+
+mod artifact;
+mod bars;
+mod case;
+mod instructions;
+mod measure;
+mod process;
+mod report;
+mod runtime_api;
+mod stack;
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::artifact::Artifact;
+use self::report::Report;
+use self::stack::Stack;
+
+/// The functions, by what they have in common with hello-world: all of it.
+const FUNCTIONS: [&str; 9] =
+    ["authorizer", "discovery", "google", "introspect", "login", "revoke", "rotation", "token", "whoami"];
+
+/// The binaries of `floor`.
+const FLOOR: [&str; 4] = ["hello", "read", "sign", "hash"];
+
+/// The algorithms whose tokens are measured.
+const ALGORITHMS: [&str; 2] = ["RS256", "ES256"];
+
+/// Measure the functions beside a hello-world: a table on standard error, JSON on standard output.
+///
+/// The exit status is 1 when a stated ratio is exceeded.
+#[derive(Parser)]
+struct Args {
+    /// How often everything is measured
+    #[arg(long, default_value_t = 15)]
+    rounds: usize,
+    /// Count instructions too, with valgrind
+    #[arg(long)]
+    instructions: bool,
+    /// The functions to build and measure; `token` always is
+    #[arg(default_values = FUNCTIONS)]
+    functions: Vec<String>,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let args = Args::parse();
+    let wanted = |name: &&&str| **name == "token" || args.functions.iter().any(|function| function == **name);
+    let functions: Vec<&str> = FUNCTIONS.iter().filter(wanted).copied().collect();
+    let latchkey = artifact::latchkey()?;
+    for package in functions.iter().chain(&["floor"]) {
+        artifact::build(package, "release")?;
+    }
+    let of = |name: &&'static str| Ok::<_, anyhow::Error>((*name, Artifact::of(name)?));
+    let artifacts: BTreeMap<_, _> =
+        FUNCTIONS.iter().filter(wanted).chain(&FLOOR).map(of).collect::<Result<_, _>>()?;
+    let stacks: Vec<(&str, Stack)> = ALGORITHMS
+        .into_iter()
+        .map(|algorithm| Ok::<_, anyhow::Error>((algorithm, Stack::start(&latchkey, algorithm)?)))
+        .collect::<Result<_, _>>()?;
+    let cases = case::all(&artifacts, &stacks)?;
+    let figures = measure::run(&cases, &stacks, args.rounds)?;
+    let instructions =
+        if args.instructions { instructions::count(&cases, &stacks)? } else { BTreeMap::new() };
+
+    let deployed = artifacts
+        .iter()
+        .filter(|(name, _)| FUNCTIONS.contains(name))
+        .map(|(name, artifact)| (*name, artifact.clone()))
+        .collect();
+    let verdicts = bars::judge(&figures, args.rounds, &deployed);
+    let report = Report {
+        cases: &cases,
+        figures: &figures,
+        artifacts: &artifacts,
+        verdicts: &verdicts,
+        instructions: &instructions,
+    };
+    eprintln!("\n{}\n", report.table());
+    println!("{:#}", report.json());
+    let all_hold = verdicts.iter().all(bars::Verdict::holds);
+    Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,100 @@
+//! A function as a process, and what it costs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use nix::time::clock_getcpuclockid;
+use nix::unistd::Pid;
+
+use crate::runtime_api::{Answered, RuntimeApi};
+
+/// A running function.
+pub struct Process {
+    api: RuntimeApi,
+    child: Child,
+    spawned_at: Instant,
+    expected: String,
+}
+
+impl Process {
+    /// Starts a command as Lambda would. Every answer must hold `expected`: a refusal is cheap.
+    pub fn start(
+        command: &[String],
+        environment: &BTreeMap<String, String>,
+        expected: &str,
+    ) -> anyhow::Result<Self> {
+        let api = RuntimeApi::start()?;
+        let (program, arguments) = command.split_first().context("no command")?;
+        let spawned_at = Instant::now();
+        let child = Command::new(program)
+            .args(arguments)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .envs([
+                ("AWS_LAMBDA_RUNTIME_API", api.address().as_str()),
+                ("AWS_LAMBDA_FUNCTION_NAME", "bench"),
+                ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+                ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
+                ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/bench"),
+                ("AWS_LAMBDA_LOG_STREAM_NAME", "bench"),
+            ])
+            .envs(environment)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .with_context(|| program.clone())?;
+        Ok(Self { api, child, spawned_at, expected: expected.to_owned() })
+    }
+
+    /// Waits until it asks for its first event; how long that took.
+    pub fn ready(&mut self) -> anyhow::Result<Duration> {
+        let child = &mut self.child;
+        let ready_at = self.api.ready(|| matches!(child.try_wait(), Ok(None)))?;
+        Ok(ready_at - self.spawned_at)
+    }
+
+    /// Has it answer events, one after the other.
+    pub fn answers(&mut self, events: Vec<Vec<u8>>) -> anyhow::Result<Vec<Answered>> {
+        let child = &mut self.child;
+        let answers = self.api.answers(events, || matches!(child.try_wait(), Ok(None)))?;
+        for answer in &answers {
+            let text = String::from_utf8_lossy(&answer.body);
+            ensure!(text.contains(&self.expected), "the answer lacks {:?}: {text}", self.expected);
+        }
+        Ok(answers)
+    }
+
+    /// The CPU time of the whole process until now, in user and kernel, of threads that ended too.
+    pub fn cpu(&self) -> anyhow::Result<Duration> {
+        let clock = clock_getcpuclockid(Pid::from_raw(self.child.id().try_into()?))?;
+        Ok(Duration::from(clock.now()?))
+    }
+
+    /// The most memory that it has had, in bytes.
+    pub fn peak_memory(&self) -> anyhow::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kib * 1024)
+    }
+
+    /// Asks it to end and waits until it has: a profiler writes its figures then.
+    pub fn end(mut self) -> anyhow::Result<()> {
+        let pid = Pid::from_raw(self.child.id().try_into()?);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,120 @@
+//! What was found: a table for people, JSON for programs.
+
+use std::collections::BTreeMap;
+
+use comfy_table::{CellAlignment, Table, presets};
+use serde_json::{Map, Value, json};
+
+use crate::artifact::Artifact;
+use crate::bars::Verdict;
+use crate::case::Case;
+use crate::instructions::Instructions;
+use crate::measure::{Figures, Metric, summary};
+
+/// Everything that was found.
+pub struct Report<'a> {
+    pub cases: &'a [Case],
+    pub figures: &'a Figures,
+    pub artifacts: &'a BTreeMap<&'static str, Artifact>,
+    pub verdicts: &'a [Verdict],
+    pub instructions: &'a BTreeMap<String, Instructions>,
+}
+
+impl Report<'_> {
+    /// For people.
+    pub fn table(&self) -> String {
+        let columns =
+            ["", "start ms", "first call ms", "cold CPU ms", "MB", "p50 µs", "p99 µs", "CPU µs", "±"];
+        let mut costs = table(&columns);
+        for case in self.cases {
+            let figure = |metric, scale: f64| {
+                let found =
+                    self.figures.of(&case.name, metric).map(|figures| summary(figures).median / scale);
+                found.map_or_else(String::new, |found| format!("{found:.1}"))
+            };
+            let spread = self.figures.of(&case.name, Metric::WarmCpu).map(|figures| {
+                let found = summary(figures);
+                format!("{:.0} %", (found.high - found.low) / 2.0 / found.median * 100.0)
+            });
+            costs.add_row([
+                case.name.clone(),
+                figure(Metric::Start, 1e3),
+                figure(Metric::FirstCall, 1e3),
+                figure(Metric::ColdCpu, 1e3),
+                figure(Metric::ColdMemory, 1e6),
+                figure(Metric::P50, 1.0),
+                figure(Metric::P99, 1.0),
+                figure(Metric::WarmCpu, 1.0),
+                spread.unwrap_or_default(),
+            ]);
+        }
+        let mut sizes = table(&["", "binary MB", "zip MB"]);
+        for (name, artifact) in self.artifacts {
+            let megabytes = |bytes: u64| format!("{:.2}", bytes as f64 / 1e6);
+            sizes.add_row([(*name).to_owned(), megabytes(artifact.size), megabytes(artifact.zipped)]);
+        }
+        let mut counts = table(&["", "cold, million instructions", "warm call, thousand instructions"]);
+        for (name, found) in self.instructions {
+            let thousands = |count: u64, unit: f64| format!("{:.1}", count as f64 / unit);
+            counts.add_row([name.clone(), thousands(found.cold, 1e6), thousands(found.warm, 1e3)]);
+        }
+        let mut ratios = table(&["", "ratio", "middle half", "at most", ""]);
+        for verdict in self.verdicts {
+            ratios.add_row([
+                verdict.what.clone(),
+                format!("{:.2}", verdict.found.median),
+                format!("{:.2}–{:.2}", verdict.found.low, verdict.found.high),
+                format!("{:.2}", verdict.at_most),
+                if verdict.holds() { String::new() } else { format!("exceeded: {}", verdict.why) },
+            ]);
+        }
+        let counts = if self.instructions.is_empty() { String::new() } else { format!("{counts}\n\n") };
+        format!("{costs}\n\n{sizes}\n\n{counts}{ratios}")
+    }
+
+    /// For programs.
+    pub fn json(&self) -> Value {
+        let spread = |found: &crate::measure::Summary| json!({"median": found.median, "lower_quartile": found.low, "upper_quartile": found.high});
+        let cases: Map<String, Value> = self
+            .cases
+            .iter()
+            .map(|case| {
+                let metrics = Metric::ALL.into_iter().filter_map(|metric| {
+                    let found = summary(self.figures.of(&case.name, metric)?);
+                    Some((metric.name().to_owned(), spread(&found)))
+                });
+                let mut metrics: Map<String, Value> = metrics.collect();
+                if let Some(found) = self.instructions.get(&case.name) {
+                    metrics.insert("cold_instructions".to_owned(), found.cold.into());
+                    metrics.insert("warm_instructions".to_owned(), found.warm.into());
+                }
+                (case.name.clone(), metrics.into())
+            })
+            .collect();
+        let sizes: Map<String, Value> = self
+            .artifacts
+            .iter()
+            .map(|(name, artifact)| {
+                ((*name).to_owned(), json!({"binary_bytes": artifact.size, "zip_bytes": artifact.zipped}))
+            })
+            .collect();
+        let bars = self.verdicts.iter().map(|verdict| {
+            let mut found = spread(&verdict.found);
+            found["what"] = verdict.what.as_str().into();
+            found["at_most"] = verdict.at_most.into();
+            found["why"] = verdict.why.into();
+            found["holds"] = verdict.holds().into();
+            found
+        });
+        json!({"cases": cases, "sizes": sizes, "ratios": bars.collect::<Vec<_>>()})
+    }
+}
+
+fn table(columns: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(columns);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
