@@ -1,9 +1,11 @@
 //! Public keys as JSON Web Keys (RFC 7517), read strictly.
 
 use aws_lc_rs::digest;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
+};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::DecodingKey;
 use serde_json::{Value, json};
 
 use super::members::Members;
@@ -16,11 +18,11 @@ const RSA_MODULUS: std::ops::RangeInclusive<usize> = 256..=1024;
 /// Members of a JWK that only a private or a symmetric key has (RFC 7518 §6).
 pub const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
-/// A key that checks signatures of one algorithm.
+/// A key that checks signatures of one algorithm. Parsed once, and not for every signature.
 #[derive(Clone)]
 pub struct PublicKey {
     algorithm: Algorithm,
-    decoding_key: DecodingKey,
+    key: ParsedPublicKey,
 }
 
 /// Why a JWK is not taken.
@@ -54,24 +56,27 @@ impl PublicKey {
         if !named || !agrees("use", "sig") || !verifies {
             return Err(KeyError::Unsuitable);
         }
-        let decoding_key = match algorithm {
+        let malformed = |_| KeyError::Malformed("x");
+        let key = match algorithm {
             Algorithm::Rs256 => rsa(bytes(jwk, "n")?, bytes(jwk, "e")?)?,
             Algorithm::Es256 => {
                 let (x, y) = (bytes(jwk, "x")?, bytes(jwk, "y")?);
                 if x.len() != 32 || y.len() != 32 {
                     return Err(KeyError::Malformed("x"));
                 }
-                DecodingKey::from_ec_der(&[&[4], x.as_slice(), y.as_slice()].concat())
+                // SEC 1 §2.3.3: 0x04, then the two coordinates.
+                let point = [&[4], x.as_slice(), y.as_slice()].concat();
+                ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).map_err(malformed)?
             }
             Algorithm::EdDsa => {
                 let x = bytes(jwk, "x")?;
                 if x.len() != 32 {
                     return Err(KeyError::Malformed("x"));
                 }
-                DecodingKey::from_ed_der(&x)
+                ParsedPublicKey::new(&ED25519, x).map_err(malformed)?
             }
         };
-        Ok(Self { algorithm, decoding_key })
+        Ok(Self { algorithm, key })
     }
 
     /// The one algorithm that the key is for.
@@ -81,17 +86,12 @@ impl PublicKey {
 
     /// Whether `signature` (base64url) is this key's over `message`.
     pub fn verifies(&self, message: &str, signature: &str) -> bool {
-        let algorithm = match self.algorithm {
-            Algorithm::Rs256 => jsonwebtoken::Algorithm::RS256,
-            Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
-            Algorithm::EdDsa => jsonwebtoken::Algorithm::EdDSA,
-        };
-        jsonwebtoken::crypto::verify(signature, message.as_bytes(), &self.decoding_key, algorithm)
-            .unwrap_or(false)
+        let signature = URL_SAFE_NO_PAD.decode(signature);
+        signature.is_ok_and(|signature| self.key.verify_sig(message.as_bytes(), &signature).is_ok())
     }
 }
 
-fn rsa(modulus: Vec<u8>, exponent: Vec<u8>) -> Result<DecodingKey, KeyError> {
+fn rsa(modulus: Vec<u8>, exponent: Vec<u8>) -> Result<ParsedPublicKey, KeyError> {
     // RFC 7518 §2: no leading zero octets. An even or tiny exponent is no RSA key.
     if !RSA_MODULUS.contains(&modulus.len()) || modulus.first() == Some(&0) {
         return Err(KeyError::Malformed("n"));
@@ -100,7 +100,8 @@ fn rsa(modulus: Vec<u8>, exponent: Vec<u8>) -> Result<DecodingKey, KeyError> {
     if !odd || exponent == [1] || exponent.first() == Some(&0) || exponent.len() > 4 {
         return Err(KeyError::Malformed("e"));
     }
-    Ok(DecodingKey::from_rsa_raw_components(&modulus, &exponent))
+    let components = RsaPublicKeyComponents { n: modulus, e: exponent };
+    components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).map_err(|_| KeyError::Malformed("n"))
 }
 
 fn bytes(jwk: &Members, name: &'static str) -> Result<Vec<u8>, KeyError> {
