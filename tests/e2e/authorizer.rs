@@ -29,7 +29,12 @@ fn http(headers: Value, route: &str) -> Value {
 
 /// The answer for a bearer token on an HTTP API's `GET /profile`.
 pub async fn bearer(deps: &authorizer::Deps, token: &str, now: u64) -> Value {
-    ask(deps, &http(json!({"authorization": format!("Bearer {token}")}), "GET /profile"), now).await
+    bearer_on(deps, token, "GET /profile", now).await
+}
+
+/// The same on another route.
+pub async fn bearer_on(deps: &authorizer::Deps, token: &str, route: &str, now: u64) -> Value {
+    ask(deps, &http(json!({"authorization": format!("Bearer {token}")}), route), now).await
 }
 
 fn rest(token: &str, resource: &str, path: &str) -> Value {

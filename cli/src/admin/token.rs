@@ -174,7 +174,7 @@ fn judge(jwt: &str, claims: &Map<String, Value>, trust: Result<&TrustBundle, &st
     let made_at = jwt.claims.integer("iat").unwrap_or(now);
     let judged = |at| {
         let expected = Expected { issuer: &issuer, audiences: None };
-        VerifiedAccessToken::judge(jwt.clone(), &expected, at)
+        VerifiedAccessToken::judge(&jwt, &expected, at)
     };
     verdict.revoked = judged(made_at).ok().map(|token| trust.is_revoked(token.claims()));
     verdict.problem = judged(now).err().map(|error| error.to_string());

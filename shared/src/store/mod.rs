@@ -5,6 +5,7 @@ pub mod api_keys;
 pub mod attempts;
 pub mod clients;
 pub mod identities;
+mod known_tokens;
 pub mod quotas;
 pub mod refresh;
 pub mod revocations;

@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::known_tokens::KnownTokens;
 use super::table::{Item, Key, StoreError, Table, condition_failed, read};
 use crate::cache::{Cache, Limits, Loaded, Unavailable};
 use crate::config::MAX_ACCESS_TOKEN_TTL;
@@ -109,6 +110,7 @@ pub struct TrustBundle {
     subjects: HashMap<String, u64>,
     sessions: HashSet<String>,
     tokens: HashSet<String>,
+    known: KnownTokens,
 }
 
 impl TrustBundle {
@@ -145,7 +147,8 @@ impl TrustBundle {
         now: u64,
     ) -> Result<VerifiedAccessToken, NotAccepted> {
         let key = jwt.key_id().and_then(|key_id| self.key(key_id, now)).ok_or(JwtError::UnknownKey)?;
-        let token = VerifiedAccessToken::judge(jwt.verify(key)?, expected, now)?;
+        let jwt = self.known.verified(jwt, key)?;
+        let token = VerifiedAccessToken::judge(&jwt, expected, now)?;
         if self.is_revoked(token.claims()) { Err(NotAccepted::Revoked) } else { Ok(token) }
     }
 

@@ -111,10 +111,10 @@ pub struct VerifiedAccessToken(AccessClaims);
 
 impl VerifiedAccessToken {
     /// Judges the claims of a token whose signature is good (RFC 9068 §4).
-    pub fn judge(jwt: VerifiedJwt, expected: &Expected<'_>, now: u64) -> Result<Self, JwtError> {
-        check_type(&jwt)?;
-        check_issuer(&jwt, expected.issuer)?;
-        let audience = check_audience(&jwt, expected.audiences)?;
+    pub fn judge(jwt: &VerifiedJwt, expected: &Expected<'_>, now: u64) -> Result<Self, JwtError> {
+        check_type(jwt)?;
+        check_issuer(jwt, expected.issuer)?;
+        let audience = check_audience(jwt, expected.audiences)?;
         let (issued_at, expires_at) = jwt.times(now, MAX_ACCESS_TOKEN_TTL)?;
         let text = |name| jwt.claims.string(name).filter(|text| !text.is_empty()).map(str::to_owned);
         let required = |name| text(name).ok_or(JwtError::InvalidClaim(name));
@@ -127,7 +127,7 @@ impl VerifiedAccessToken {
             issued_at,
             expires_at,
             token_id: required("jti")?,
-            scopes: scopes(&jwt)?,
+            scopes: scopes(jwt)?,
             session_id: text("sid"),
             confirmation: Confirmation::read(&jwt.claims)?,
             username: text("preferred_username"),
@@ -141,6 +141,11 @@ impl VerifiedAccessToken {
     /// What the token says.
     pub fn claims(&self) -> &AccessClaims {
         &self.0
+    }
+
+    /// The same, for keeps.
+    pub fn into_claims(self) -> AccessClaims {
+        self.0
     }
 }
 
@@ -199,7 +204,7 @@ mod tests {
         let jwt = forge.verify(&forge.token(header, &claims.to_string()))?;
         let audiences = ["other".to_owned(), "latchkey".to_owned()];
         let expected = Expected { issuer: "https://auth.example.com", audiences: Some(&audiences) };
-        VerifiedAccessToken::judge(jwt, &expected, NOW).map(|token| token.claims().clone())
+        VerifiedAccessToken::judge(&jwt, &expected, NOW).map(|token| token.claims().clone())
     }
 
     /// The verdict when one claim is something else, or is missing.

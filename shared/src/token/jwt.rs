@@ -3,9 +3,9 @@
 //! [`UnverifiedJwt`] shows only what choosing a key needs; the claims come out of
 //! [`UnverifiedJwt::verify`] and from nowhere else.
 
+use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
 use serde_json::Value;
 
 use super::key::PublicKey;
@@ -40,8 +40,12 @@ pub enum JwtError {
     InvalidClaim(&'static str),
 }
 
+/// The SHA-256 of a token's text, signature and all: one token and no other.
+pub type TokenDigest = [u8; digest::SHA256_OUTPUT_LEN];
+
 /// A token whose signature nobody has checked yet.
 pub struct UnverifiedJwt<'a> {
+    text: &'a str,
     algorithm: Algorithm,
     key_id: Option<String>,
     typ: Option<String>,
@@ -83,11 +87,19 @@ impl<'a> UnverifiedJwt<'a> {
             algorithm: header.string("alg").and_then(Algorithm::from_name).ok_or(JwtError::Malformed)?,
             key_id: optional_string("kid")?,
             typ: optional_string("typ")?,
+            text,
             embedded_key: header.get("jwk").and_then(Value::as_object).cloned().map(Members::from),
             signing_input,
             payload,
             signature,
         })
+    }
+
+    /// What tells it from every other token.
+    pub fn digest(&self) -> TokenDigest {
+        let mut digest = TokenDigest::default();
+        digest.copy_from_slice(digest::digest(&digest::SHA256, self.text.as_bytes()).as_ref());
+        digest
     }
 
     /// The algorithm that the token claims to be signed with.
