@@ -49,8 +49,7 @@ impl Caller {
             issuer.ok_or_else(|| Unavailable::new("ISSUER is empty and the event names no domain"))?;
         let (expected, text) =
             (Expected { issuer: &issuer, audiences: Some(&deps.audiences) }, token.expose_secret());
-        let verified = deps.trust.accept(text, &expected, now).await?;
-        let claims = verified.claims();
+        let claims = deps.trust.accept(text, &expected, now).await?.into_claims();
         binding::check(&claims.confirmation, scheme, text, event, &deps.issuer, &deps.seen, now).await?;
         Ok(Self { scopes: claims.scopes.clone(), context: token_context(claims) })
     }
@@ -72,20 +71,19 @@ impl Caller {
     }
 }
 
-fn token_context(claims: &AccessClaims) -> Context {
+fn token_context(claims: AccessClaims) -> Context {
     let kind = if claims.subject.starts_with("usr_") { "user" } else { "client" };
-    let mut context = claims.custom.clone();
+    let mut context = claims.custom;
     let own = [
-        ("sub", Some(claims.subject.as_str())),
-        ("client_id", Some(&claims.client_id)),
-        ("scope", Some(&claims.scopes.to_string())),
-        ("kind", Some(kind)),
-        ("jti", Some(&claims.token_id)),
-        ("preferred_username", claims.username.as_deref()),
-        ("email", claims.email.as_deref()),
-    ]
-    .map(|(name, value)| value.map(|value| (name.to_owned(), value.to_owned())));
-    context.extend(own.into_iter().flatten());
+        ("sub", Some(claims.subject)),
+        ("client_id", Some(claims.client_id)),
+        ("scope", Some(claims.scopes.to_string())),
+        ("kind", Some(kind.to_owned())),
+        ("jti", Some(claims.token_id)),
+        ("preferred_username", claims.username),
+        ("email", claims.email),
+    ];
+    context.extend(own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     context
 }
 

@@ -2,10 +2,9 @@
 //! (docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html and
 //! …/api-gateway-lambda-authorizer-input.html).
 
-use std::collections::HashMap;
-
 use serde::Deserialize;
 
+use crate::headers::Headers;
 use crate::routes::Route;
 
 /// What is read of the event; the rest is passed over.
@@ -21,8 +20,8 @@ pub struct Event {
     raw_path: Option<String>,
     http_method: Option<String>,
     resource: Option<String>,
-    headers: Option<HashMap<String, Option<String>>>,
-    multi_value_headers: Option<HashMap<String, Option<Vec<String>>>>,
+    headers: Option<Headers<Option<String>>>,
+    multi_value_headers: Option<Headers<Option<Vec<String>>>>,
     request_context: Option<RequestContext>,
 }
 
@@ -140,17 +139,15 @@ impl Event {
         self.authorization_token.as_deref().filter(|_| self.kind.as_deref() == Some("TOKEN"))
     }
 
-    /// All values of a header, in whichever case its name was sent. Payload 2.0 joins them by commas.
+    /// All values of a header that is read. Payload 2.0 joins them by commas.
     pub fn header(&self, name: &str) -> Vec<&str> {
-        let is_name = |found: &String| found.eq_ignore_ascii_case(name);
-        let many = self.multi_value_headers.iter().flatten().filter(|(found, _)| is_name(found));
-        let many: Vec<&str> =
-            many.flat_map(|(_, values)| values.iter().flatten()).map(String::as_str).collect();
+        let many = self.multi_value_headers.iter().flat_map(|headers| headers.get(name)).flatten().flatten();
+        let many: Vec<&str> = many.map(String::as_str).collect();
         if !many.is_empty() {
             return many;
         }
-        let single = self.headers.iter().flatten().filter(|(found, _)| is_name(found));
-        single.filter_map(|(_, value)| value.as_deref()).collect()
+        let single = self.headers.iter().flat_map(|headers| headers.get(name)).flatten();
+        single.map(String::as_str).collect()
     }
 
     /// The route that the call is for. None when the event doesn't say: then nothing is allowed.

@@ -9,6 +9,7 @@ mod binding;
 mod caller;
 mod credential;
 mod event;
+mod headers;
 mod reason;
 mod routes;
 

@@ -4,7 +4,7 @@
 #![recursion_limit = "256"]
 
 use authorizer::{Deps, handle};
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
 use shared::config::Settings;
 use shared::{clock, telemetry};
 
@@ -13,8 +13,9 @@ async fn main() -> Result<(), Error> {
     telemetry::install("authorizer");
     let deps = &Deps::from_settings(&Settings::from_process())?;
     deps.warm_up(clock::now()).await;
-    run(service_fn(async |event: LambdaEvent<_>| {
+    // Not `lambda_runtime::run`, which wraps every call in spans that nobody here records.
+    let handler = service_fn(async |event: LambdaEvent<_>| {
         handle(deps, event.payload, clock::now()).await.map_err(Error::from)
-    }))
-    .await
+    });
+    Runtime::new(handler).run().await
 }

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_http::http::uri::PathAndQuery;
 use lambda_http::http::{HeaderValue, header};
-use lambda_http::lambda_runtime;
+use lambda_http::lambda_runtime::Runtime;
 use lambda_http::request::LambdaRequest;
 use lambda_http::{Adapter, Body, Error, LambdaEvent, Request, Response, Service, service_fn};
 use serde::Serialize;
@@ -28,22 +28,21 @@ where
     F: Future<Output = Response<Body>> + Send,
 {
     let handler = &handler;
-    lambda_runtime::run(service_fn(move |event| serve(event, handler))).await
+    // Not `lambda_runtime::run`, which wraps every call in spans that nobody here records.
+    Runtime::new(service_fn(move |event| serve(event, handler))).run().await
 }
 
-/// Answers one event (HTTP API, payload format 2.0).
+/// Answers one event (HTTP API, payload format 2.0). It is read as what it is: `LambdaRequest` would have to
+/// find out first, and reads it twice.
 pub async fn serve<H, F>(
-    event: LambdaEvent<LambdaRequest>,
+    event: LambdaEvent<ApiGatewayV2httpRequest>,
     handler: &H,
 ) -> Result<impl Serialize + use<H, F>, Error>
 where
     H: Fn(Request) -> F + Sync,
     F: Future<Output = Response<Body>> + Send,
 {
-    let LambdaRequest::ApiGatewayV2(request) = event.payload else {
-        return Err(Error::from("the event is not an HTTP API request"));
-    };
-    match admit(request) {
+    match admit(event.payload) {
         Some(request) => {
             let event = LambdaEvent::new(LambdaRequest::ApiGatewayV2(request), event.context);
             let answer = async |request| Ok::<_, Error>(handler(request).await);

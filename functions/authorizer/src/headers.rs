@@ -1,0 +1,71 @@
+//! The headers that are read, out of all that were sent.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use shared::grants::dpop;
+
+/// The headers that are read. Most requests have a dozen others, which cost nothing but to be passed over.
+const READ: [&str; 3] = ["authorization", "x-api-key", dpop::HEADER];
+
+/// Headers by their names in lower case, in whichever case they were sent and as often.
+pub struct Headers<V>(Vec<(&'static str, V)>);
+
+impl<V> Headers<V> {
+    /// All values of a header.
+    pub fn get(&self, name: &str) -> impl Iterator<Item = &V> {
+        debug_assert!(READ.contains(&name), "{name} is not read");
+        self.0.iter().filter(move |(found, _)| *found == name).map(|(_, value)| value)
+    }
+}
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Headers<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All<V>(PhantomData<V>);
+
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for All<V> {
+            type Value = Headers<V>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("headers")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Headers<V>, M::Error> {
+                let mut headers = Vec::new();
+                while let Some(Name(name)) = map.next_key()? {
+                    match name {
+                        Some(name) => headers.push((name, map.next_value()?)),
+                        None => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                }
+                Ok(Headers(headers))
+            }
+        }
+
+        deserializer.deserialize_map(All(PhantomData))
+    }
+}
+
+/// The name of a header, if it is one that is read.
+struct Name(Option<&'static str>);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl Visitor<'_> for Text {
+            type Value = Name;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("the name of a header")
+            }
+
+            fn visit_str<E: Error>(self, sent: &str) -> Result<Name, E> {
+                Ok(Name(READ.into_iter().find(|name| name.eq_ignore_ascii_case(sent))))
+            }
+        }
+
+        deserializer.deserialize_str(Text)
+    }
+}
