@@ -22,9 +22,19 @@ use self::artifact::Artifact;
 use self::report::Report;
 use self::stack::Stack;
 
-/// The functions, by what they have in common with hello-world: all of it.
-const FUNCTIONS: [&str; 9] =
-    ["authorizer", "discovery", "google", "introspect", "login", "revoke", "rotation", "token", "whoami"];
+/// The functions.
+const FUNCTIONS: [&str; 9] = [
+    "authorizer",
+    "discovery",
+    "docs",
+    "google",
+    "introspect",
+    "login",
+    "revoke",
+    "rotation",
+    "token",
+    "whoami",
+];
 
 /// The binaries of `floor`.
 const FLOOR: [&str; 4] = ["hello", "read", "sign", "hash"];
