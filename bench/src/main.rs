@@ -23,7 +23,7 @@ use self::report::Report;
 use self::stack::Stack;
 
 /// The functions.
-const FUNCTIONS: [&str; 9] = [
+const FUNCTIONS: [&str; 10] = [
     "authorizer",
     "discovery",
     "docs",
