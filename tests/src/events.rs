@@ -7,11 +7,10 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_http::lambda_runtime::{Context, LambdaEvent};
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
-use shared::wire::lambda::serve;
+use shared::wire::lambda::{HttpEvent, serve};
 
 use crate::{Stack, read};
 
@@ -114,8 +113,7 @@ pub async fn call<F>(event: &Value, handler: impl Fn(Request) -> F + Sync) -> Va
 where
     F: Future<Output = Response<Body>> + Send,
 {
-    let request: ApiGatewayV2httpRequest =
-        serde_json::from_str(&event.to_string()).expect("an HTTP API event");
+    let request: HttpEvent = serde_json::from_str(&event.to_string()).expect("an HTTP API event");
     let answer = serve(LambdaEvent::new(request, Context::default()), &handler).await.expect("an answer");
     serde_json::to_value(answer).expect("JSON")
 }

@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_http::{Body, Request, Response};
 use lambda_runtime::{Context, Error, LambdaEvent};
 use serde_json::{Value, json};
@@ -113,7 +112,7 @@ where
     Arc::new(move |event: Value| -> Answer {
         let handler = Arc::clone(&handler);
         Box::pin(async move {
-            let request: ApiGatewayV2httpRequest = serde_json::from_str(&event.to_string())?;
+            let request: lambda::HttpEvent = serde_json::from_str(&event.to_string())?;
             let answer = lambda::serve(LambdaEvent::new(request, Context::default()), &*handler).await?;
             Ok(serde_json::to_value(answer)?)
         })

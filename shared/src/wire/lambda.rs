@@ -13,7 +13,8 @@ use lambda_http::http::{HeaderValue, header};
 use lambda_http::lambda_runtime::Runtime;
 use lambda_http::request::LambdaRequest;
 use lambda_http::{Adapter, Body, Error, LambdaEvent, Request, Response, Service, service_fn};
-use serde::Serialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::oauth::OAuthError;
 
@@ -32,17 +33,28 @@ where
     Runtime::new(service_fn(move |event| serve(event, handler))).run().await
 }
 
-/// Answers one event (HTTP API, payload format 2.0). It is read as what it is: `LambdaRequest` would have to
-/// find out first, and reads it twice.
+/// An event of an HTTP API, payload format 2.0. It is read as what it is: `LambdaRequest` would have to find
+/// out first, and reads it twice.
+pub struct HttpEvent(ApiGatewayV2httpRequest);
+
+impl<'de> Deserialize<'de> for HttpEvent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // What is no such event is not repeated in the error, which goes into the log: it may hold a secret.
+        let event = ApiGatewayV2httpRequest::deserialize(deserializer);
+        event.map(Self).map_err(|_| D::Error::custom("the event is not an HTTP API request"))
+    }
+}
+
+/// Answers one event.
 pub async fn serve<H, F>(
-    event: LambdaEvent<ApiGatewayV2httpRequest>,
+    event: LambdaEvent<HttpEvent>,
     handler: &H,
 ) -> Result<impl Serialize + use<H, F>, Error>
 where
     H: Fn(Request) -> F + Sync,
     F: Future<Output = Response<Body>> + Send,
 {
-    match admit(event.payload) {
+    match admit(event.payload.0) {
         Some(request) => {
             let event = LambdaEvent::new(LambdaRequest::ApiGatewayV2(request), event.context);
             let answer = async |request| Ok::<_, Error>(handler(request).await);
