@@ -1,6 +1,5 @@
 //! Token introspection: RFC 7662.
 
-use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
@@ -8,17 +7,17 @@ use shared::aws::Aws;
 use shared::config::{ConfigError, Issuer, Settings};
 use shared::grants::FIRST_PARTY;
 use shared::grants::client_auth::ClientAuth;
-use shared::grants::response::{decision, refuse};
+use shared::grants::response::tell;
 use shared::identity::refresh_tokens::RefreshToken;
 use shared::store::accounts::Accounts;
 use shared::store::clients::{Client, GrantType};
 use shared::store::refresh::{Families, Standing};
 use shared::store::table::Table;
 use shared::store::trust::{NotAccepted, Trust, TrustStore};
-use shared::telemetry::{Decision, Outcome, Telemetry};
+use shared::telemetry::{Outcome, Telemetry};
 use shared::token::claims::{AccessClaims, Expected};
 use shared::wire::context::domain;
-use shared::wire::http::{Form, json_response, refuse_in_query};
+use shared::wire::http::{Form, refuse_in_query};
 use shared::wire::introspection::Introspection;
 use shared::wire::oauth::OAuthError;
 
@@ -63,15 +62,9 @@ pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
     let mut watch = deps.telemetry.watch(now);
     let result = introspect(deps, &request, now).await;
     watch.trust_age = deps.trust.age(now);
-    match result {
-        Ok((client_id, answer)) => {
-            let client_id = Some(client_id.as_str());
-            watch.log(&Decision { client_id, ..decision(Outcome::Told, &request) });
-            // As a JSON value, in which a name stands once.
-            json_response(StatusCode::OK, &json!(answer))
-        }
-        Err(error) => refuse(&watch, &request, error),
-    }
+    // As a JSON value, in which a name stands once.
+    let answer = result.map(|(client_id, answer)| (client_id, json!(answer)));
+    tell(&watch, Outcome::Told, &request, answer)
 }
 
 /// Who asks; about which token; and what they may know of it. Returns who asked, and the answer.

@@ -1,6 +1,5 @@
 //! Token revocation: RFC 7009.
 
-use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
@@ -8,17 +7,17 @@ use shared::aws::Aws;
 use shared::config::{ConfigError, Issuer, Settings};
 use shared::grants::FIRST_PARTY;
 use shared::grants::client_auth::{Caller, ClientAuth};
-use shared::grants::response::{decision, refuse};
+use shared::grants::response::tell;
 use shared::identity::refresh_tokens::RefreshToken;
 use shared::store::refresh::{Families, Standing};
 use shared::store::revocations::Revocations;
 use shared::store::table::Table;
 use shared::store::trust::{NotAccepted, Trust, TrustStore};
-use shared::telemetry::{Decision, Outcome, Telemetry};
+use shared::telemetry::{Outcome, Telemetry};
 use shared::token::claims::{Expected, MAX_ACCESS_TOKEN};
 use shared::token::jwt::{JwtError, UnverifiedJwt};
 use shared::wire::context::domain;
-use shared::wire::http::{Form, json_response, refuse_in_query};
+use shared::wire::http::{Form, refuse_in_query};
 use shared::wire::oauth::{ErrorKind, OAuthError};
 
 /// What this function needs: it recognises clients, ends sessions, and adds to the trust bundle whom to
@@ -60,14 +59,8 @@ pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
     let mut watch = deps.telemetry.watch(now);
     let result = revoke(deps, &request, now).await;
     watch.trust_age = deps.trust.age(now);
-    match result {
-        Ok(client_id) => {
-            let client_id = Some(client_id.as_str());
-            watch.log(&Decision { client_id, ..decision(Outcome::Revoked, &request) });
-            json_response(StatusCode::OK, &json!({}))
-        }
-        Err(error) => refuse(&watch, &request, error),
-    }
+    let answer = result.map(|client_id| (client_id, json!({})));
+    tell(&watch, Outcome::Revoked, &request, answer)
 }
 
 /// Who asks; for which token; whether it is theirs; and its end. Returns who asked.

@@ -1,9 +1,7 @@
 //! The end of every grant: the answer to the caller and the line in the log.
 
-#[cfg(feature = "signing")]
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
-#[cfg(feature = "signing")]
 use serde_json::Value;
 
 use crate::cache::chain;
@@ -11,7 +9,6 @@ use crate::telemetry::{Decision, Outcome, Watch};
 #[cfg(feature = "signing")]
 use crate::token::issue::Issued;
 use crate::wire::context::request_id;
-#[cfg(feature = "signing")]
 use crate::wire::http::json_response;
 use crate::wire::oauth::{ErrorKind, OAuthError};
 
@@ -30,6 +27,22 @@ pub fn respond(
                 (Some(&*claims.subject), Some(&*claims.client_id), Some(&*claims.token_id));
             watch.log(&Decision { sub, client_id, jti, ..decision(Outcome::Issued, request) });
             json_response(StatusCode::OK, &body(&issued))
+        }
+        Err(error) => refuse(watch, request, error),
+    }
+}
+
+/// Writes the answer to a client that asked about a token or for its end, and one line about it into the log.
+pub fn tell(
+    watch: &Watch<'_>,
+    outcome: Outcome,
+    request: &Request,
+    result: Result<(String, Value), OAuthError>,
+) -> Response<Body> {
+    match result {
+        Ok((client_id, answer)) => {
+            watch.log(&Decision { client_id: Some(&client_id), ..decision(outcome, request) });
+            json_response(StatusCode::OK, &answer)
         }
         Err(error) => refuse(watch, request, error),
     }
