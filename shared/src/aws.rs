@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
-use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use rustls::RootCertStore;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 
 use crate::config::{ConfigError, Settings};
+use crate::https::Https;
 
 /// Amazon Root CA 1 to 4 and Starfield Services Root G2 (amazontrust.com/repository): every AWS endpoint
 /// chains to one of them. Reading the system's hundred and fifty was most of a cold start.
@@ -20,7 +21,6 @@ const AMAZON_ROOTS: &str = include_str!("amazon_roots.pem");
 /// time to say 503 within 10 s, when API Gateway gives up and Lambda ends the function: a password login
 /// whose store goes away behind its back waits for that many. And an attempt that hangs leaves time for
 /// another.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1200);
 const OPERATION_TIMEOUT: Duration = Duration::from_millis(2500);
 
@@ -33,7 +33,7 @@ const ATTEMPTS: u32 = 5;
 pub struct Aws {
     region: Region,
     credentials: Credentials,
-    http_client: SharedHttpClient,
+    https: Https,
     dynamodb_endpoint: Option<String>,
     #[cfg(feature = "signing")]
     secrets_manager_endpoint: Option<String>,
@@ -46,7 +46,7 @@ macro_rules! service_config {
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region($aws.region.clone())
             .credentials_provider($aws.credentials.clone())
-            .http_client($aws.http_client.clone())
+            .http_client($aws.https.clone())
             .retry_config(
                 RetryConfig::standard()
                     .with_max_attempts(ATTEMPTS)
@@ -54,7 +54,6 @@ macro_rules! service_config {
             )
             .timeout_config(
                 TimeoutConfig::builder()
-                    .connect_timeout(CONNECT_TIMEOUT)
                     .operation_attempt_timeout(ATTEMPT_TIMEOUT)
                     .operation_timeout(OPERATION_TIMEOUT)
                     .build(),
@@ -69,11 +68,8 @@ impl Aws {
     /// and the SDK's `AWS_ENDPOINT_URL_…`.
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
         let text = |name: &str| settings.optional(name).map(str::to_owned);
-        let trust_store = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
-        let tls_context = TlsContext::builder()
-            .with_trust_store(trust_store)
-            .build()
-            .map_err(|_| ConfigError::new("AWS", "the TLS context cannot be built"))?;
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(CertificateDer::pem_slice_iter(AMAZON_ROOTS.as_bytes()).flatten());
         Ok(Self {
             region: Region::new(settings.required("AWS_REGION")?.to_owned()),
             credentials: Credentials::new(
@@ -83,10 +79,7 @@ impl Aws {
                 None,
                 "environment",
             ),
-            http_client: Builder::new()
-                .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-                .tls_context(tls_context)
-                .build_https(),
+            https: Https::new(roots),
             dynamodb_endpoint: text("AWS_ENDPOINT_URL_DYNAMODB"),
             #[cfg(feature = "signing")]
             secrets_manager_endpoint: text("AWS_ENDPOINT_URL_SECRETS_MANAGER"),

@@ -1,6 +1,6 @@
 //! What Latchkey's functions have in common.
 //!
-//! Imports run one way: `wire`, `identity`, `config`, `cache`, `clock` ← `aws`, `telemetry`, `token` ←
+//! Imports run one way: `wire`, `identity`, `config`, `cache`, `clock`, `https` ← `aws`, `telemetry`, `token` ←
 //! `store` ← `grants` ← the functions. A test holds the layering.
 
 pub mod aws;
@@ -8,6 +8,7 @@ pub mod cache;
 pub mod clock;
 pub mod config;
 pub mod grants;
+pub mod https;
 pub mod identity;
 pub mod store;
 pub mod telemetry;

@@ -7,7 +7,6 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use lambda_http::lambda_runtime::{Context, LambdaEvent};
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
 use shared::wire::lambda::{HttpEvent, serve};
@@ -109,13 +108,12 @@ fn effect_of(answer: &Value) -> Value {
 }
 
 /// Hands an event to a function as Lambda does: text in, text out.
-pub async fn call<F>(event: &Value, handler: impl Fn(Request) -> F + Sync) -> Value
+pub async fn call<F>(event: &Value, handler: impl Fn(Request) -> F) -> Value
 where
-    F: Future<Output = Response<Body>> + Send,
+    F: Future<Output = Response<Body>>,
 {
     let request: HttpEvent = serde_json::from_str(&event.to_string()).expect("an HTTP API event");
-    let answer = serve(LambdaEvent::new(request, Context::default()), &handler).await.expect("an answer");
-    serde_json::to_value(answer).expect("JSON")
+    serde_json::to_value(serve(request, &handler).await).expect("JSON")
 }
 
 /// An HTTP API event, payload 2.0.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use lambda_http::{Body, Request, Response};
-use lambda_runtime::{Context, Error, LambdaEvent};
+use lambda_runtime::Error;
 use serde_json::{Value, json};
 use shared::clock;
 use shared::config::Settings;
@@ -113,8 +113,7 @@ where
         let handler = Arc::clone(&handler);
         Box::pin(async move {
             let request: lambda::HttpEvent = serde_json::from_str(&event.to_string())?;
-            let answer = lambda::serve(LambdaEvent::new(request, Context::default()), &*handler).await?;
-            Ok(serde_json::to_value(answer)?)
+            Ok(serde_json::to_value(lambda::serve(request, &*handler).await)?)
         })
     })
 }

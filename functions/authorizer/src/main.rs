@@ -6,6 +6,7 @@
 use authorizer::{Deps, handle};
 use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
 use shared::config::Settings;
+use shared::wire::lambda::Event;
 use shared::{clock, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
@@ -14,8 +15,8 @@ async fn main() -> Result<(), Error> {
     let deps = &Deps::from_settings(&Settings::from_process())?;
     deps.warm_up(clock::now()).await;
     // Not `lambda_runtime::run`, which wraps every call in spans that nobody here records.
-    let handler = service_fn(async |event: LambdaEvent<_>| {
-        handle(deps, event.payload, clock::now()).await.map_err(Error::from)
+    let handler = service_fn(async |event: LambdaEvent<Event<_>>| {
+        handle(deps, event.payload.0, clock::now()).await.map_err(Error::from)
     });
     Runtime::new(handler).run().await
 }

@@ -1,11 +1,12 @@
 //! Public keys as JSON Web Keys (RFC 7517), read strictly.
 
-use aws_lc_rs::digest;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::members::Members;
@@ -110,17 +111,7 @@ fn bytes(jwk: &Members, name: &'static str) -> Result<Vec<u8>, KeyError> {
 
 /// A key's id: the RFC 7638 thumbprint over its required members.
 pub fn thumbprint(jwk: &Value) -> Option<String> {
-    let names: &[&str] = match jwk["kty"].as_str()? {
-        "RSA" => &["e", "kty", "n"],
-        "EC" => &["crv", "kty", "x", "y"],
-        "OKP" => &["crv", "kty", "x"],
-        _ => return None,
-    };
-    // RFC 7638 §3: lexicographic order, no blanks; the values are plain ASCII.
-    let members: Option<Vec<_>> =
-        names.iter().map(|name| Some(format!(r#""{name}":"{}""#, jwk[name].as_str()?))).collect();
-    let canonical = format!("{{{}}}", members?.join(","));
-    Some(URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, canonical.as_bytes())))
+    Jwk::deserialize(jwk).ok()?.thumbprint(ThumbprintHash::SHA256).ok()
 }
 
 #[cfg(test)]

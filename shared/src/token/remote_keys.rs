@@ -3,18 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use lambda_http::http::{HeaderMap, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Limited};
+use lambda_http::http::{HeaderMap, Method, StatusCode, Uri, header};
 use serde::Deserialize;
 
 use super::jwt::{JwtError, UnverifiedJwt, VerifiedJwt};
 use super::key::PublicKey;
 use super::members::Members;
 use crate::cache::{Cache, Limits, Loaded, Unavailable, chain};
+use crate::https::Https;
 
 /// The longest JWKS that is read, in bytes. Google's has about 1,500.
 const MAX_JWKS: usize = 256 * 1024;
@@ -61,7 +58,7 @@ type Keys = BTreeMap<String, PublicKey>;
 /// The keys behind one JWKS URL.
 pub struct RemoteKeys {
     url: Uri,
-    client: Client<HttpsConnector<HttpConnector>, Empty<&'static [u8]>>,
+    https: Https,
     cache: Cache<Keys>,
 }
 
@@ -74,13 +71,7 @@ impl RemoteKeys {
     /// Nothing is fetched yet. Plain http is followed for the laptop's stand-in alone: a deployment's
     /// URL is held to https by its configuration.
     pub fn new(url: Uri) -> Self {
-        let connector =
-            HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
-        Self {
-            url,
-            client: Client::builder(TokioExecutor::new()).build(connector),
-            cache: Cache::new(LIMITS),
-        }
+        Self { url, https: Https::to_anyone(), cache: Cache::new(LIMITS) }
     }
 
     /// Fetches the keys. A failure is left to the first token.
@@ -105,7 +96,7 @@ impl RemoteKeys {
 
     /// A redirect is a status like any other than 200: it is not followed.
     async fn fetch_untimed(&self) -> Result<Loaded<Keys>, FetchError> {
-        let answer = self.client.get(self.url.clone()).await;
+        let answer = self.https.send(Method::GET, self.url.clone()).await;
         let answer = answer.map_err(|error| FetchError::Unreachable(chain(&error)))?;
         if answer.status() != StatusCode::OK {
             return Err(FetchError::Status(answer.status()));

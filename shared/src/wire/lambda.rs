@@ -3,18 +3,20 @@
 //! `lambda_http` does the translation, but panics on events whose URI or base64 it can't read. What
 //! it would trip over is refused here first, so that no input can take a function down.
 
-use std::future::{Future, ready};
+use std::future::Future;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use lambda_http::aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use lambda_http::http::uri::PathAndQuery;
 use lambda_http::http::{HeaderValue, header};
 use lambda_http::lambda_runtime::Runtime;
 use lambda_http::request::LambdaRequest;
-use lambda_http::{Adapter, Body, Error, LambdaEvent, Request, Response, Service, service_fn};
+use lambda_http::{Body, Error, LambdaEvent, Request, Response, service_fn};
+use serde::de::DeserializeOwned;
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use super::oauth::OAuthError;
 
@@ -30,43 +32,47 @@ where
 {
     let handler = &handler;
     // Not `lambda_runtime::run`, which wraps every call in spans that nobody here records.
-    Runtime::new(service_fn(move |event| serve(event, handler))).run().await
+    let answer = async |event: LambdaEvent<HttpEvent>| Ok::<_, Error>(serve(event.payload, handler).await);
+    Runtime::new(service_fn(answer)).run().await
+}
+
+/// An event, whatever its kind, read in one go. By itself the runtime keeps track of where in the event it is,
+/// with a copy of every member's name, so that its error can tell; ours tells nothing, since it goes into the
+/// log and an event may hold a secret.
+pub struct Event<T>(pub T);
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Event<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(deserializer);
+        let event = text.ok().and_then(|text| serde_json::from_str(text.get()).ok());
+        event
+            .map(Self)
+            .ok_or_else(|| D::Error::custom("the event is not of the kind that this function reads"))
+    }
 }
 
 /// An event of an HTTP API, payload format 2.0. It is read as what it is: `LambdaRequest` would have to find
 /// out first, and reads it twice.
-pub struct HttpEvent(ApiGatewayV2httpRequest);
-
-impl<'de> Deserialize<'de> for HttpEvent {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // What is no such event is not repeated in the error, which goes into the log: it may hold a secret.
-        let event = ApiGatewayV2httpRequest::deserialize(deserializer);
-        event.map(Self).map_err(|_| D::Error::custom("the event is not an HTTP API request"))
-    }
-}
+pub type HttpEvent = Event<ApiGatewayV2httpRequest>;
 
 /// Answers one event.
-pub async fn serve<H, F>(
-    event: LambdaEvent<HttpEvent>,
-    handler: &H,
-) -> Result<impl Serialize + use<H, F>, Error>
+pub async fn serve<H, F>(event: HttpEvent, handler: &H) -> ApiGatewayV2httpResponse
 where
-    H: Fn(Request) -> F + Sync,
-    F: Future<Output = Response<Body>> + Send,
+    H: Fn(Request) -> F,
+    F: Future<Output = Response<Body>>,
 {
-    match admit(event.payload.0) {
-        Some(request) => {
-            let event = LambdaEvent::new(LambdaRequest::ApiGatewayV2(request), event.context);
-            let answer = async |request| Ok::<_, Error>(handler(request).await);
-            Adapter::from(service_fn(answer)).call(event).await
-        }
-        None => {
-            let blank = LambdaRequest::ApiGatewayV2(ApiGatewayV2httpRequest::default());
-            let refusal = OAuthError::invalid_request("the request cannot be read").into_response();
-            let refuse = |_| ready(Ok::<_, Error>(refusal.clone()));
-            Adapter::from(service_fn(refuse)).call(LambdaEvent::new(blank, event.context)).await
-        }
-    }
+    let answer = match admit(event.0) {
+        // Boxed: the SDK's futures nest deeper than the compiler likes.
+        Some(request) => Box::pin(handler(LambdaRequest::ApiGatewayV2(request).into())).await,
+        None => OAuthError::invalid_request("the request cannot be read").into_response(),
+    };
+    let (parts, body) = answer.into_parts();
+    let mut answer = ApiGatewayV2httpResponse::default();
+    answer.status_code = parts.status.as_u16().into();
+    answer.headers = parts.headers;
+    answer.is_base64_encoded = matches!(body, Body::Binary(_));
+    answer.body = Some(body);
+    answer
 }
 
 /// Lets through what `lambda_http` can read. The host is a constant: nothing here looks at it.

@@ -2,15 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use axum::http::{HeaderMap, Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
 use jiff::fmt::rfc2822;
 use shared::cache::chain;
 use shared::clock;
+use shared::https::Https;
 
 /// How long a request may take. Somebody waits.
 const TIMEOUT: Duration = Duration::from_secs(4);
@@ -21,7 +18,7 @@ const MAX_BODY: usize = 1024 * 1024;
 
 /// A client.
 #[derive(Clone)]
-pub struct Http(Client<HttpsConnector<HttpConnector>, Empty<&'static [u8]>>);
+pub struct Http(Https);
 
 /// What came back.
 pub struct Answer {
@@ -38,9 +35,7 @@ pub struct Answer {
 impl Http {
     /// A client for http and https.
     pub fn new() -> Self {
-        let connector =
-            HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
-        Self(Client::builder(TokioExecutor::new()).build(connector))
+        Self(Https::to_anyone())
     }
 
     /// Sends a request with an empty body.
@@ -50,9 +45,8 @@ impl Http {
     pub async fn send(&self, method: Method, url: &str) -> Result<Answer, String> {
         let begun = Instant::now();
         let exchange = async {
-            let request = Request::builder().method(method).uri(url).body(Empty::new());
-            let request = request.map_err(|_| format!("{url} is no URL"))?;
-            let answer = self.0.request(request).await.map_err(|error| chain(&error))?;
+            let url = url.parse().map_err(|_| format!("{url} is no URL"))?;
+            let answer = self.0.send(method, url).await.map_err(|error| chain(&error))?;
             let (parts, body) = answer.into_parts();
             let clocks = date(&parts.headers).map(|date| (date, clock::now()));
             let body = Limited::new(body, MAX_BODY).collect().await;
