@@ -1,5 +1,8 @@
 //! The authorizer, by raw events in every shape.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use e2e::proxy::Proxy;
 use e2e::{Stack, claims};
 use serde_json::{Value, json};
 use shared::clock;
@@ -202,6 +205,39 @@ async fn a_token_of_another_issuer_or_audience_is_refused() {
         let deps = authorizer::Deps::from_settings(&stack.settings(&[(name, value)])).unwrap();
         assert_eq!(bearer(&deps, &token, clock::now()).await["isAuthorized"], false, "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_token_over_eight_kib_is_not_read() {
+    let (stack, deps, _) = ready("").await;
+    for (length, good) in [(5_000, true), (6_500, false)] {
+        let claims = [("note".to_owned(), "x".repeat(length))];
+        let id = format!("long-{length}");
+        let secret = stack.client_with(&id, "", |client| client.claims = claims.into()).await;
+        let token = stack.token(&id, &secret).await;
+        assert_eq!(token.len() <= 8 * 1024, good);
+        assert_eq!(bearer(&deps, &token, clock::now()).await["isAuthorized"], good, "{}", token.len());
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_unknown_keys_cost_one_read_a_cool_down() {
+    let (stack, _, token) = ready("").await;
+    let proxy = Proxy::start(&stack.running.environment["AWS_ENDPOINT_URL_DYNAMODB"]).await;
+    let settings = [("AWS_ENDPOINT_URL_DYNAMODB", proxy.url.as_str()), ("TRUST_REFRESH_SECONDS", "300")];
+    let deps = authorizer::Deps::from_settings(&stack.settings(&settings)).unwrap();
+    let now = clock::now();
+    assert_eq!(bearer(&deps, &token, now).await["isAuthorized"], true);
+    let (_, rest) = token.split_once('.').unwrap();
+    for (later, reads) in [(1, 2), (5, 2), (6, 3)] {
+        for number in 0..1000 {
+            let header = json!({"alg": "RS256", "typ": "at+jwt", "kid": format!("{later}-{number}")});
+            let unknown = format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header.to_string()));
+            assert_eq!(bearer(&deps, &unknown, now + later).await["isAuthorized"], false);
+        }
+        assert_eq!(proxy.count(), reads, "after {later} s");
+    }
+    assert_eq!(bearer(&deps, &token, now + 6).await["isAuthorized"], true);
 }
 
 #[tokio::test]

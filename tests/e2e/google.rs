@@ -59,6 +59,17 @@ async fn a_token_that_is_not_for_us_signs_nobody_in() {
 }
 
 #[tokio::test]
+async fn a_token_over_sixteen_kib_is_not_read() {
+    let stack = Stack::start().await;
+    for (length, expected) in [(11_000, 200), (13_000, 401)] {
+        let token = id_token_with(&stack, "note", json!("x".repeat(length)));
+        assert_eq!(token.len() <= 16 * 1024, expected == 200);
+        let (status, _) = read(stack.post("/google").json(&json!({"id_token": token}))).await;
+        assert_eq!(status, expected, "{}", token.len());
+    }
+}
+
+#[tokio::test]
 async fn an_identity_is_its_subject_and_never_its_email() {
     let stack = Stack::start().await;
     let subject = async |id_token: String| {

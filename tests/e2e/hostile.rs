@@ -94,11 +94,14 @@ fn no_input_makes_a_5xx_or_opens_a_door() {
             .header("x-forwarded-proto", noise.as_bytes())
             .header("x-api-key", if path == "/users" { noise.as_bytes() } else { b"" })
             .body(body);
-        let status = runtime
-            .block_on(request.send())
-            .map_err(|error| TestCaseError::fail(error.to_string()))?
-            .status();
+        let answer = runtime.block_on(async { request.send().await.map(|answer| (answer.status(), answer)) });
+        let (status, answer) = answer.map_err(|error| TestCaseError::fail(error.to_string()))?;
         prop_assert!(status.is_client_error(), "{path}: {status}");
+        // RFC 6749 §5.2, whatever was sent: printable ASCII without `"` and `\`.
+        let body = runtime.block_on(e2e::json(answer));
+        let description = body["error_description"].as_str().unwrap_or_default();
+        let allowed = |byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+        prop_assert!(description.bytes().all(allowed), "{path}: {description}");
         Ok(())
     });
     result.unwrap();

@@ -121,3 +121,29 @@ fn a_function_links_only_what_it_may_use() {
         assert_eq!(crates.contains("utoipa"), name == "docs", "{name}");
     }
 }
+
+/// What SECURITY.md names is there: `folder/file`, and in it the test, `folder/file.rs::test`.
+#[test]
+fn the_security_document_names_what_is_there() {
+    let document = fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let mut tests = BTreeSet::new();
+    for name in document.split('`').skip(1).step_by(2) {
+        // Neither a command nor a route.
+        if name.contains(char::is_whitespace) || name.starts_with('/') || !name.contains('/') {
+            continue;
+        }
+        let (file, test) = name.split_once("::").map_or((name, None), |(file, test)| (file, Some(test)));
+        let path = root().join(file);
+        assert!(path.exists(), "{file} is not there");
+        if let Some(test) = test {
+            let source = fs::read_to_string(path).unwrap();
+            let (before, _) =
+                source.split_once(&format!("fn {test}(")).unwrap_or_else(|| panic!("no {name}"));
+            let attributes = before.rsplit("\n\n").next().unwrap_or_default();
+            let is_test = ["#[test]", "#[tokio::test"].iter().any(|test| attributes.contains(test));
+            assert!(is_test, "{name} is no test");
+            tests.insert(name);
+        }
+    }
+    assert!(tests.len() > 150, "{}", tests.len());
+}

@@ -88,6 +88,7 @@ async fn decisions() {
     let settings = stack.settings(&[("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9"), NAMESPACE]);
     let deps = token::Deps::from_settings(&settings).unwrap();
     assert_eq!(call_token(&deps, &secret).await["statusCode"], 503);
+    every_reason_to_deny(&stack, &token).await;
     let deps = rotation::Deps::from_settings(&stack.settings(&[NAMESPACE])).unwrap();
     stack.rotate_every(30).await;
     let daily = serde_json::from_value(event("rotation/daily.json", &[])).unwrap();
@@ -113,6 +114,29 @@ async fn decisions() {
     let secrets = [&secret, &token, &key, &id_token, &first, &second, &third].map(String::as_str);
     let secrets = [secrets.as_slice(), &[PASSWORD], &private].concat();
     fs::write(std::env::var(INNER).unwrap(), secrets.join("\n")).unwrap();
+}
+
+/// What the authorizer has not been asked yet: each in a way that it has a word of its own for. The token is
+/// one that was revoked, with the scope `todo:read`.
+async fn every_reason_to_deny(stack: &Stack, token: &str) {
+    const SCOPES: (&str, &str) = ("ROUTE_SCOPES", r#"{"GET /todo":["todo:write"]}"#);
+    const DEAD: (&str, &str) = ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9");
+    let secret = stack.client("caller", "todo:read").await;
+    let good = stack.token("caller", &secret).await;
+    let now = clock::now();
+    for (event_name, token, setting, later) in [
+        ("http_v2_no_credentials", "", SCOPES, 0),
+        ("http_v2_bearer_scoped_route", good.as_str(), SCOPES, 0),
+        ("http_v2_bearer", good.as_str(), SCOPES, 931),
+        ("http_v2_bearer", good.as_str(), ("AUDIENCE", "other"), 0),
+        ("http_v2_bearer", token, SCOPES, 0),
+        ("http_v2_bearer", good.as_str(), DEAD, 0),
+    ] {
+        let deps = authorizer::Deps::from_settings(&stack.settings(&[NAMESPACE, setting])).unwrap();
+        let event = event(&format!("authorizer/{event_name}.json"), &[("ACCESS_TOKEN", token)]);
+        let answer = authorizer::handle(&deps, serde_json::from_value(event).unwrap(), now + later).await;
+        assert_eq!(answer.is_err(), setting == DEAD);
+    }
 }
 
 /// What the process wrote to its standard error, and the secrets that it handled.
@@ -160,6 +184,12 @@ fn no_secret_is_logged_and_every_line_is_json() {
         ("authorizer", "allowed", None),
         ("authorizer", "denied", Some("invalid_token")),
         ("authorizer", "denied", Some("invalid_signature")),
+        ("authorizer", "denied", Some("missing_token")),
+        ("authorizer", "denied", Some("insufficient_scope")),
+        ("authorizer", "denied", Some("token_expired")),
+        ("authorizer", "denied", Some("invalid_claims")),
+        ("authorizer", "denied", Some("revoked")),
+        ("authorizer", "failed", Some("keys_unavailable")),
         ("rotation", "done", None),
         ("rotation", "failed", None),
         ("discovery", "served", None),

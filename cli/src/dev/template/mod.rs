@@ -157,6 +157,77 @@ mod tests {
         assert!(optional("whoami") && !optional("token"));
     }
 
+    /// The statements of every function's policies, each with its function's name.
+    fn statements() -> Vec<(String, Value)> {
+        let resources = Resources::of(&yaml::read(crate::dev::TEMPLATE).unwrap()).unwrap();
+        let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        let mut statements = Vec::new();
+        for (_, function) in resources.of_type("AWS::Serverless::Function") {
+            let name = function["Metadata"]["BuildProperties"]["Binary"].as_str().unwrap();
+            for policy in list(&function["Properties"]["Policies"]) {
+                statements.extend(list(&policy["Statement"]).into_iter().map(|one| (name.to_owned(), one)));
+            }
+        }
+        statements
+    }
+
+    fn texts(value: &Value) -> Vec<&str> {
+        let several = value.as_array().map(|array| array.iter().filter_map(Value::as_str).collect());
+        several.unwrap_or_else(|| value.as_str().into_iter().collect())
+    }
+
+    #[test]
+    fn a_function_may_read_and_write_what_is_its_own() {
+        const SIGNERS: [&str; 4] = ["google", "login", "rotation", "token"];
+        let statements = statements();
+        let mut signers = Vec::new();
+        for (name, statement) in &statements {
+            let actions = texts(&statement["Action"]);
+            let place = format!("{name}: {}", statement["Sid"]);
+            assert_eq!(statement["Effect"], "Allow", "{place}");
+            if statement["Resource"]["Ref"] == "SigningSecret" {
+                let secrets = |action: &&str| action.starts_with("secretsmanager:") && !action.contains('*');
+                assert!(actions.iter().all(secrets), "{place}");
+                assert!(name == "rotation" || actions == ["secretsmanager:GetSecretValue"], "{place}");
+                signers.push(name.as_str());
+                continue;
+            }
+            // The table's items, and neither its index nor anything else.
+            assert_eq!(statement["Resource"]["Fn::GetAtt"], "Table.Arn", "{place}");
+            let keys = texts(&statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]);
+            let attributes =
+                texts(&statement["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"]);
+            assert!(!keys.is_empty() && !keys.iter().any(|key| key.starts_with('*')), "{place}: {keys:?}");
+            for action in actions {
+                match action {
+                    "dynamodb:GetItem" => {}
+                    "dynamodb:Query" => assert_eq!(keys, ["TRUST"], "{place}"),
+                    // Whoever can sign in, and who is trusted, is written attribute by attribute.
+                    "dynamodb:PutItem" | "dynamodb:UpdateItem" | "dynamodb:DeleteItem" => {
+                        let of_others = |key: &&str| {
+                            ["CLIENT#", "USER#", "APIKEY#", "TRUST"].iter().any(|kind| key.starts_with(kind))
+                        };
+                        let made_here = keys.contains(&"USER#usr_*") && action == "dynamodb:PutItem";
+                        let free = made_here || !keys.iter().any(of_others);
+                        assert!(
+                            free || (action == "dynamodb:UpdateItem" && !attributes.is_empty()),
+                            "{place}"
+                        );
+                        assert!(name == "rotation" || !attributes.contains(&"keys"), "{place}");
+                    }
+                    other => panic!("{place}: {other}"),
+                }
+            }
+        }
+        signers.sort_unstable();
+        assert_eq!(signers, SIGNERS);
+        let template = Template::read(crate::dev::TEMPLATE).unwrap();
+        for function in template.functions.values() {
+            let told = function.environment.contains_key("SIGNING_SECRET_ID");
+            assert_eq!(told, SIGNERS.contains(&function.name.as_str()), "{}", function.name);
+        }
+    }
+
     fn error(template: &str) -> String {
         Template::read(template).err().map(|error| error.to_string()).unwrap_or_default()
     }
