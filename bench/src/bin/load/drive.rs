@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::interval;
 
 use crate::callers::{Callers, Kind};
-use crate::figures::{Mixed, Overload, Round, Samples, Tokens};
+use crate::figures::{Mixed, Overload, Round, Samples, Seen, Tokens};
 use crate::process::Process;
 
 /// Connections that ask for tokens as fast as they get them: enough that the stack never waits.
@@ -22,7 +22,7 @@ const RATES: [(Kind, u32); 4] =
 const GENTLE: [(Kind, u32); 3] = [(Kind::Token, 50), (Kind::Bearer, 50), (Kind::ApiKey, 50)];
 
 /// Logins at once. A hash keeps a core busy for tens of milliseconds: two cores have work for a second.
-const LOGIN_CONNECTIONS: usize = 50;
+pub const LOGIN_CONNECTIONS: usize = 50;
 
 /// Calm and overload take turns, so that what disturbs the machine disturbs both.
 const ROUNDS: u32 = 5;
@@ -32,7 +32,7 @@ const WARM_UP: Duration = Duration::from_secs(3);
 /// Before the mixed load, which is about what stays the same: a whole round of everything that is renewed
 /// every 15 s.
 const LONG_WARM_UP: Duration = Duration::from_secs(20);
-const MEMORY_INTERVAL: Duration = Duration::from_millis(500);
+const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Tokens for a client, as fast as they come.
 pub async fn tokens(callers: &Arc<Callers>, process: &Process, time: Duration) -> anyhow::Result<Tokens> {
@@ -47,9 +47,9 @@ pub async fn tokens(callers: &Arc<Callers>, process: &Process, time: Duration) -
 pub async fn mixed(callers: &Arc<Callers>, process: &Process, time: Duration) -> anyhow::Result<Mixed> {
     eprintln!("mixed load, {} s", time.as_secs());
     steady(callers, &RATES, LONG_WARM_UP).await;
-    let (cpu, began) = (process.cpu()?, Instant::now());
-    let (samples, memory) = tokio::join!(steady(callers, &RATES, time), watch(process, time));
-    Ok(Mixed { samples, memory: memory?, cpu: process.cpu()? - cpu, began, time })
+    let began = Instant::now();
+    let (samples, seen) = tokio::join!(steady(callers, &RATES, time), watch(process, time));
+    Ok(Mixed { samples, seen: seen?, began, time })
 }
 
 /// More logins than the machine can take, beside callers who want little.
@@ -69,7 +69,7 @@ pub async fn overload(callers: &Arc<Callers>, process: &Process, time: Duration)
             closed(callers, Kind::Login, LOGIN_CONNECTIONS, WARM_UP + turn),
             watch(process, WARM_UP + turn),
         );
-        memory.extend(seen?.into_iter().map(|(_, bytes)| bytes));
+        memory.extend(seen?.into_iter().map(|seen| seen.memory));
         rounds.push(Round { calm, beside, logins });
     }
     Ok(Overload { rounds, time: WARM_UP + turn, memory: memory.into_iter().max().unwrap_or_default() })
@@ -111,14 +111,14 @@ async fn steady(callers: &Arc<Callers>, rates: &[(Kind, u32)], time: Duration) -
     Samples(asking.join_all().await.into_iter().flatten().collect())
 }
 
-/// The memory that the stack has, again and again.
-async fn watch(process: &Process, time: Duration) -> anyhow::Result<Vec<(Instant, u64)>> {
+/// What the stack uses, again and again.
+async fn watch(process: &Process, time: Duration) -> anyhow::Result<Vec<Seen>> {
     let end = Instant::now() + time;
-    let mut tick = interval(MEMORY_INTERVAL);
+    let mut tick = interval(WATCH_INTERVAL);
     let mut seen = Vec::new();
     while Instant::now() < end {
         tick.tick().await;
-        seen.push((Instant::now(), process.memory()?));
+        seen.push(Seen { at: Instant::now(), memory: process.memory()?, cpu: process.cpu()? });
     }
     Ok(seen)
 }

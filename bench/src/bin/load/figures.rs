@@ -65,11 +65,19 @@ impl Tokens {
     }
 }
 
+/// What the stack uses at a moment.
+pub struct Seen {
+    pub at: Instant,
+    /// In bytes.
+    pub memory: u64,
+    /// Since it was started.
+    pub cpu: Duration,
+}
+
 /// A steady mixture.
 pub struct Mixed {
     pub samples: Samples,
-    pub memory: Vec<(Instant, u64)>,
-    pub cpu: Duration,
+    pub seen: Vec<Seen>,
     pub began: Instant,
     pub time: Duration,
 }
@@ -89,11 +97,23 @@ impl Mixed {
         self.began + self.time * part / of
     }
 
+    fn seen(&self, windows: Range<u32>) -> impl Iterator<Item = &Seen> {
+        let within = self.at(windows.start, WINDOWS)..self.at(windows.end, WINDOWS);
+        self.seen.iter().filter(move |seen| within.contains(&seen.at))
+    }
+
     /// The memory in a window: the middle of what was seen, in bytes.
     pub fn memory(&self, window: u32) -> f64 {
-        let within = self.at(window, WINDOWS)..self.at(window + 1, WINDOWS);
-        let seen = self.memory.iter().filter(|(at, _)| within.contains(at));
-        median(seen.map(|(_, bytes)| *bytes as f64).collect())
+        median(self.seen(window..window + 1).map(|seen| seen.memory as f64).collect())
+    }
+
+    /// How many cores the stack keeps busy.
+    pub fn cores(&self, windows: Range<u32>) -> f64 {
+        let mut seen = self.seen(windows);
+        let Some((first, last)) = seen.next().and_then(|first| Some((first, seen.last()?))) else {
+            return f64::NAN;
+        };
+        (last.cpu - first.cpu).as_secs_f64() / (last.at - first.at).as_secs_f64()
     }
 
     pub fn p50(&self, kind: Kind, window: u32) -> f64 {
@@ -119,6 +139,12 @@ impl Mixed {
             lower_quartile(windows.flat_map(|window| self.slices(kind, window)).collect())
         };
         of(WINDOWS - third..WINDOWS) / of(0..third)
+    }
+
+    /// How much more of the CPU the same requests take in the last third than in the first.
+    pub fn effort(&self) -> f64 {
+        let third = WINDOWS / 3;
+        self.cores(WINDOWS - third..WINDOWS) / self.cores(0..third)
     }
 
     /// How much the memory of the last window is, as a part of the first one's, without what logins leave.

@@ -21,25 +21,27 @@ pub fn table(found: &Found, verdicts: &[Verdict]) -> String {
     }
     format!(
         "tokens, as fast as they come: {:.0} a CPU second of the stack, {:.0} a second; p50 {:.1} ms, p99 {:.1} ms\n\n\
-         mixed load, {:.0} % of a core\n{}\n\n{}\n\n{bars}",
+         {}\n\n\
+         mixed load\n{}\n\n{bars}",
         tokens.a_cpu_second(),
         tokens.a_second(),
         tokens.samples.took(Kind::Token, 50),
         tokens.samples.took(Kind::Token, 99),
-        found.mixed.cpu.as_secs_f64() / found.mixed.time.as_secs_f64() * 100.0,
-        windows(&found.mixed),
         overload(&found.overload),
+        windows(&found.mixed),
     )
 }
 
 fn windows(mixed: &Mixed) -> Table {
-    let mut table = columns(&["p50 / p99, ms", "token", "bearer token", "API key", "login", "memory MB"]);
+    let mut table =
+        columns(&["p50 / p99, ms", "token", "bearer token", "API key", "login", "CPU %", "memory MB"]);
     for window in 0..WINDOWS {
         let seconds = (mixed.time * window / WINDOWS).as_secs();
         let mut row = vec![format!("from {seconds} s")];
         row.extend(
             Kind::ALL.map(|kind| format!("{:.1} / {:.1}", mixed.p50(kind, window), mixed.p99(kind, window))),
         );
+        row.push(format!("{:.0}", mixed.cores(window..window + 1) * 100.0));
         row.push(format!("{:.1}", mixed.memory(window) / 1e6));
         table.add_row(row);
     }
