@@ -27,7 +27,7 @@ pub fn judge(found: &Found) -> Vec<Verdict> {
     let mixed = &found.mixed;
     let mut verdicts = vec![
         verdict(
-            "token ES256, 1,000 a CPU second / found",
+            "token ES256, CPU of the stack, ms (1.00 is 1,000 a second and core)",
             1000.0 / found.tokens.a_cpu_second(),
             1.0,
             "a laptop's stack is there to be tested against",
@@ -47,7 +47,7 @@ pub fn judge(found: &Found) -> Vec<Verdict> {
     ));
     for kind in Kind::CHEAP {
         verdicts.push(verdict(
-            &format!("mixed load, {}, p99, last third / first", kind.name()),
+            &format!("mixed load, {}, p99, calmest slice of the last third / of the first", kind.name()),
             mixed.drift(kind),
             1.5,
             "what takes longer the more there was before would be far above; other work on the machine is below",

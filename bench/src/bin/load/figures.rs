@@ -34,17 +34,9 @@ fn percentile<'a>(samples: impl Iterator<Item = &'a Sample>, hundredth: usize) -
 }
 
 /// The middle one.
-pub fn median(figures: Vec<f64>) -> f64 {
-    quantile(figures, 2)
-}
-
-fn lower_quartile(figures: Vec<f64>) -> f64 {
-    quantile(figures, 4)
-}
-
-fn quantile(mut figures: Vec<f64>, part: usize) -> f64 {
+pub fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
-    figures.get(figures.len().saturating_sub(1) / part).copied().unwrap_or(f64::NAN)
+    figures.get(figures.len().saturating_sub(1) / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// Tokens as fast as they come.
@@ -131,14 +123,14 @@ impl Mixed {
         (first..first + SLICES).map(slice)
     }
 
-    /// How much longer the slowest take in the last third than in the first. The calmer slices count: what
-    /// other work on the machine adds to a slice says nothing, and what the stack itself adds is in all.
+    /// How much longer the slowest take in the last third than in the first. The calmest slice of each counts:
+    /// what other work on the machine adds to a slice says nothing, and what the stack itself adds is in all.
     pub fn drift(&self, kind: Kind) -> f64 {
         let third = WINDOWS / 3;
-        let of = |windows: Range<u32>| {
-            lower_quartile(windows.flat_map(|window| self.slices(kind, window)).collect())
+        let calmest = |windows: Range<u32>| {
+            windows.flat_map(|window| self.slices(kind, window)).fold(f64::INFINITY, f64::min)
         };
-        of(WINDOWS - third..WINDOWS) / of(0..third)
+        calmest(WINDOWS - third..WINDOWS) / calmest(0..third)
     }
 
     /// How much more of the CPU the same requests take in the last third than in the first.
