@@ -46,6 +46,12 @@ pub fn latchkey() -> anyhow::Result<PathBuf> {
     Ok(target().join("debug/latchkey"))
 }
 
+/// The same, as fast as it can be had without the wait for the smallest binary.
+pub fn fast_latchkey() -> anyhow::Result<PathBuf> {
+    build("latchkey", "load")?;
+    Ok(target().join("load/latchkey"))
+}
+
 impl Artifact {
     /// A binary that was built for release.
     pub fn of(name: &str) -> anyhow::Result<Self> {

@@ -3,7 +3,6 @@
 //!
 //! `BENCHMARKS.md` says what comes out and what to make of it.
 
-mod artifact;
 mod bars;
 mod case;
 mod instructions;
@@ -11,16 +10,16 @@ mod measure;
 mod process;
 mod report;
 mod runtime_api;
-mod stack;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
+use bench::artifact::Artifact;
+use bench::stack::Stack;
+use bench::{artifact, stack};
 use clap::Parser;
 
-use self::artifact::Artifact;
 use self::report::Report;
-use self::stack::Stack;
 
 /// The functions.
 const FUNCTIONS: [&str; 10] = [

@@ -52,6 +52,11 @@ impl Stack {
         Ok(stack)
     }
 
+    /// The process that it is.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The environment of a function, with the template's settings.
     pub fn environment(&self, more: &[(&str, &str)]) -> BTreeMap<String, String> {
         let mut pairs = self.environment.clone();
