@@ -89,12 +89,13 @@ impl Case {
 }
 
 /// The functions that are asked their plainest question, beside those below.
-const OTHERS: [(&str, &str, &str); 6] = [
+const OTHERS: [(&str, &str, &str); 7] = [
     ("discovery", "discovery/jwks", "\"statusCode\":200"),
     ("docs", "docs/document", "\"statusCode\":200"),
     ("google", "google/garbage", "\"statusCode\":401"),
     ("introspect", "introspect/access_token", "\"statusCode\":200"),
     ("revoke", "revoke/unknown_token", "\"statusCode\":200"),
+    ("rotation", "rotation/daily", "null"),
     ("whoami", "whoami/profile", "\"statusCode\":200"),
 ];
 

@@ -8,6 +8,7 @@ mod bars;
 mod case;
 mod instructions;
 mod measure;
+mod memory;
 mod peers;
 mod process;
 mod report;

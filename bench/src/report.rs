@@ -11,6 +11,7 @@ use crate::bars::Verdict;
 use crate::case::Case;
 use crate::instructions::Instructions;
 use crate::measure::{Figures, Metric, summary};
+use crate::memory;
 
 /// What other people's cases are compared by.
 const TIMES_OURS: [Metric; 3] = [Metric::WarmCpu, Metric::ColdCpu, Metric::ColdMemory];
@@ -87,7 +88,8 @@ impl Report<'_> {
         }
         let peers = if peers.is_empty() { String::new() } else { format!("{peers}\n\n") };
         let counts = if self.instructions.is_empty() { String::new() } else { format!("{counts}\n\n") };
-        format!("{costs}\n\n{sizes}\n\n{counts}{peers}{ratios}")
+        let memory = memory::of(self.cases, self.figures);
+        format!("{costs}\n\n{memory}\n\n{sizes}\n\n{counts}{peers}{ratios}")
     }
 
     /// Other people's cases, and ours that do the same, of those that were measured.
@@ -145,7 +147,8 @@ impl Report<'_> {
     }
 }
 
-fn table(columns: &[&str]) -> Table {
+/// An empty table.
+pub fn table(columns: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(columns);
     for column in table.column_iter_mut().skip(1) {
