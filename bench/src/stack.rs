@@ -58,6 +58,7 @@ impl Stack {
         let mut pairs = self.environment.clone();
         let settings = [
             ("AUDIENCE", "latchkey"),
+            ("DEPLOY_EXAMPLES", "true"),
             ("ISSUER", self.value("LATCHKEY_URL")),
             ("METRICS_NAMESPACE", "Latchkey/latchkey"),
             ("ROUTE_SCOPES", r#"{"GET /todo":["todo:read"]}"#),
