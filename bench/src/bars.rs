@@ -16,7 +16,7 @@ struct Bar {
 
 const MEGABYTE: f64 = 1e6;
 
-const BARS: [Bar; 9] = [
+const BARS: [Bar; 13] = [
     Bar {
         what: "authorizer, new token, warm CPU / hello-world",
         at_most: 1.6,
@@ -57,10 +57,31 @@ const BARS: [Bar; 9] = [
         what: "token RS256, cold CPU / (3 hello-worlds + signature)",
         at_most: 1.0,
         why: "two clients of AWS, a read with each, a key",
-        ratio: |round| {
-            let signature = round.warm("hello-world + signature RS256")? - round.warm("hello-world")?;
-            Some(round.cold("token RS256")? / (3.0 * round.cold("hello-world")? + signature))
-        },
+        ratio: |round| round.cold_token("RS256"),
+    },
+    Bar {
+        what: "token ES256, cold CPU / (3 hello-worlds + signature)",
+        at_most: 1.0,
+        why: "as above",
+        ratio: |round| round.cold_token("ES256"),
+    },
+    Bar {
+        what: "authorizer, new token RS256, warm CPU / aws-jwt-verify on Node",
+        at_most: 1.0 / 4.0,
+        why: "AWS's own verifier, its keys built in, with no answer to who was revoked",
+        ratio: |round| Some(round.warm("authorizer, new token RS256")? / round.warm("aws-jwt-verify RS256")?),
+    },
+    Bar {
+        what: "authorizer, new token ES256, warm CPU / aws-jwt-verify on Node",
+        at_most: 1.0 / 4.0,
+        why: "as above",
+        ratio: |round| Some(round.warm("authorizer, new token ES256")? / round.warm("aws-jwt-verify ES256")?),
+    },
+    Bar {
+        what: "authorizer, cold CPU / aws-jwt-verify on Node",
+        at_most: 1.0 / 30.0,
+        why: "no interpreter to start and nothing to compile",
+        ratio: |round| Some(round.cold("authorizer, new token RS256")? / round.cold("aws-jwt-verify RS256")?),
     },
     Bar {
         what: "login, warm CPU / password hash",
@@ -103,10 +124,18 @@ impl Round<'_> {
         self.figure(case, Metric::ColdCpu)
     }
 
+    fn signature(&self, algorithm: &str) -> Option<f64> {
+        Some(self.warm(&format!("hello-world + signature {algorithm}"))? - self.warm("hello-world")?)
+    }
+
     fn token(&self, algorithm: &str) -> Option<f64> {
-        let signature =
-            self.warm(&format!("hello-world + signature {algorithm}"))? - self.warm("hello-world")?;
-        Some(self.warm(&format!("token {algorithm}"))? / (self.warm("hello-world + read")? + signature))
+        let floor = self.warm("hello-world + read")? + self.signature(algorithm)?;
+        Some(self.warm(&format!("token {algorithm}"))? / floor)
+    }
+
+    fn cold_token(&self, algorithm: &str) -> Option<f64> {
+        let floor = 3.0 * self.cold("hello-world")? + self.signature(algorithm)?;
+        Some(self.cold(&format!("token {algorithm}"))? / floor)
     }
 }
 

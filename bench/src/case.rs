@@ -1,6 +1,6 @@
 //! What is measured: a binary, what it is started with, and what it is asked.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
@@ -10,13 +10,13 @@ use crate::process::Process;
 use crate::stack::Stack;
 
 /// The recorded event that the authorizer is asked: a route that needs a scope.
-const BEARER: &str = "authorizer/http_v2_bearer_scoped_route";
+pub const BEARER: &str = "authorizer/http_v2_bearer_scoped_route";
 
 /// Tokens live as long as they can: a token that was seen before is shown again to the end.
-const LONG_LIVED: (&str, &str) = ("ACCESS_TOKEN_TTL_SECONDS", "86400");
+pub const LONG_LIVED: (&str, &str) = ("ACCESS_TOKEN_TTL_SECONDS", "86400");
 
 /// Warm calls a round: enough to see microseconds, and over before the machine has changed its mind.
-const BATCH: usize = 300;
+pub const BATCH: usize = 300;
 /// As above, of calls that take tens of milliseconds.
 const SLOW_BATCH: usize = 3;
 
@@ -24,7 +24,7 @@ const SLOW_BATCH: usize = 3;
 pub enum Question {
     /// The same, again and again.
     Same(Vec<u8>),
-    /// With a token that nobody has seen.
+    /// With tokens that the process has not seen.
     NewToken,
 }
 
@@ -40,22 +40,27 @@ pub struct Case {
     pub expected: &'static str,
     /// Warm calls a round.
     pub batch: usize,
+    /// If it is somebody else's: the case of ours that does the same.
+    pub beside: Option<String>,
 }
 
-/// Tokens that were just issued, by algorithm.
+/// Tokens that were issued, by algorithm.
 #[derive(Default)]
-pub struct Tokens(BTreeMap<&'static str, VecDeque<String>>);
+pub struct Tokens(BTreeMap<&'static str, Vec<String>>);
 
 impl Tokens {
     /// Keeps the token of an answer, if there is one.
     pub fn keep(&mut self, algorithm: &'static str, answer: &[u8]) {
         if let Some(token) = access_token(answer) {
-            self.0.entry(algorithm).or_default().push_back(token);
+            self.0.entry(algorithm).or_default().push(token);
         }
     }
 
-    fn take(&mut self, algorithm: &'static str) -> anyhow::Result<String> {
-        self.0.get_mut(algorithm).and_then(VecDeque::pop_front).context("too few tokens were issued")
+    /// The latest. They are for all cases of a round, each of which is a process of its own.
+    fn latest(&self, algorithm: &'static str, count: usize) -> anyhow::Result<&[String]> {
+        let issued = self.0.get(algorithm).map_or(&[][..], Vec::as_slice);
+        let first = issued.len().checked_sub(count).context("too few tokens were issued")?;
+        Ok(&issued[first..])
     }
 }
 
@@ -67,11 +72,12 @@ fn access_token(answer: &[u8]) -> Option<String> {
 
 impl Case {
     /// So many questions.
-    pub fn events(&self, count: usize, stack: &Stack, tokens: &mut Tokens) -> anyhow::Result<Vec<Vec<u8>>> {
+    pub fn events(&self, count: usize, stack: &Stack, tokens: &Tokens) -> anyhow::Result<Vec<Vec<u8>>> {
         match &self.question {
             Question::Same(event) => Ok(vec![event.clone(); count]),
             Question::NewToken => {
-                (0..count).map(|_| stack.event(BEARER, &tokens.take(self.algorithm)?)).collect()
+                let latest = tokens.latest(self.algorithm, count)?;
+                latest.iter().map(|token| stack.event(BEARER, token)).collect()
             }
         }
     }
@@ -83,12 +89,13 @@ impl Case {
 }
 
 /// The functions that are asked their plainest question, beside those below.
-const OTHERS: [(&str, &str, &str); 6] = [
+const OTHERS: [(&str, &str, &str); 7] = [
     ("discovery", "discovery/jwks", "\"statusCode\":200"),
     ("docs", "docs/document", "\"statusCode\":200"),
     ("google", "google/garbage", "\"statusCode\":401"),
     ("introspect", "introspect/access_token", "\"statusCode\":200"),
     ("revoke", "revoke/unknown_token", "\"statusCode\":200"),
+    ("rotation", "rotation/daily", "null"),
     ("whoami", "whoami/profile", "\"statusCode\":200"),
 ];
 
@@ -132,6 +139,7 @@ fn of_stack(
             question,
             expected,
             batch,
+            beside: None,
         })
     };
     let same = |name: &str| Ok::<_, anyhow::Error>(Question::Same(stack.event(name, token)?));

@@ -7,6 +7,8 @@ mod bars;
 mod case;
 mod instructions;
 mod measure;
+mod memory;
+mod peers;
 mod process;
 mod report;
 mod runtime_api;
@@ -43,7 +45,7 @@ const ALGORITHMS: [&str; 2] = ["RS256", "ES256"];
 
 /// Measure the functions beside a hello-world: a table on standard error, JSON on standard output.
 ///
-/// The exit status is 1 when a stated ratio is exceeded.
+/// The exit status is 1 when a stated ratio is exceeded, and 2 when something is missing to measure with.
 #[derive(Parser)]
 struct Args {
     /// How often everything is measured
@@ -52,6 +54,9 @@ struct Args {
     /// Count instructions too, with valgrind
     #[arg(long)]
     instructions: bool,
+    /// Measure other people's ways to do the same too, from npm and PyPI; needs Node and Python
+    #[arg(long)]
+    peers: bool,
     /// The functions to build and measure; `token` always is
     #[arg(default_values = FUNCTIONS)]
     functions: Vec<String>,
@@ -59,6 +64,12 @@ struct Args {
 
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
+    if args.peers
+        && let Err(missing) = peers::look()
+    {
+        eprintln!("bench: --peers: {missing}");
+        return Ok(ExitCode::from(2));
+    }
     let wanted = |name: &&&str| **name == "token" || args.functions.iter().any(|function| function == **name);
     let functions: Vec<&str> = FUNCTIONS.iter().filter(wanted).copied().collect();
     let latchkey = artifact::latchkey()?;
@@ -72,7 +83,10 @@ fn main() -> anyhow::Result<ExitCode> {
         .into_iter()
         .map(|algorithm| Ok::<_, anyhow::Error>((algorithm, Stack::start(&latchkey, algorithm)?)))
         .collect::<Result<_, _>>()?;
-    let cases = case::all(&artifacts, &stacks)?;
+    let mut cases = case::all(&artifacts, &stacks)?;
+    if args.peers {
+        cases.extend(peers::cases(&stacks)?);
+    }
     let figures = measure::run(&cases, &stacks, args.rounds)?;
     let instructions =
         if args.instructions { instructions::count(&cases, &stacks)? } else { BTreeMap::new() };

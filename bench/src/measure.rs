@@ -17,6 +17,8 @@ const WARM_UP: usize = 5;
 pub enum Metric {
     /// From the start of the process until it asks for its first event.
     Start,
+    /// CPU of that.
+    StartCpu,
     /// The first call.
     FirstCall,
     /// CPU of both.
@@ -34,8 +36,9 @@ pub enum Metric {
 }
 
 impl Metric {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Start,
+        Self::StartCpu,
         Self::FirstCall,
         Self::ColdCpu,
         Self::ColdMemory,
@@ -49,6 +52,7 @@ impl Metric {
     pub fn name(self) -> &'static str {
         match self {
             Self::Start => "start_us",
+            Self::StartCpu => "start_cpu_us",
             Self::FirstCall => "first_call_us",
             Self::ColdCpu => "cold_cpu_us",
             Self::ColdMemory => "cold_memory_bytes",
@@ -72,6 +76,12 @@ impl Figures {
     /// All rounds of a case.
     pub fn of(&self, case: &str, metric: Metric) -> Option<&[f64]> {
         self.0.get(&(case.to_owned(), metric)).map(Vec::as_slice)
+    }
+
+    /// How many times one case takes what another does, within a round.
+    pub fn ratio(&self, case: &str, other: &str, metric: Metric) -> Option<Summary> {
+        let pairs = self.of(case, metric)?.iter().zip(self.of(other, metric)?);
+        Some(summary(&pairs.map(|(figure, other)| figure / other).collect::<Vec<_>>()))
     }
 }
 
@@ -122,6 +132,7 @@ fn cold(case: &Case, stack: &Stack, tokens: &mut Tokens, figures: &mut Figures) 
     let event = case.events(1, stack, tokens)?;
     let mut process = case.start()?;
     let start = process.ready()?;
+    figures.add(case, Metric::StartCpu, microseconds(process.cpu()?));
     for answer in process.answers(event)? {
         tokens.keep(case.algorithm, &answer.body);
         figures.add(case, Metric::FirstCall, microseconds(answer.took));
@@ -139,7 +150,8 @@ fn batch(
     tokens: &mut Tokens,
     figures: &mut Figures,
 ) -> anyhow::Result<()> {
-    let (warm_up, counted) = (case.events(WARM_UP, stack, tokens)?, case.events(case.batch, stack, tokens)?);
+    let mut warm_up = case.events(WARM_UP + case.batch, stack, tokens)?;
+    let counted = warm_up.split_off(WARM_UP);
     let mut answers = process.answers(warm_up)?;
     let before = process.cpu()?;
     let timed = process.answers(counted)?;

@@ -1,6 +1,7 @@
 //! What was found: a table for people, JSON for programs.
 
 use std::collections::BTreeMap;
+use std::iter;
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Map, Value, json};
@@ -10,6 +11,10 @@ use crate::bars::Verdict;
 use crate::case::Case;
 use crate::instructions::Instructions;
 use crate::measure::{Figures, Metric, summary};
+use crate::memory;
+
+/// What other people's cases are compared by.
+const TIMES_OURS: [Metric; 3] = [Metric::WarmCpu, Metric::ColdCpu, Metric::ColdMemory];
 
 /// Everything that was found.
 pub struct Report<'a> {
@@ -68,8 +73,29 @@ impl Report<'_> {
                 if verdict.holds() { String::new() } else { format!("exceeded: {}", verdict.why) },
             ]);
         }
+        let columns =
+            ["times ours", "warm CPU", "middle half", "cold CPU", "middle half", "memory", "middle half"];
+        let mut peers = table(&columns);
+        for (case, ours) in self.peers() {
+            let found = TIMES_OURS.iter().flat_map(|metric| {
+                let ratio = self.figures.ratio(case, ours, *metric);
+                let texts = ratio.map(|found| {
+                    [format!("{:.1}", found.median), format!("{:.1}–{:.1}", found.low, found.high)]
+                });
+                texts.unwrap_or_default()
+            });
+            peers.add_row(iter::once(case.to_owned()).chain(found));
+        }
+        let peers = if peers.is_empty() { String::new() } else { format!("{peers}\n\n") };
         let counts = if self.instructions.is_empty() { String::new() } else { format!("{counts}\n\n") };
-        format!("{costs}\n\n{sizes}\n\n{counts}{ratios}")
+        let memory = memory::of(self.cases, self.figures);
+        format!("{costs}\n\n{memory}\n\n{sizes}\n\n{counts}{peers}{ratios}")
+    }
+
+    /// Other people's cases, and ours that do the same, of those that were measured.
+    fn peers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let both = self.cases.iter().filter_map(|case| Some((case.name.as_str(), case.beside.as_deref()?)));
+        both.filter(|(_, ours)| self.cases.iter().any(|case| case.name == *ours))
     }
 
     /// For programs.
@@ -106,11 +132,23 @@ impl Report<'_> {
             found["holds"] = verdict.holds().into();
             found
         });
-        json!({"cases": cases, "sizes": sizes, "ratios": bars.collect::<Vec<_>>()})
+        let peers: Map<String, Value> = self
+            .peers()
+            .map(|(case, ours)| {
+                let metrics = TIMES_OURS.into_iter().filter_map(|metric| {
+                    Some((metric.name().to_owned(), spread(&self.figures.ratio(case, ours, metric)?)))
+                });
+                let mut metrics: Map<String, Value> = metrics.collect();
+                metrics.insert("ours".to_owned(), ours.into());
+                (case.to_owned(), metrics.into())
+            })
+            .collect();
+        json!({"cases": cases, "times_ours": peers, "sizes": sizes, "ratios": bars.collect::<Vec<_>>()})
     }
 }
 
-fn table(columns: &[&str]) -> Table {
+/// An empty table.
+pub fn table(columns: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(columns);
     for column in table.column_iter_mut().skip(1) {

@@ -1,0 +1,11 @@
+// An authorizer with jose, its keys built in.
+import { createLocalJWKSet, jwtVerify } from "jose";
+import { answer, audience, bearer, issuer, keys } from "./route.js";
+
+const key = createLocalJWKSet(keys);
+const algorithms = keys.keys.map(({ alg }) => alg);
+
+export const handler = async (event) => {
+  const { payload } = await jwtVerify(bearer(event), key, { issuer, audience, algorithms, typ: "at+jwt" });
+  return answer(event, payload);
+};

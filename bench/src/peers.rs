@@ -1,0 +1,163 @@
+//! Other people's ways to do the same, from npm and PyPI: functions in `bench/peers`, with the same tokens,
+//! events and stand-in for Lambda. Their keys and clients are built in: they read nothing from anywhere.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, ensure};
+
+use crate::artifact::{root, target};
+use crate::case::{BATCH, BEARER, Case, LONG_LIVED, Question};
+use crate::stack::Stack;
+
+/// What they are installed and run with, and how to see that it is there.
+const TOOLS: [(&str, &[&str]); 3] =
+    [("node", &["--version"]), ("npm", &["--version"]), ("python3", &["-m", "venv", "--help"])];
+
+/// Looks for what they need; what is missing.
+pub fn look() -> Result<(), String> {
+    for (program, arguments) in TOOLS {
+        let mut command = Command::new(program);
+        let found = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        if !found.is_ok_and(|status| status.success()) {
+            let called = [&[program], arguments].concat().join(" ");
+            return Err(format!(
+                "`{called}` does not work: install Node 20 or later, and Python 3.11 or later"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The cases of all peers.
+pub fn cases(stacks: &[(&'static str, Stack)]) -> anyhow::Result<Vec<Case>> {
+    let peers = Peers::install()?;
+    let mut cases = Vec::new();
+    for (algorithm, stack) in stacks {
+        cases.extend(peers.cases(algorithm, stack)?);
+    }
+    Ok(cases)
+}
+
+/// Where they were installed.
+struct Peers {
+    node: PathBuf,
+    python: PathBuf,
+}
+
+impl Peers {
+    /// Installs what their lists name. It stays for the next run.
+    fn install() -> anyhow::Result<Self> {
+        let folder = std::path::absolute(target().join("peers"))?;
+        let (node, python) = (copy("node", &folder)?, copy("python", &folder)?);
+        eprintln!("installing the peers");
+        run(Command::new("npm").args(["ci", "--silent"]).current_dir(&node))?;
+        if !python.join("venv/bin/python").exists() {
+            run(Command::new("python3").args(["-m", "venv"]).arg(python.join("venv")))?;
+        }
+        let mut install = Command::new(python.join("venv/bin/pip"));
+        install.args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"]);
+        run(install.arg(python.join("requirements.txt")))?;
+        Ok(Self { node, python })
+    }
+
+    fn cases(&self, algorithm: &'static str, stack: &Stack) -> anyhow::Result<Vec<Case>> {
+        let (jwks, signing_key) = (stack.jwks()?, self.private_key(algorithm)?);
+        let python_path = self.python.display().to_string();
+        let settings = [
+            LONG_LIVED,
+            ("JWKS", jwks.as_str()),
+            ("SIGNING_KEY", signing_key.as_str()),
+            ("PYTHONPATH", python_path.as_str()),
+        ];
+        let case = |name: &str, command, question, expected, beside: &str| Case {
+            name: name.to_owned(),
+            algorithm,
+            command,
+            environment: stack.environment(&settings),
+            question,
+            expected,
+            batch: BATCH,
+            beside: Some(beside.to_owned()),
+        };
+        let signing = |name: &str| format!("{name} {algorithm}");
+        let (authorizer, token) = (signing("authorizer, new token"), signing("token"));
+        let request = || Ok::<_, anyhow::Error>(Question::Same(stack.event("token/basic", "")?));
+        let allowed = "\"isAuthorized\":true";
+        let mut cases = vec![
+            case(
+                &signing("aws-jwt-verify"),
+                self.node("aws-jwt-verify"),
+                Question::NewToken,
+                allowed,
+                &authorizer,
+            ),
+            case(&signing("jose"), self.node("jose"), Question::NewToken, allowed, &authorizer),
+            // Python's JSON has blanks.
+            case(
+                &signing("PyJWT"),
+                self.python("authorizer"),
+                Question::NewToken,
+                "\"isAuthorized\": true",
+                &authorizer,
+            ),
+            case(
+                &signing("FastAPI + PyJWT"),
+                self.python("token_endpoint"),
+                request()?,
+                "access_token",
+                &token,
+            ),
+            case(&signing("oidc-provider"), self.node("oidc-provider"), request()?, "access_token", &token),
+        ];
+        if algorithm == "RS256" {
+            let event = || Ok::<_, anyhow::Error>(Question::Same(stack.event(BEARER, "")?));
+            cases.push(case("hello-world on Node", self.node("hello"), event()?, "\"2.0\"", "hello-world"));
+            cases.push(case(
+                "hello-world on Python",
+                self.python("hello"),
+                event()?,
+                "\"2.0\"",
+                "hello-world",
+            ));
+        }
+        Ok(cases)
+    }
+
+    fn node(&self, module: &str) -> Vec<String> {
+        vec!["node".to_owned(), self.node.join("runtime.js").display().to_string(), module.to_owned()]
+    }
+
+    fn python(&self, module: &str) -> Vec<String> {
+        let python = self.python.join("venv/bin/python").display().to_string();
+        vec![python, "-m".to_owned(), "awslambdaric".to_owned(), format!("{module}.handler")]
+    }
+
+    /// A key to sign with, as a JWK.
+    fn private_key(&self, algorithm: &str) -> anyhow::Result<String> {
+        let output = Command::new("node").arg(self.node.join("key.js")).arg(algorithm).output()?;
+        ensure!(output.status.success(), "no key: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
+    }
+}
+
+/// Copies the sources of a language to where their libraries will be.
+fn copy(language: &str, folder: &Path) -> anyhow::Result<PathBuf> {
+    let (from, to) = (root().join("bench/peers").join(language), folder.join(language));
+    fs::create_dir_all(&to)?;
+    for file in fs::read_dir(&from).with_context(|| from.display().to_string())? {
+        let file = file?;
+        if file.file_type()?.is_file() {
+            fs::copy(file.path(), to.join(file.file_name()))?;
+        }
+    }
+    Ok(to)
+}
+
+/// Runs a command. What it prints is no part of the report.
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status()?;
+    ensure!(status.success(), "{command:?} failed");
+    Ok(())
+}
