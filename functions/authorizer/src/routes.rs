@@ -96,9 +96,9 @@ impl RoutePolicy {
             self.0.iter().partition(|rule| scopes.contains_all(&rule.scopes));
         let sweeps = |glob: &str, rule: &Rule| glob.contains('*') && may_match(glob, &rule.sample(stage));
         let swept_up = |rule: &&Rule| {
-            // The same path by another method is told apart by the method.
-            let by_rule =
-                open.iter().any(|open| open.segments != rule.segments && sweeps(&open.arn(stage), rule));
+            // The same path by another method is told apart by the method, unless it is open by any.
+            let told_apart = |open: &Rule| open.segments == rule.segments && open.method != "ANY";
+            let by_rule = open.iter().any(|open| !told_apart(open) && sweeps(&open.arn(stage), rule));
             by_rule || also.as_deref().is_some_and(|also| sweeps(also, rule))
         };
         let denied = shut.into_iter().filter(swept_up).map(|rule| rule.arn(stage)).collect();
@@ -269,6 +269,14 @@ mod tests {
         let policy = policy(&[("GET /users/{id}", "read"), ("ANY /users/{id}", "write")]);
         let arns = policy.arns(STAGE, &Scopes::parse("read").unwrap(), None);
         assert_eq!((arns.allowed, arns.denied), (vec![format!("{STAGE}/GET/users/*")], vec![]));
+    }
+
+    #[test]
+    fn a_method_of_its_own_is_shut_where_all_others_are_open() {
+        let policy = policy(&[("ANY /users", "read"), ("PUT /users", "write")]);
+        let arns = policy.arns(STAGE, &Scopes::parse("read").unwrap(), None);
+        assert_eq!(arns.allowed, [format!("{STAGE}/*/users")]);
+        assert_eq!(arns.denied, [format!("{STAGE}/PUT/users")]);
     }
 
     #[test]
