@@ -224,7 +224,8 @@ mod tests {
             let (policy, arn, permitted) = policy(&routes, &held, &called.0, &called.1, pattern.as_deref());
             prop_assert!(!policy.is_empty() && policy.iter().all(|statement| !statement.resource.is_empty()));
             let mut resources = policy.iter().flat_map(|statement| &statement.resource);
-            prop_assert!(resources.all(|resource| resource.starts_with(&format!("{STAGE}/"))));
+            let within = format!("{STAGE}/");
+            prop_assert!(resources.all(|resource| resource.starts_with(&within)));
             prop_assert!(permitted || !opens(&policy, &arn), "what was asked");
             for (method, path) in &probes {
                 let route = Route { method, path, pattern: None };
