@@ -5,14 +5,19 @@ use std::sync::Arc;
 
 use e2e::proxy::{Cut, Proxy};
 use e2e::{PASSWORD, Stack, claims, read};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use shared::clock;
 use shared::identity::passwords::PasswordHash;
+use shared::identity::refresh_tokens::RefreshToken;
 use shared::store::clients::GrantType;
+use shared::store::refresh::{Families, Standing};
 use shared::store::users::Users;
 use tokio::task::JoinSet;
 
-use crate::events::{basic, post_token};
+use crate::events::{basic, call, form_event, post_token, status_and_body};
 
 const DAY: u64 = 86_400;
 
@@ -366,4 +371,133 @@ async fn sessions_can_be_switched_off() {
     let answer = crate::events::call(&event, |request| login::handle(&deps, request, clock::now())).await;
     let (status, body) = crate::events::status_and_body(&answer);
     assert_eq!((status, body.get("refresh_token")), (200, None));
+}
+
+/// What may happen to a session.
+#[derive(Clone, Copy, Debug)]
+enum Happens {
+    /// So many seconds pass.
+    Pause(u64),
+    /// The token is used that is so many before the newest.
+    Use(usize),
+    /// The newest is used twice at once.
+    UseTwice,
+    /// Somebody makes a token up who has seen one.
+    Forge,
+    /// Its owner signs out, with whichever token is at hand.
+    Revoke(usize),
+}
+
+fn whatever_happens() -> impl Strategy<Value = Vec<Happens>> {
+    let one = prop_oneof![
+        2 => prop_oneof![Just(1), Just(59), Just(60), Just(61), Just(6 * DAY), Just(8 * DAY)].prop_map(Happens::Pause),
+        6 => prop_oneof![6 => Just(0), 3 => Just(1), 1 => 2_usize..4].prop_map(Happens::Use),
+        2 => Just(Happens::UseTwice),
+        1 => Just(Happens::Forge),
+        1 => (0_usize..3).prop_map(Happens::Revoke),
+    ];
+    proptest::collection::vec(one, 1..16)
+}
+
+/// A session as it should be: every token so far, and until when it lives.
+struct Model {
+    tokens: Vec<String>,
+    rotated_at: u64,
+    idle_end: u64,
+    ends_at: u64,
+    ended: bool,
+}
+
+impl Model {
+    fn lives(&self, now: u64) -> bool {
+        !self.ended && now < self.idle_end && now < self.ends_at
+    }
+
+    /// Holds an answer to the use of a token against what it should be.
+    fn answered(&mut self, token: &str, (status, body): (u64, Value), now: u64) {
+        let place = self.tokens.iter().rposition(|known| known == token);
+        let is_newest = place == Some(self.tokens.len() - 1);
+        let is_retry =
+            place.is_some_and(|place| place + 2 == self.tokens.len()) && now <= self.rotated_at + 60;
+        if !self.lives(now) || !(is_newest || is_retry) {
+            assert_eq!((status, &body["error"]), (400, &json!("invalid_grant")));
+            // Whoever uses a token of old, or one that never was, ends the session for all.
+            self.ended |= self.lives(now);
+            return;
+        }
+        assert_eq!(status, 200, "{body}");
+        let next = text(&body, "refresh_token");
+        if is_retry {
+            assert_eq!(Some(&next), self.tokens.last(), "asked again, the same successor");
+            return;
+        }
+        assert!(!self.tokens.contains(&next), "no token comes twice");
+        self.tokens.push(next);
+        (self.rotated_at, self.idle_end) = (now, self.ends_at.min(now + 7 * DAY));
+    }
+}
+
+/// Whatever happens and in whatever order: a session has one live token at most, which is the newest; a token that is
+/// used again ends it all; and what has ended stays so.
+#[test]
+fn a_session_is_as_its_model_whatever_happens() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (stack, deps, _) = runtime.block_on(ready());
+    let revoking = revoke::Deps::from_settings(&stack.settings(&[])).unwrap();
+    let families = Families::new(stack.table());
+    let case = async |events: Vec<Happens>| {
+        let mut now = clock::now();
+        let first = stack.refresh_token("ada", PASSWORD).await;
+        let family = RefreshToken::parse(first.as_str().into()).unwrap().family().to_owned();
+        // As the store has it: the sign-in may have been a second later.
+        let born = families.get(&family).await.unwrap().unwrap();
+        let (ends_at, idle_end) = (born.ends_at, born.expires_at);
+        let mut model = Model { tokens: vec![first], rotated_at: now, idle_end, ends_at, ended: false };
+        for event in events {
+            let token = |back: usize| model.tokens.iter().rev().nth(back).unwrap_or(&model.tokens[0]).clone();
+            match event {
+                Happens::Pause(seconds) => now += seconds,
+                Happens::Use(back) => {
+                    let token = token(back);
+                    let answer = refresh_at(&deps, &token, now).await;
+                    model.answered(&token, answer, now);
+                }
+                Happens::UseTwice => {
+                    let token = token(0);
+                    let (one, other) =
+                        tokio::join!(refresh_at(&deps, &token, now), refresh_at(&deps, &token, now));
+                    model.answered(&token, one, now);
+                    model.answered(&token, other, now);
+                }
+                Happens::Forge => {
+                    let seen = RefreshToken::parse(token(0).into()).unwrap();
+                    let forged = seen.successor("forged").expose_secret().to_owned();
+                    let answer = refresh_at(&deps, &forged, now).await;
+                    model.answered(&forged, answer, now);
+                }
+                Happens::Revoke(back) => {
+                    let form = [("client_id", "latchkey"), ("token", &token(back))];
+                    let event = form_event("/oauth2/revoke", json!({}), &form);
+                    let answer = call(&event, |request| revoke::handle(&revoking, request, now)).await;
+                    assert_eq!(status_and_body(&answer).0, 200);
+                    model.ended = true;
+                }
+            }
+            let family = families.get(&family).await.unwrap().unwrap();
+            let is_current = |token: &&String| {
+                let token = RefreshToken::parse(token.as_str().into()).unwrap();
+                family.standing(&token, now) == Standing::Current
+            };
+            let live: Vec<&String> = model.tokens.iter().filter(is_current).collect();
+            let newest = model.tokens.last().filter(|_| model.lives(now));
+            assert_eq!(live, Vec::from_iter(newest), "one live token at most: the newest");
+        }
+    };
+    let mut runner = TestRunner::new(Config { cases: 64, failure_persistence: None, ..Config::default() });
+    runner
+        .run(&whatever_happens(), |events| {
+            runtime.block_on(case(events));
+            Ok(())
+        })
+        .unwrap();
 }

@@ -46,8 +46,8 @@ fn file(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../events").join(name)).expect(name)
 }
 
-/// The demo identities, and a token of each kind.
-async fn placeholders(stack: &Stack) -> Vec<(&'static str, String)> {
+/// What the placeholders stand for: the demo identities, and a token of each kind.
+pub async fn placeholders(stack: &Stack) -> Vec<(&'static str, String)> {
     let of = |name: &'static str| (name, stack.running.environment[name].clone());
     let ((_, id), (_, secret)) = (of("DEMO_CLIENT_ID"), of("DEMO_CLIENT_SECRET"));
     let ((_, username), (_, password)) = (of("DEMO_USERNAME"), of("DEMO_PASSWORD"));

@@ -15,7 +15,7 @@ pub mod google;
 mod google_token;
 mod secrets_manager;
 mod server;
-pub(crate) mod template;
+pub mod template;
 #[cfg(test)]
 mod tests;
 

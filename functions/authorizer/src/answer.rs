@@ -123,8 +123,10 @@ fn statements(
         denied.extend(called_arn(arn, route));
     }
     if allowed.iter().chain(&denied).map(String::len).sum::<usize>() > MAX_RESOURCES {
-        // Too much to say at once: only what was asked, and the next route is asked for again or denied.
-        let resource: Vec<String> = called_arn(arn, route).into_iter().collect();
+        // Too much to say at once: only this very call, and the next one is asked for again or denied. One whose
+        // path alone is too long gets nothing.
+        let says_enough = !arn.holds_wildcard() && arn.whole.len() <= MAX_RESOURCES;
+        let resource: Vec<String> = says_enough.then(|| arn.whole.to_owned()).into_iter().collect();
         (allowed, denied) = if permitted { (resource, Vec::new()) } else { (Vec::new(), resource) };
     }
     let mut statements = Vec::new();
@@ -136,4 +138,136 @@ fn statements(
         statements.push(Statement::new("Deny", if denied.is_empty() { all } else { denied }));
     }
     statements
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const STAGE: &str = "arn:aws:execute-api:eu-west-1:1:api/prod";
+
+    /// The longest policy that API Gateway takes, in bytes.
+    const MAX_POLICY: usize = 8192;
+
+    /// IAM's own reading of a resource: `*` is any text. `?` would be any character: none of ours holds it.
+    fn matches(resource: &str, arn: &str) -> bool {
+        assert!(!resource.contains('?'), "{resource}");
+        let mut parts = resource.split('*');
+        let Some(mut left) = arn.strip_prefix(parts.next().unwrap_or_default()) else { return false };
+        let parts: Vec<&str> = parts.collect();
+        let Some((last, middle)) = parts.split_last() else { return left.is_empty() };
+        for part in middle {
+            let Some((_, after)) = left.split_once(part) else { return false };
+            left = after;
+        }
+        left.ends_with(last)
+    }
+
+    /// Whether the policy opens a call: a deny wins.
+    fn opens(statements: &[Statement], arn: &str) -> bool {
+        let says = |effect| {
+            let mut resources = statements.iter().filter(|s| s.effect == effect).flat_map(|s| &s.resource);
+            resources.any(|resource| matches(resource, arn))
+        };
+        says("Allow") && !says("Deny")
+    }
+
+    /// What the policy says of a call, and whether that call is permitted.
+    fn policy(
+        routes: &RoutePolicy,
+        held: &Scopes,
+        method: &str,
+        path: &str,
+        pattern: Option<&str>,
+    ) -> (Vec<Statement>, String, bool) {
+        let whole = format!("{STAGE}/{method}/{path}");
+        let arn = MethodArn { whole: &whole, stage: STAGE, method, path };
+        let route = Route { method, path, pattern };
+        let permitted = routes.permits(&route, held);
+        (statements(&arn, routes, &route, permitted, held), whole.clone(), permitted)
+    }
+
+    type Rules = BTreeMap<String, String>;
+
+    fn routes(rules: &Rules) -> RoutePolicy {
+        let rules = rules.iter().map(|(key, scopes)| (key.clone(), Scopes::parse(scopes).unwrap()));
+        RoutePolicy::new(rules.collect()).unwrap()
+    }
+
+    fn rules(key: &str) -> impl Strategy<Value = Rules> + use<> {
+        let key = proptest::string::string_regex(key).unwrap();
+        proptest::collection::btree_map(key, "([rw]( s)?)?", 0..6)
+    }
+
+    /// A path of the API's own that a call of `path` may have come by: some segments are parameters, or none is told.
+    fn pattern(path: &str, parameters: u8) -> Option<String> {
+        let segments = path.split('/').enumerate().map(|(index, segment)| match parameters >> index & 1 {
+            0 if !"*?".contains(segment) => segment,
+            _ => "{x}",
+        });
+        (parameters < 128).then(|| format!("/{}", segments.collect::<Vec<_>>().join("/")))
+    }
+
+    proptest! {
+        /// Whatever call a policy was made for, it is about this API and stage, and it opens no call that the
+        /// scopes do not open.
+        #[test]
+        fn a_policy_opens_nothing_that_is_shut(
+            rules in rules("(GET|PUT|ANY) (/[ab]|/\\{x\\}){1,3}(/\\{r\\+\\})?"),
+            held in "[rw]( s)?",
+            called in ("GET|PUT", "[abc*?](/[abc*?]){0,2}", any::<u8>()),
+            probes in proptest::collection::vec(("GET|PUT", "[abc](/[abc]){0,3}"), 1..8),
+        ) {
+            let (routes, held) = (routes(&rules), Scopes::parse(&held).unwrap());
+            let pattern = pattern(&called.1, called.2);
+            let (policy, arn, permitted) = policy(&routes, &held, &called.0, &called.1, pattern.as_deref());
+            prop_assert!(!policy.is_empty() && policy.iter().all(|statement| !statement.resource.is_empty()));
+            let mut resources = policy.iter().flat_map(|statement| &statement.resource);
+            let within = format!("{STAGE}/");
+            prop_assert!(resources.all(|resource| resource.starts_with(&within)));
+            prop_assert!(permitted || !opens(&policy, &arn), "what was asked");
+            for (method, path) in &probes {
+                let route = Route { method, path, pattern: None };
+                let opens = opens(&policy, &format!("{STAGE}/{method}/{path}"));
+                prop_assert!(!opens || routes.permits(&route, &held), "{method} {path}");
+            }
+        }
+
+        /// Where no rule has a parameter nothing can cross, and the policy says yes exactly to what is permitted.
+        #[test]
+        fn what_is_permitted_is_opened(
+            rules in rules("(GET|PUT) (/[ab]){1,3}"),
+            held in "[rw]( s)?",
+            called in ("GET|PUT", "[abc](/[abc]){0,2}"),
+        ) {
+            let (routes, held) = (routes(&rules), Scopes::parse(&held).unwrap());
+            let (policy, arn, permitted) = policy(&routes, &held, &called.0, &called.1, None);
+            prop_assert_eq!(opens(&policy, &arn), permitted);
+        }
+
+        /// However much there is to say, API Gateway takes the policy.
+        #[test]
+        fn a_policy_is_never_too_large(
+            rules in proptest::collection::btree_map("GET /[a-z]{1,200}(/\\{x\\})?", "[rw]", 0..60),
+            held in "[rw]",
+            path in "[a-z]{1,20}",
+            longer in 1_usize..600,
+            is_parameter in any::<bool>(),
+        ) {
+            let (routes, held) = (routes(&rules), Scopes::parse(&held).unwrap());
+            let path = path.repeat(longer);
+            let pattern = is_parameter.then_some("/{x}");
+            let (policy, arn, permitted) = policy(&routes, &held, "GET", &path, pattern);
+            prop_assert!(permitted || !opens(&policy, &arn));
+            for key in rules.keys() {
+                let path = key.replace("GET /", "").replace("{x}", "y");
+                let route = Route { method: "GET", path: &path, pattern: None };
+                let opens = opens(&policy, &format!("{STAGE}/GET/{path}"));
+                prop_assert!(!opens || routes.permits(&route, &held), "{path}");
+            }
+            let document = PolicyDocument { version: "2012-10-17", statement: policy };
+            prop_assert!(serde_json::to_string(&document).unwrap().len() <= MAX_POLICY);
+        }
+    }
 }

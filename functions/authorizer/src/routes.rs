@@ -96,9 +96,9 @@ impl RoutePolicy {
             self.0.iter().partition(|rule| scopes.contains_all(&rule.scopes));
         let sweeps = |glob: &str, rule: &Rule| glob.contains('*') && may_match(glob, &rule.sample(stage));
         let swept_up = |rule: &&Rule| {
-            // The same path by another method is told apart by the method.
-            let by_rule =
-                open.iter().any(|open| open.segments != rule.segments && sweeps(&open.arn(stage), rule));
+            // The same path by another method is told apart by the method, unless it is open by any.
+            let told_apart = |open: &Rule| open.segments == rule.segments && open.method != "ANY";
+            let by_rule = open.iter().any(|open| !told_apart(open) && sweeps(&open.arn(stage), rule));
             by_rule || also.as_deref().is_some_and(|also| sweeps(also, rule))
         };
         let denied = shut.into_iter().filter(swept_up).map(|rule| rule.arn(stage)).collect();
@@ -129,22 +129,23 @@ impl Rule {
 
     /// The route as a resource of a policy.
     fn arn(&self, stage: &str) -> String {
-        self.written(stage, "*")
+        self.written(stage, "*", "*")
     }
 
-    /// The route with [`ANY_SEGMENT`] for each of its parameters.
+    /// The route with [`ANY_SEGMENT`] for each of its parameters, or [`ANY_REST`].
     fn sample(&self, stage: &str) -> String {
-        self.written(stage, ANY_SEGMENT)
+        self.written(stage, ANY_SEGMENT, ANY_REST)
     }
 
-    fn written(&self, stage: &str, any: &str) -> String {
+    fn written(&self, stage: &str, any: &str, rest: &str) -> String {
         if self.method.starts_with('$') {
             return format!("{stage}/{}", self.method);
         }
         let method = if self.method == "ANY" { any } else { &self.method };
         let path = self.segments.iter().map(|segment| match segment {
             Segment::Literal(text) => text.as_str(),
-            Segment::Any | Segment::Rest => any,
+            Segment::Any => any,
+            Segment::Rest => rest,
         });
         format!("{stage}/{method}/{}", path.collect::<Vec<_>>().join("/"))
     }
@@ -188,6 +189,9 @@ fn segments(path: &str) -> Vec<String> {
 /// Stands for a parameter of a path: some text without a slash. No path holds it.
 const ANY_SEGMENT: &str = "\0";
 
+/// Stands for all the rest of a path: some text, slashes too. No path holds it.
+const ANY_REST: &str = "\u{1}";
+
 /// Whether a resource of a policy, in which `*` is any text, matches some call of a sample.
 fn may_match(glob: &str, sample: &str) -> bool {
     fn step(glob: &[u8], sample: &[u8]) -> bool {
@@ -196,8 +200,8 @@ fn may_match(glob: &str, sample: &str) -> bool {
             (Some((b'*', rest)), None) => step(rest, sample),
             (Some((b'*', rest)), Some((_, left))) => step(rest, sample) || step(glob, left),
             // The parameter takes this character, and ends here or goes on.
-            (Some((character, rest)), Some((0, left))) => {
-                *character != b'/' && (step(rest, left) || step(rest, sample))
+            (Some((character, rest)), Some((parameter @ (0 | 1), left))) => {
+                (*character != b'/' || *parameter == 1) && (step(rest, left) || step(rest, sample))
             }
             (Some((one, rest)), Some((other, left))) => one == other && step(rest, left),
             (None, Some(_)) | (Some(_), None) => false,
@@ -269,6 +273,22 @@ mod tests {
         let policy = policy(&[("GET /users/{id}", "read"), ("ANY /users/{id}", "write")]);
         let arns = policy.arns(STAGE, &Scopes::parse("read").unwrap(), None);
         assert_eq!((arns.allowed, arns.denied), (vec![format!("{STAGE}/GET/users/*")], vec![]));
+    }
+
+    #[test]
+    fn all_the_rest_of_a_path_holds_slashes() {
+        let policy = policy(&[("GET /b/{rest+}", "admin"), ("GET /{x}/b/a", "")]);
+        let arns = policy.arns(STAGE, &Scopes::default(), None);
+        assert_eq!(arns.allowed, [format!("{STAGE}/GET/*/b/a")]);
+        assert_eq!(arns.denied, [format!("{STAGE}/GET/b/*")]);
+    }
+
+    #[test]
+    fn a_method_of_its_own_is_shut_where_all_others_are_open() {
+        let policy = policy(&[("ANY /users", "read"), ("PUT /users", "write")]);
+        let arns = policy.arns(STAGE, &Scopes::parse("read").unwrap(), None);
+        assert_eq!(arns.allowed, [format!("{STAGE}/*/users")]);
+        assert_eq!(arns.denied, [format!("{STAGE}/PUT/users")]);
     }
 
     #[test]

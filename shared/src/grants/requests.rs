@@ -30,3 +30,49 @@ pub fn resource(requested: Option<&str>, allowed: &[String]) -> Result<Option<St
         None => Err(OAuthError::new(ErrorKind::InvalidTarget, "the resource is not one that may be had")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Whatever is asked for: what is had was allowed, is what was asked, and narrows further and never back.
+        #[test]
+        fn narrowing_never_widens(
+            allowed in "([a-c]{1,2}( [a-c]{1,2}){0,4})?",
+            requested in proptest::option::of("([a-c]{1,2}( [a-c]{1,2}){0,2})?|\\PC{0,10}"),
+            later in "([a-c]{1,2}( [a-c]{1,2}){0,2})?",
+        ) {
+            let allowed = Scopes::parse(&allowed).unwrap();
+            match (narrowed(&allowed, requested.as_deref()), &requested) {
+                (Ok(had), None) => prop_assert_eq!(had, allowed),
+                (Ok(had), Some(requested)) => {
+                    prop_assert!(allowed.contains_all(&had));
+                    prop_assert_eq!(Scopes::parse(requested).unwrap(), had.clone());
+                    if let Ok(less) = narrowed(&had, Some(&later)) {
+                        prop_assert!(had.contains_all(&less));
+                        prop_assert_eq!(narrowed(&allowed, Some(&later)).unwrap(), less);
+                    }
+                }
+                (Err(error), requested) => {
+                    prop_assert_eq!(error.kind(), ErrorKind::InvalidScope);
+                    let asked = requested.as_deref().and_then(|text| Scopes::parse(text).ok());
+                    prop_assert!(asked.is_none_or(|asked| !allowed.contains_all(&asked)));
+                }
+            }
+        }
+
+        #[test]
+        fn a_resource_is_one_of_those_that_may_be_had(
+            allowed in proptest::collection::vec("[ab]{1,2}", 0..3),
+            requested in proptest::option::of("[ab]{0,2}"),
+        ) {
+            match (resource(requested.as_deref(), &allowed), requested) {
+                (Ok(had), None) => prop_assert_eq!(had.as_ref(), allowed.first()),
+                (Ok(had), requested) => prop_assert!(had == requested && allowed.contains(&had.unwrap())),
+                (Err(_), requested) => prop_assert!(!allowed.contains(&requested.unwrap())),
+            }
+        }
+    }
+}

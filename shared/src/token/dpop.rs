@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::jwt::{JwtError, LEEWAY, UnverifiedJwt};
-use super::key::{PRIVATE_MEMBERS, PublicKey, thumbprint};
+use super::key::{PublicKey, thumbprint};
 
 /// The longest proof that is read, in bytes: one with a key of 8192 bits fits.
 const MAX_PROOF: usize = 8 * 1024;
@@ -47,9 +47,6 @@ impl Proof {
     pub fn judge(text: &str, target: Target<'_>, now: u64) -> Result<Self, JwtError> {
         let jwt = UnverifiedJwt::parse(text, MAX_PROOF)?;
         let jwk = jwt.embedded_key().ok_or(JwtError::Malformed)?.clone();
-        if PRIVATE_MEMBERS.iter().any(|name| jwk.get(name).is_some()) {
-            return Err(JwtError::Malformed);
-        }
         let key = PublicKey::from_jwk(&jwk).map_err(|_| JwtError::Malformed)?;
         let key_thumbprint = thumbprint(&jwk.into_object()).ok_or(JwtError::Malformed)?;
         let jwt = jwt.verify(&key)?;

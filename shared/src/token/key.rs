@@ -39,8 +39,11 @@ pub enum KeyError {
 
 impl PublicKey {
     /// Reads a JWK. Its `kty`, `crv`, `alg`, `use` and `key_ops` must all agree that it checks
-    /// signatures of one of our algorithms.
+    /// signatures of one of our algorithms. A private key that somebody shows is nobody's any more.
     pub fn from_jwk(jwk: &Members) -> Result<Self, KeyError> {
+        if PRIVATE_MEMBERS.iter().any(|name| jwk.get(name).is_some()) {
+            return Err(KeyError::Unsuitable);
+        }
         let algorithm = match (jwk.string("kty"), jwk.string("crv")) {
             (Some("RSA"), _) => Algorithm::Rs256,
             (Some("EC"), Some("P-256")) => Algorithm::Es256,
@@ -157,6 +160,8 @@ mod tests {
             ("key_ops", json!("verify")),
             ("kty", json!("oct")),
             ("crv", json!("Ed448")),
+            ("d", json!("AA")),
+            ("k", json!(null)),
         ] {
             assert_eq!(with(name, value.clone()), Err(KeyError::Unsuitable), "{name} {value}");
         }

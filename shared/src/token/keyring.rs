@@ -288,7 +288,88 @@ mod tests {
         assert!(signers(&ring, 1000).is_empty());
     }
 
+    /// A change to the timeline.
+    #[derive(Clone, Copy, Debug)]
+    enum Change {
+        Rotate { lead: u64 },
+        Revoke { back: usize },
+    }
+
+    fn changes() -> impl Strategy<Value = Vec<(u64, Change)>> {
+        let change = prop_oneof![
+            3 => (0_u64..20_000).prop_map(|lead| Change::Rotate { lead }),
+            1 => (0_usize..3).prop_map(|back| Change::Revoke { back }),
+        ];
+        proptest::collection::vec((0_u64..100_000, change), 1..10)
+    }
+
+    /// Makes a change with its time; the keys are numbers in the order in which they are made.
+    fn make(ring: &mut Keyring<usize>, next: &mut usize, change: Change, now: u64) {
+        match change {
+            Change::Rotate { lead } => {
+                ring.publish(*next, now);
+                ring.begin(|_| true, now, lead);
+                *next += 1;
+            }
+            Change::Revoke { back } => {
+                let ended = next.saturating_sub(1 + back);
+                ring.revoke(|key| *key == ended, |_| true, now);
+            }
+        }
+    }
+
     proptest! {
+        /// What a rotation or a revocation has done is found done by whoever does it again; after a rotation with
+        /// a clock that went back too.
+        #[test]
+        fn a_change_made_again_changes_nothing(changes in changes(), back in 0_u64..90) {
+            let (mut ring, mut next, mut now) = (Keyring::default(), 0, 1000);
+            for (pause, change) in changes {
+                now += pause;
+                make(&mut ring, &mut next, change, now);
+                let mut again = ring.clone();
+                match change {
+                    Change::Rotate { lead } => again.begin(|_| true, now - back, lead),
+                    Change::Revoke { back: which } => {
+                        let ended = next.saturating_sub(1 + which);
+                        again.revoke(|key| *key == ended, |_| true, now);
+                    }
+                }
+                prop_assert!(again == ring);
+            }
+        }
+
+        /// A key's times are in their order, keys stand in the order in which they were made, and one that takes
+        /// over from another was published as long before as it was told to be: everybody has heard of it.
+        #[test]
+        fn times_are_in_order(changes in changes(), probe in 0_u64..400_000) {
+            let (mut ring, mut next, mut now) = (Keyring::default(), 0, 1000);
+            for (pause, change) in changes {
+                now += pause;
+                let signed = ring.signing(now).next().is_some();
+                make(&mut ring, &mut next, change, now);
+                if let (true, Change::Rotate { lead }) = (signed, change) {
+                    let newest = ring.iter().last().unwrap();
+                    prop_assert_eq!(newest.signs_from, Some(now + lead));
+                }
+                prop_assert!(ring.iter().map(|timed| timed.key).is_sorted());
+                for timed in ring.iter() {
+                    let signs_from = timed.signs_from.unwrap_or(timed.published_at);
+                    prop_assert!(timed.published_at <= signs_from);
+                    // One that is revoked before its turn never has it.
+                    prop_assert!(timed.revoked || timed.retires_at.is_none_or(|end| signs_from + LAST_TOKEN <= end));
+                }
+                prop_assert!(ring.iter().filter(|timed| !timed.revoked && timed.retires_at.is_none()).count() <= 1);
+            }
+            // Now and at any time: who may sign is trusted, the newest first, and nobody who was revoked.
+            let signing: Vec<_> = ring.signing(now + probe).copied().collect();
+            prop_assert!(signing.iter().rev().is_sorted());
+            for key in &signing {
+                let timed = ring.iter().find(|timed| timed.key == *key).unwrap();
+                prop_assert!(timed.is_trusted(now + probe) && !timed.is_waiting(now + probe));
+            }
+        }
+
         /// Whatever the rotations and revocations, and whoever's clocks they go by: as long as a key in use is
         /// left there is one that signs, everyone has heard of it, and it is trusted for as long as what it
         /// signs may live. What is revoked stays so.

@@ -95,12 +95,57 @@ mod tests {
         assert!(Scopes::parse("").unwrap().is_empty());
     }
 
+    /// Few names, so that sets have some in common.
+    fn scopes() -> impl Strategy<Value = Scopes> {
+        proptest::collection::btree_set("[a-c]{1,2}", 0..6).prop_map(Scopes)
+    }
+
     proptest! {
         #[test]
         fn what_is_written_reads_back(text in "\\PC{0,40}") {
             if let Ok(scopes) = Scopes::parse(&text) {
                 prop_assert_eq!(Scopes::parse(&scopes.to_string()), Ok(scopes));
             }
+        }
+
+        /// Neither their order nor how often one stands there counts.
+        #[test]
+        fn a_set_is_written_in_one_way(mut names in proptest::collection::vec("[!#-\\[\\]-~]{1,4}", 1..8)) {
+            let one = Scopes::parse(&names.join(" ")).unwrap();
+            names.extend(names.clone());
+            names.reverse();
+            let other = Scopes::parse(&names.join(" ")).unwrap();
+            prop_assert_eq!(one.to_string(), other.to_string());
+            names.sort_unstable();
+            names.dedup();
+            prop_assert_eq!(one.to_string(), names.join(" "));
+        }
+
+        /// One character that no scope may have spoils the whole, wherever it stands.
+        #[test]
+        fn a_bad_character_spoils_it(
+            before in "([a-c]{1,2} ){0,2}[a-c]{0,2}",
+            bad in "[\"\\\\\\x00-\\x1f\\x7f-\\u{ff}]",
+            after in "[a-c]{0,2}( [a-c]{1,2}){0,2}",
+        ) {
+            prop_assert_eq!(Scopes::parse(&format!("{before}{bad}{after}")), Err(InvalidScope));
+        }
+
+        #[test]
+        fn to_hold_all_is_an_order(one in scopes(), other in scopes(), third in scopes()) {
+            prop_assert!(one.contains_all(&one) && one.contains_all(&Scopes::default()));
+            prop_assert_eq!(one.contains_all(&other) && other.contains_all(&one), one == other);
+            let chain = one.contains_all(&other) && other.contains_all(&third);
+            prop_assert!(!chain || one.contains_all(&third));
+        }
+
+        /// The most that both hold, and no more.
+        #[test]
+        fn what_both_hold_is_what_each_holds(one in scopes(), other in scopes(), third in scopes()) {
+            let both = one.intersection(&other);
+            prop_assert!(one.contains_all(&both) && other.contains_all(&both));
+            prop_assert_eq!(&both, &other.intersection(&one));
+            prop_assert_eq!(both.contains_all(&third), one.contains_all(&third) && other.contains_all(&third));
         }
 
         #[test]

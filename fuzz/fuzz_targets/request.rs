@@ -1,0 +1,5 @@
+#![cfg_attr(fuzzing, no_main)]
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::request::run(data));
+#[cfg(not(fuzzing))]
+fn main() {}

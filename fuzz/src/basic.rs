@@ -1,0 +1,47 @@
+//! The `Authorization` header: any value; and any text as id and secret.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use lambda_http::http::{HeaderMap, HeaderValue, header};
+use secrecy::ExposeSecret;
+use shared::wire::http::Credentials;
+
+use crate::text::form_decoded;
+
+/// The target.
+pub fn run(data: &[u8]) {
+    if let Some((id, secret)) = read(data) {
+        let encoded =
+            data.iter().position(|byte| *byte == b' ').map(|end| &data[end + 1..]).expect("a scheme");
+        let decoded = STANDARD.decode(encoded).expect("base64 that is taken is base64");
+        assert_eq!(parts(&decoded), Some((id.clone(), secret.clone())));
+        // As a client writes it that encodes what it sends (RFC 6749 §2.3.1).
+        let pair =
+            [&id, &secret].map(|text| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>());
+        assert_eq!(read(header_of(pair.join(":").as_bytes()).as_bytes()), Some((id, secret)));
+    }
+    let wanted = std::str::from_utf8(data).ok().and_then(|_| parts(data));
+    assert_eq!(read(header_of(data).as_bytes()), wanted);
+}
+
+fn header_of(credentials: &[u8]) -> String {
+    format!("Basic {}", STANDARD.encode(credentials))
+}
+
+/// What the header comes to, if it is taken for Basic credentials.
+fn read(value: &[u8]) -> Option<(String, String)> {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::AUTHORIZATION, HeaderValue::from_bytes(value).ok()?);
+    let Ok(Credentials::Basic(basic)) = Credentials::read(&headers) else { return None };
+    // A second header is an answer too many, whatever it says.
+    headers.append(header::AUTHORIZATION, HeaderValue::from_static("Basic Og=="));
+    assert!(Credentials::read(&headers).is_err());
+    Some((basic.id, basic.secret.expose_secret().to_owned()))
+}
+
+/// Id and secret as they should be read: what comes before the first colon, and after it.
+fn parts(credentials: &[u8]) -> Option<(String, String)> {
+    let colon = credentials.iter().position(|byte| *byte == b':')?;
+    let decoded = |bytes: &[u8]| String::from_utf8_lossy(&form_decoded(bytes)).into_owned();
+    Some((decoded(&credentials[..colon]), decoded(&credentials[colon + 1..])))
+}

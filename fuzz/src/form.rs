@@ -1,0 +1,31 @@
+//! Form bodies: a line with the content type, then the body.
+
+use std::collections::BTreeMap;
+
+use secrecy::ExposeSecret;
+use shared::wire::http::Form;
+
+use crate::text::{form_decoded, post};
+
+/// The target.
+pub fn run(data: &[u8]) {
+    let Some(request) = post(data) else { return };
+    let Ok(mut form) = Form::read(&request) else { return };
+    let content_type = request.headers()["content-type"].to_str().expect("ASCII").to_ascii_lowercase();
+    assert!(content_type.trim().starts_with("application/x-www-form-urlencoded"));
+    let body: &[u8] = request.body();
+    let mut fields = BTreeMap::new();
+    for pair in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
+        let end = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+        let decoded =
+            |bytes: &[u8]| String::from_utf8(form_decoded(bytes)).expect("a form that is taken is UTF-8");
+        let (name, value) = (decoded(&pair[..end]), decoded(pair.get(end + 1..).unwrap_or_default()));
+        assert!(fields.insert(name, value).is_none(), "a parameter stands twice");
+    }
+    for (name, value) in fields {
+        let wanted = Some(value.as_str()).filter(|value| !value.is_empty());
+        assert_eq!(form.text(&name), wanted, "an empty one is as if left out");
+        assert_eq!(form.secret(&name).as_ref().map(ExposeSecret::expose_secret), wanted);
+        assert_eq!(form.text(&name), None, "a secret is taken once");
+    }
+}

@@ -1,0 +1,89 @@
+//! The functions with their stores, in this process: somebody to be, and something to be refused.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+
+use e2e::Stack;
+use e2e::events::placeholders;
+use shared::clock;
+use tokio::runtime::Runtime;
+
+use crate::text::filled;
+
+/// After how many inputs everything begins anew: what was written meanwhile must not pile up, nor must everybody be
+/// locked out for good.
+const LIFE: usize = 10_000;
+
+/// What only those two routes of the recorded events need, so that others are open to everybody who is known.
+const ROUTE_SCOPES: &str =
+    r#"{"GET /todo":["todo:read"],"GET /users/{id}":["admin"],"ANY /all/{rest+}":["todo:read"]}"#;
+
+/// The functions, and what they are asked with.
+pub struct World {
+    pub runtime: Runtime,
+    pub authorizer: authorizer::Deps,
+    pub google: google::Deps,
+    pub introspect: introspect::Deps,
+    pub login: login::Deps,
+    pub revoke: revoke::Deps,
+    pub token: token::Deps,
+    /// The time of every request: nothing expires.
+    pub now: u64,
+    /// What the placeholders of the recorded events stand for.
+    values: Vec<(&'static str, String)>,
+    left: usize,
+    _stack: Stack,
+}
+
+thread_local! {
+    static WORLD: RefCell<Option<World>> = const { RefCell::new(None) };
+}
+
+/// Does something in the world, which is made if need be.
+pub fn with<T>(act: impl FnOnce(&World) -> T) -> T {
+    WORLD.with_borrow_mut(|world| {
+        if world.as_ref().is_none_or(|world| world.left == 0) {
+            *world = None;
+        }
+        let world = world.get_or_insert_with(World::start);
+        world.left -= 1;
+        act(world)
+    })
+}
+
+impl World {
+    fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let (stack, values) = runtime.block_on(async {
+            let stack = Stack::start().await;
+            let values = placeholders(&stack).await;
+            (stack, values)
+        });
+        let settings = stack.settings(&[("ROUTE_SCOPES", ROUTE_SCOPES)]);
+        Self {
+            authorizer: authorizer::Deps::from_settings(&settings).expect("good settings"),
+            google: google::Deps::from_settings(&settings).expect("good settings"),
+            introspect: introspect::Deps::from_settings(&settings).expect("good settings"),
+            login: login::Deps::from_settings(&settings).expect("good settings"),
+            revoke: revoke::Deps::from_settings(&settings).expect("good settings"),
+            token: token::Deps::from_settings(&settings).expect("good settings"),
+            now: clock::now(),
+            runtime,
+            values,
+            left: LIFE,
+            _stack: stack,
+        }
+    }
+
+    /// An input with its placeholders filled in.
+    pub fn filled<'a>(&self, data: &'a [u8]) -> Cow<'a, [u8]> {
+        filled(data, &self.values)
+    }
+
+    /// Whether a text holds something by which somebody is known here.
+    pub fn holds_secret(&self, text: &str) -> bool {
+        let known = ["DEMO_CLIENT_ID", "DEMO_USERNAME", "DEMO_BASIC", "SIGNING_SECRET_ID", "ROTATION_TOKEN"];
+        let mut secrets = self.values.iter().filter(|(name, _)| !known.contains(name));
+        secrets.any(|(_, secret)| text.contains(secret.as_str()))
+    }
+}
