@@ -65,9 +65,14 @@ impl Tokens {
 }
 
 fn access_token(answer: &[u8]) -> Option<String> {
-    let answer: Value = serde_json::from_slice(answer).ok()?;
-    let body: Value = serde_json::from_str(answer["body"].as_str()?).ok()?;
+    let body: Value = serde_json::from_str(&body(answer)?).ok()?;
     body["access_token"].as_str().map(str::to_owned)
+}
+
+/// The body of an HTTP function's answer.
+pub fn body(answer: &[u8]) -> Option<String> {
+    let answer: Value = serde_json::from_slice(answer).ok()?;
+    answer["body"].as_str().map(str::to_owned)
 }
 
 impl Case {

@@ -70,7 +70,9 @@ fn main() -> anyhow::Result<ExitCode> {
         eprintln!("bench: --peers: {missing}");
         return Ok(ExitCode::from(2));
     }
-    let wanted = |name: &&&str| **name == "token" || args.functions.iter().any(|function| function == **name);
+    // One makes the tokens, the other says which keys they are signed with.
+    let needed = |name: &str| name == "token" || args.peers && name == "discovery";
+    let wanted = |name: &&&str| needed(name) || args.functions.iter().any(|function| function == **name);
     let functions: Vec<&str> = FUNCTIONS.iter().filter(wanted).copied().collect();
     let latchkey = artifact::latchkey()?;
     for package in functions.iter().chain(&["floor"]) {
@@ -85,7 +87,7 @@ fn main() -> anyhow::Result<ExitCode> {
         .collect::<Result<_, _>>()?;
     let mut cases = case::all(&artifacts, &stacks)?;
     if args.peers {
-        cases.extend(peers::cases(&stacks)?);
+        cases.extend(peers::cases(&artifacts["discovery"], &stacks)?);
     }
     let figures = measure::run(&cases, &stacks, args.rounds)?;
     let instructions =

@@ -7,8 +7,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 
-use crate::artifact::{root, target};
-use crate::case::{BATCH, BEARER, Case, LONG_LIVED, Question};
+use crate::artifact::{Artifact, root, target};
+use crate::case::{BATCH, BEARER, Case, LONG_LIVED, Question, body};
+use crate::process::Process;
 use crate::stack::Stack;
 
 /// What they are installed and run with, and how to see that it is there.
@@ -31,13 +32,22 @@ pub fn look() -> Result<(), String> {
 }
 
 /// The cases of all peers.
-pub fn cases(stacks: &[(&'static str, Stack)]) -> anyhow::Result<Vec<Case>> {
+pub fn cases(discovery: &Artifact, stacks: &[(&'static str, Stack)]) -> anyhow::Result<Vec<Case>> {
     let peers = Peers::install()?;
     let mut cases = Vec::new();
     for (algorithm, stack) in stacks {
-        cases.extend(peers.cases(algorithm, stack)?);
+        cases.extend(peers.cases(algorithm, stack, &jwks(discovery, stack)?)?);
     }
     Ok(cases)
+}
+
+/// The public keys, as everybody gets them: from a function that was just started and remembers no others.
+fn jwks(discovery: &Artifact, stack: &Stack) -> anyhow::Result<String> {
+    let command = [discovery.path.display().to_string()];
+    let mut process = Process::start(&command, &stack.environment(&[]), "keys")?;
+    process.ready()?;
+    let answers = process.answers(vec![stack.event("discovery/jwks", "")?])?;
+    answers.first().and_then(|answer| body(&answer.body)).context("no keys")
 }
 
 /// Where they were installed.
@@ -62,12 +72,12 @@ impl Peers {
         Ok(Self { node, python })
     }
 
-    fn cases(&self, algorithm: &'static str, stack: &Stack) -> anyhow::Result<Vec<Case>> {
-        let (jwks, signing_key) = (stack.jwks()?, self.private_key(algorithm)?);
+    fn cases(&self, algorithm: &'static str, stack: &Stack, jwks: &str) -> anyhow::Result<Vec<Case>> {
+        let signing_key = self.private_key(algorithm)?;
         let python_path = self.python.display().to_string();
         let settings = [
             LONG_LIVED,
-            ("JWKS", jwks.as_str()),
+            ("JWKS", jwks),
             ("SIGNING_KEY", signing_key.as_str()),
             ("PYTHONPATH", python_path.as_str()),
         ];

@@ -4,8 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -76,19 +75,6 @@ impl Stack {
     /// A variable of `dev.env`.
     pub fn value(&self, name: &str) -> &str {
         self.environment.get(name).map_or("", String::as_str)
-    }
-
-    /// The public keys, as everybody gets them.
-    pub fn jwks(&self) -> anyhow::Result<String> {
-        let authority = self.value("LATCHKEY_URL").trim_start_matches("http://");
-        let mut stream = TcpStream::connect(authority)?;
-        // Version 1.0: the answer comes in one piece and ends with the connection.
-        write!(stream, "GET /.well-known/jwks.json HTTP/1.0\r\nHost: {authority}\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let (head, body) = answer.split_once("\r\n\r\n").context("no answer")?;
-        ensure!(head.contains(" 200 "), "the stack publishes no keys: {head}");
-        Ok(body.to_owned())
     }
 
     /// A recorded event, its placeholders replaced.
