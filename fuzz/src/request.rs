@@ -4,7 +4,6 @@
 //! each, an empty line, a body.
 
 use e2e::events::http_event;
-use lambda_http::lambda_runtime::{Context, LambdaEvent};
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
 use shared::wire::lambda::{HttpEvent, serve};
@@ -39,8 +38,7 @@ pub fn run(data: &[u8]) {
         let Some(event) = event else { return };
         // Lambda hands over text, and what can't be read from it never gets to a function.
         let Ok(read) = serde_json::from_str::<HttpEvent>(&event.to_string()) else { return };
-        let event_of = LambdaEvent::new(read, Context::default());
-        check(world, &event, &ask(world, route(&event), event_of));
+        check(world, &event, &ask(world, route(&event), read));
     });
 }
 
@@ -50,7 +48,7 @@ fn route(event: &Value) -> &str {
     key.and_then(|key| key.split_once(' ')).map_or("", |(_, path)| path)
 }
 
-fn ask(world: &World, route: &str, event: LambdaEvent<HttpEvent>) -> Value {
+fn ask(world: &World, route: &str, event: HttpEvent) -> Value {
     let now = world.now;
     match route {
         "/google" => answer(world, event, |request| google::handle(&world.google, request, now)),
@@ -65,12 +63,11 @@ fn ask(world: &World, route: &str, event: LambdaEvent<HttpEvent>) -> Value {
     }
 }
 
-fn answer<F>(world: &World, event: LambdaEvent<HttpEvent>, handler: impl Fn(Request) -> F + Sync) -> Value
+fn answer<F>(world: &World, event: HttpEvent, handler: impl Fn(Request) -> F) -> Value
 where
-    F: Future<Output = Response<Body>> + Send,
+    F: Future<Output = Response<Body>>,
 {
-    let answer = world.runtime.block_on(serve(event, &handler)).expect("an answer");
-    serde_json::to_value(answer).expect("JSON")
+    serde_json::to_value(world.runtime.block_on(serve(event, &handler))).expect("JSON")
 }
 
 fn check(world: &World, event: &Value, answer: &Value) {
