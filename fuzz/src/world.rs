@@ -10,8 +10,8 @@ use tokio::runtime::Runtime;
 
 use crate::text::filled;
 
-/// After how many inputs everything begins anew: what was written meanwhile must not pile up, nor must everybody be
-/// locked out for good.
+/// After how many inputs everything begins anew: what was written meanwhile must not pile up, nor must
+/// everybody be locked out for good.
 const LIFE: usize = 10_000;
 
 /// What only those two routes of the recorded events need, so that others are open to everybody who is known.
