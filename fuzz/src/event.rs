@@ -15,8 +15,8 @@ pub fn run(data: &[u8]) {
         let text = world.filled(data);
         let Ok(event) = serde_json::from_slice::<Event>(&text) else { return };
         let answer = world.runtime.block_on(handle(&world.authorizer, event, world.now));
-        // What nests too deep for this reading is passed over by ours; an event's members in an array are read too,
-        // by their order. Nobody sends either.
+        // What nests too deep for this reading is passed over by ours; an event's members in an array are
+        // read too, by their order. Nobody sends either.
         if let Ok(asked @ Value::Object(_)) = serde_json::from_slice(&text) {
             check(world, &asked, answer.map(|answer| serde_json::to_value(answer).expect("JSON")).ok());
         }

@@ -1,7 +1,8 @@
 //! What reads input from outside, fed with whatever a fuzzer thinks of.
 //!
-//! A target is a function that takes any bytes and panics when something does not hold that must. `cargo fuzz`
-//! drives it through `fuzz_targets/`; `cargo test` feeds it the seeds, so that what was found once stays found.
+//! A target is a function that takes any bytes and panics when something does not hold that must. `cargo
+//! fuzz` drives it through `fuzz_targets/`; `cargo test` feeds it the seeds, so that what was found once
+//! stays found.
 
 pub mod access_token;
 pub mod api_key;

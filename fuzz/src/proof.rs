@@ -1,7 +1,7 @@
 //! Proofs of possession (`DPoP`), and the certificates that do the same.
 //!
-//! A header and claims, a line each, are signed with a good key first; any other text is taken for a proof and for
-//! a certificate as it is. `JWK` in a header stands for the key that signs.
+//! A header and claims, a line each, are signed with a good key first; any other text is taken for a proof
+//! and for a certificate as it is. `JWK` in a header stands for the key that signs.
 
 use serde_json::Value;
 use shared::token::confirmation::certificate_thumbprint;
@@ -28,7 +28,8 @@ pub fn run(data: &[u8]) {
     if let Ok(text) = std::str::from_utf8(data)
         && let Some(thumbprint) = certificate_thumbprint(text)
     {
-        assert!(thumbprint.len() == 43 && text.contains("-----BEGIN CERTIFICATE-----"));
+        // How exactly the armour is written is left to the library: API Gateway writes it.
+        assert!(thumbprint.len() == 43 && text.contains("CERTIFICATE"));
     }
 }
 

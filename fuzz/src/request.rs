@@ -1,7 +1,7 @@
 //! Requests to the endpoints that hand out tokens and answer about them, through the functions' own handlers.
 //!
-//! An input is an event as API Gateway sends it, or a request as one writes it by hand: method and URL, headers a line
-//! each, an empty line, a body.
+//! An input is an event as API Gateway sends it, or a request as one writes it by hand: method and URL,
+//! headers a line each, an empty line, a body.
 
 use e2e::events::http_event;
 use lambda_http::{Body, Request, Response};

@@ -16,7 +16,8 @@ pub fn first_line(data: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-/// A POST whose content type is the first line and whose body is the rest; none if the line can't be a header.
+/// A POST whose content type is the first line and whose body is the rest; none if the line can't be a
+/// header.
 pub fn post(data: &[u8]) -> Option<Request> {
     let (content_type, body) = first_line(data);
     let mut request = Request::new(Body::from(body.unwrap_or_default()));

@@ -10,8 +10,8 @@ use tokio::runtime::Runtime;
 
 use crate::text::filled;
 
-/// After how many inputs everything begins anew: what was written meanwhile must not pile up, nor must everybody be
-/// locked out for good.
+/// After how many inputs everything begins anew: what was written meanwhile must not pile up, nor must
+/// everybody be locked out for good.
 const LIFE: usize = 10_000;
 
 /// What only those two routes of the recorded events need, so that others are open to everybody who is known.
@@ -82,8 +82,8 @@ impl World {
 
     /// Whether a text holds something by which somebody is known here.
     pub fn holds_secret(&self, text: &str) -> bool {
-        let known = ["DEMO_CLIENT_ID", "DEMO_USERNAME", "DEMO_BASIC", "SIGNING_SECRET_ID", "ROTATION_TOKEN"];
-        let mut secrets = self.values.iter().filter(|(name, _)| !known.contains(name));
+        let public = ["DEMO_CLIENT_ID", "DEMO_USERNAME", "DEMO_BASIC", "SIGNING_SECRET_ID", "ROTATION_TOKEN"];
+        let mut secrets = self.values.iter().filter(|(name, _)| !public.contains(name));
         secrets.any(|(_, secret)| text.contains(secret.as_str()))
     }
 }

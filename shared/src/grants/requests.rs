@@ -37,7 +37,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Whatever is asked for: what is had was allowed, is what was asked, and narrows further and never back.
+        /// Whatever is asked for: what is had was allowed, is what was asked, and narrows further and never
+        /// back.
         #[test]
         fn narrowing_never_widens(
             allowed in "([a-c]{1,2}( [a-c]{1,2}){0,4})?",

@@ -319,8 +319,8 @@ mod tests {
     }
 
     proptest! {
-        /// What a rotation or a revocation has done is found done by whoever does it again; after a rotation with
-        /// a clock that went back too.
+        /// What a rotation or a revocation has done is found done by whoever does it again; after a rotation
+        /// with a clock that went back too.
         #[test]
         fn a_change_made_again_changes_nothing(changes in changes(), back in 0_u64..90) {
             let (mut ring, mut next, mut now) = (Keyring::default(), 0, 1000);
@@ -339,8 +339,8 @@ mod tests {
             }
         }
 
-        /// A key's times are in their order, keys stand in the order in which they were made, and one that takes
-        /// over from another was published as long before as it was told to be: everybody has heard of it.
+        /// A key's times are in their order, keys stand in the order in which they were made, and one that
+        /// takes over from another was published as long before as it was told to be: everybody has heard of it.
         #[test]
         fn times_are_in_order(changes in changes(), probe in 0_u64..400_000) {
             let (mut ring, mut next, mut now) = (Keyring::default(), 0, 1000);
@@ -357,9 +357,11 @@ mod tests {
                     let signs_from = timed.signs_from.unwrap_or(timed.published_at);
                     prop_assert!(timed.published_at <= signs_from);
                     // One that is revoked before its turn never has it.
-                    prop_assert!(timed.revoked || timed.retires_at.is_none_or(|end| signs_from + LAST_TOKEN <= end));
+                    let lives_on = timed.retires_at.is_none_or(|end| signs_from + LAST_TOKEN <= end);
+                    prop_assert!(timed.revoked || lives_on);
                 }
-                prop_assert!(ring.iter().filter(|timed| !timed.revoked && timed.retires_at.is_none()).count() <= 1);
+                let open = ring.iter().filter(|timed| !timed.revoked && timed.retires_at.is_none());
+                prop_assert!(open.count() <= 1);
             }
             // Now and at any time: who may sign is trusted, the newest first, and nobody who was revoked.
             let signing: Vec<_> = ring.signing(now + probe).copied().collect();
