@@ -4,8 +4,6 @@
 //! The SDK's own client also speaks HTTP/2, knows proxies and reads the system's certificates: a tenth of a
 //! function's package that it would never use.
 
-use std::time::Duration;
-
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -20,22 +18,20 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use lambda_http::http::{Method, Request, Uri};
 use rustls::{ClientConfig, RootCertStore};
 
-/// How long a connection may take. Invariant: an attempt at a request leaves time for more than this.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-
 /// A client, with its connections.
 #[derive(Clone, Debug)]
 pub struct Https(Client<HttpsConnector<TcpConnector>, SdkBody>);
 
 impl Https {
-    /// A client that trusts these roots. Plain http is followed, for the laptop: whoever must not be spoken
-    /// to in the clear is held to https by the configuration.
+    /// A client that trusts these roots. It has no time-outs: whoever sends a request bounds the whole of it,
+    /// connecting included (the connector's own is divided among a host's addresses). Plain http is
+    /// followed, for the laptop: whoever must not be spoken to in the clear is held to https by the
+    /// configuration.
     pub fn new(roots: RootCertStore) -> Self {
         let tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         let mut tcp = TcpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()
@@ -73,7 +69,8 @@ impl HttpConnector for Https {
 }
 
 impl HttpClient for Https {
-    /// The SDK's settings are time-outs: that of an attempt it holds itself, and ours is above.
+    /// The SDK's settings are time-outs of connecting and reading: that of an attempt, which it holds itself,
+    /// covers both.
     fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
     }
