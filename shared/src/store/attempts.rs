@@ -3,10 +3,12 @@
 //! Three things are counted, so that neither one source, nor one account, nor many sources together can
 //! guess for long: tries at one account from one source, tries from one source at whatever account, and
 //! tries at one account from wherever. A reservation is the addition of an id to a set: adding it twice,
-//! as a retry does, changes nothing.
+//! as a retry does, changes nothing. The first and the last are two sets of one item, the account's: what
+//! is added to one is added to both, or to none.
 
 use std::net::IpAddr;
 
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::table::{Key, StoreError, Table, condition_failed, unreachable};
@@ -15,7 +17,6 @@ use crate::identity::secrets::{hex_digest, random_id};
 
 /// The prefix of their keys.
 const PREFIX: &str = "ATTEMPT#";
-const WINDOW: &str = "WINDOW#";
 
 /// How many tries there are in how many seconds. Invariant: an attacker at one source gets nowhere near
 /// the account's own limit, so the owner's right password goes on working from elsewhere; NIST SP
@@ -24,10 +25,35 @@ const PER_ACCOUNT_AND_SOURCE: Limit = Limit { tries: 10, seconds: 900 };
 const PER_SOURCE: Limit = Limit { tries: 100, seconds: 900 };
 const PER_ACCOUNT: Limit = Limit { tries: 100, seconds: 3600 };
 
+/// A source's own set in an account's item ends with the item: its windows fill the account's.
+const _: () = assert!(PER_ACCOUNT.seconds.is_multiple_of(PER_ACCOUNT_AND_SOURCE.seconds));
+
+/// How many characters of a source's digest name its set. Invariant: sources that share a set share its
+/// tries, so nobody may find another that shares theirs by chance; and with a set for each of its 100 tries
+/// an account's item is still a few kilobytes, which every further try pays for.
+const SOURCE_DIGITS: usize = 16;
+
 #[derive(Clone, Copy)]
 struct Limit {
     tries: usize,
     seconds: u64,
+}
+
+impl Limit {
+    /// When the window began that we are in.
+    fn window(self, now: u64) -> u64 {
+        now - now % self.seconds
+    }
+
+    /// The key of what is counted by this name in that window.
+    fn key(self, name: &str, now: u64) -> Key {
+        Key::new(PREFIX, name, format!("WINDOW#{}", self.window(now)))
+    }
+
+    /// How much of it is left, in seconds.
+    fn left(self, now: u64) -> u64 {
+        self.seconds - now % self.seconds
+    }
 }
 
 /// The attempts in the table.
@@ -37,9 +63,10 @@ pub struct Attempts(Table);
 /// A try that is counted until it is given back.
 pub struct Reservation {
     id: String,
-    account_and_source: Key,
     source: Key,
     account: Key,
+    /// The name of the source's own set in the account's item.
+    from: String,
 }
 
 /// What came of asking for a try.
@@ -60,40 +87,53 @@ impl Attempts {
 
     /// Reserves a try at an account, which need not exist, from a source.
     pub async fn reserve(&self, username: &str, source: &str, now: u64) -> Result<Turn, StoreError> {
-        let (account, source) = (account_key(username), hex_digest(&network(source)));
-        let window = |limit: Limit| format!("{WINDOW}{}", now - now % limit.seconds);
-        let key = |name: String, sort_key: String| Key::new(PREFIX, &name, sort_key);
+        let digest = hex_digest(&network(source));
+        let short = digest.get(..SOURCE_DIGITS).unwrap_or(&digest);
         let reservation = Reservation {
             id: random_id(""),
-            account_and_source: key(account.clone(), format!("{}#{source}", window(PER_ACCOUNT_AND_SOURCE))),
-            source: key(format!("source#{source}"), window(PER_SOURCE)),
-            account: key(account, window(PER_ACCOUNT)),
+            source: PER_SOURCE.key(&format!("source#{digest}"), now),
+            account: PER_ACCOUNT.key(&account_key(username), now),
+            from: format!("{short}#{}", PER_ACCOUNT_AND_SOURCE.window(now)),
         };
-        let id = &reservation.id;
-        let (here, from_here) = tokio::try_join!(
-            self.add(&reservation.account_and_source, PER_ACCOUNT_AND_SOURCE, id, now),
-            self.add(&reservation.source, PER_SOURCE, id, now),
-        )?;
-        if !from_here {
-            return Ok(Turn::TooMany(PER_SOURCE.seconds - now % PER_SOURCE.seconds));
+        let from_here = self
+            .adding(&reservation.source, PER_SOURCE, &reservation.id, now)?
+            .update_expression("SET expires_at = :end ADD tries :set")
+            .condition_expression(
+                "contains(tries, :id) OR attribute_not_exists(tries) OR size(tries) < :limit",
+            );
+        if !applied(from_here).await? {
+            return Ok(Turn::TooMany(PER_SOURCE.left(now)));
         }
         // Only now: what one source may not even try can't use up the account's own tries.
-        if !here || !self.add(&reservation.account, PER_ACCOUNT, id, now).await? {
-            return Ok(Turn::Locked);
-        }
-        Ok(Turn::Reserved(reservation))
+        let here = self
+            .adding(&reservation.account, PER_ACCOUNT, &reservation.id, now)?
+            .update_expression("SET expires_at = :end ADD tries :set, #from :set")
+            .condition_expression(
+                "contains(tries, :id) OR ((attribute_not_exists(tries) OR size(tries) < :limit) \
+                 AND (attribute_not_exists(#from) OR size(#from) < :from_limit))",
+            )
+            .expression_attribute_names("#from", &reservation.from)
+            .expression_attribute_values(":from_limit", number(PER_ACCOUNT_AND_SOURCE.tries));
+        Ok(if applied(here).await? { Turn::Reserved(reservation) } else { Turn::Locked })
     }
 
     /// Gives a try back whose password was right: it was no guess, and those before it from the same
     /// source were slips of the finger.
     pub async fn give_back(&self, reservation: Reservation) -> Result<(), StoreError> {
-        let Reservation { id, account_and_source, source, account } = reservation;
-        tokio::try_join!(
-            self.0.delete(account_and_source),
-            self.remove(source, &id),
-            self.remove(account, &id)
-        )
-        .map(drop)
+        let Reservation { id, source, account, from } = reservation;
+        let set = AttributeValue::Ss(vec![id]);
+        let at_source = self
+            .0
+            .update(source)?
+            .update_expression("DELETE tries :set")
+            .expression_attribute_values(":set", set.clone());
+        let at_account = self
+            .0
+            .update(account)?
+            .update_expression("DELETE tries :set REMOVE #from")
+            .expression_attribute_names("#from", from)
+            .expression_attribute_values(":set", set);
+        tokio::try_join!(at_source.send(), at_account.send()).map(drop).map_err(unreachable)
     }
 
     /// Forgets every try at an account.
@@ -107,33 +147,33 @@ impl Attempts {
         Ok(())
     }
 
-    async fn add(&self, key: &Key, limit: Limit, id: &str, now: u64) -> Result<bool, StoreError> {
-        let end = now - now % limit.seconds + limit.seconds;
-        let update = self
-            .0
-            .update(key.clone())?
-            .update_expression("SET expires_at = :end ADD tries :set")
-            .condition_expression(
-                "attribute_not_exists(tries) OR size(tries) < :limit OR contains(tries, :id)",
-            )
+    /// An update that can add an id to the tries of a window, which ends in time.
+    fn adding(
+        &self,
+        key: &Key,
+        limit: Limit,
+        id: &str,
+        now: u64,
+    ) -> Result<UpdateItemFluentBuilder, StoreError> {
+        let update = self.0.update(key.clone())?;
+        Ok(update
             .expression_attribute_values(":set", AttributeValue::Ss(vec![id.to_owned()]))
             .expression_attribute_values(":id", AttributeValue::S(id.to_owned()))
-            .expression_attribute_values(":limit", AttributeValue::N(limit.tries.to_string()))
-            .expression_attribute_values(":end", AttributeValue::N(end.to_string()));
-        match update.send().await {
-            Ok(_) => Ok(true),
-            Err(error) => condition_failed(error).map(|_| false),
-        }
+            .expression_attribute_values(":limit", number(limit.tries))
+            .expression_attribute_values(":end", number(now + limit.left(now))))
     }
+}
 
-    async fn remove(&self, key: Key, id: &str) -> Result<(), StoreError> {
-        let update = self
-            .0
-            .update(key)?
-            .update_expression("DELETE tries :set")
-            .expression_attribute_values(":set", AttributeValue::Ss(vec![id.to_owned()]));
-        update.send().await.map(drop).map_err(unreachable)
+/// Whether an update's condition held, and it was made.
+async fn applied(update: UpdateItemFluentBuilder) -> Result<bool, StoreError> {
+    match update.send().await {
+        Ok(_) => Ok(true),
+        Err(error) => condition_failed(error).map(|_| false),
     }
+}
+
+fn number(number: impl ToString) -> AttributeValue {
+    AttributeValue::N(number.to_string())
 }
 
 /// A name that was typed may be a password in the wrong field: only its digest is stored.
