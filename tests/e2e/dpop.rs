@@ -159,19 +159,25 @@ async fn a_session_that_was_begun_with_a_key_goes_on_with_it_alone() {
 }
 
 #[tokio::test]
-async fn a_session_is_bound_from_the_first_proof_on() {
+async fn a_thiefs_key_keeps_nobody_out_of_a_session_that_began_without_one() {
     let stack = Stack::start().await;
-    stack.user("ada", "").await;
+    stack.user("ada", "todo:read").await;
     let first = stack.refresh_token("ada", PASSWORD).await;
-    let (holder, endpoint) = (Holder::new(), stack.url("/oauth2/token"));
+    let (thief, endpoint) = (Holder::new(), stack.url("/oauth2/token"));
     let refresh = async |token: &str, proof: Option<String>| {
         let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
         let request = stack.post("/oauth2/token").form(&form);
         read(proof.into_iter().fold(request, |request, proof| request.header("dpop", proof))).await
     };
-    let (_, body) = refresh(&first, Some(holder.proof("POST", &endpoint, None))).await;
-    let second = body["refresh_token"].as_str().unwrap();
-    assert_eq!(refresh(second, None).await.1["error"], "invalid_dpop_proof");
-    assert_eq!(refresh(&first, None).await.1["error"], "invalid_dpop_proof", "nor by asking again");
-    assert_eq!(refresh(second, Some(holder.proof("POST", &endpoint, None))).await.0, 200);
+    let (_, stolen) = refresh(&first, Some(thief.proof("POST", &endpoint, None))).await;
+    assert_eq!(stolen["token_type"], "DPoP", "what is issued is bound");
+    let second = stolen["refresh_token"].as_str().unwrap();
+    let (code, body) = refresh(&first, None).await;
+    assert_eq!((code, body["refresh_token"].as_str()), (200, Some(second)), "asked again at once");
+    let (_, stolen) = refresh(second, Some(thief.proof("POST", &endpoint, None))).await;
+    let third = stolen["refresh_token"].as_str().unwrap();
+    assert_eq!(refresh(&first, None).await.1["error"], "invalid_grant", "the theft shows");
+    for proof in [None, Some(thief.proof("POST", &endpoint, None))] {
+        assert_eq!(refresh(third, proof).await.1["error"], "invalid_grant", "and has ended the session");
+    }
 }

@@ -93,9 +93,9 @@ impl Refreshing {
         let grant = grant(account, email, terms, Some(family.session_id.clone()));
         let mut issued = mint.issue(grant, domain, now).await?;
         // The write comes last: until it is done nothing has changed, and once it is done the client can
-        // lose the answer and ask again.
-        let key = presented.key.filter(|_| presented.client.is_none());
-        issued.refresh_token = Some(self.advance(&family, token, standing, key, sessions, now).await?);
+        // lose the answer and ask again. It binds the family to nothing: a session that began without a key
+        // goes on without, or a thief's key would keep its owner out, whose turn shows the theft.
+        issued.refresh_token = Some(self.advance(&family, token, standing, sessions, now).await?);
         Ok(issued)
     }
 
@@ -105,7 +105,6 @@ impl Refreshing {
         family: &Family,
         token: RefreshToken,
         standing: Live,
-        key: Option<String>,
         sessions: &Sessions,
         now: u64,
     ) -> Result<RefreshToken, OAuthError> {
@@ -114,18 +113,12 @@ impl Refreshing {
         }
         let salt = random_id("");
         let next = token.successor(&salt);
-        let step = Step {
-            from: &token,
-            to: &next,
-            salt: &salt,
-            key: key.as_deref(),
-            expires_at: sessions.idle_end(family.ends_at, now),
-        };
+        let step =
+            Step { from: &token, to: &next, salt: &salt, expires_at: sessions.idle_end(family.ends_at, now) };
         match sessions.families().advance(step, now).await.map_err(OAuthError::unavailable)? {
             None => Ok(next),
             // Somebody was faster with the same token: they and we get the same successor.
             Some(meanwhile) => {
-                check_key(&meanwhile, key.as_deref())?;
                 let standing = meanwhile.standing(&token, now);
                 match self.live(&meanwhile, &token, standing, sessions, now).await? {
                     Live::Retry(salt) => Ok(token.successor(&salt)),

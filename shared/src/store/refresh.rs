@@ -38,7 +38,7 @@ pub struct Family {
     pub scopes: Scopes,
     /// The audience of the sign-in.
     pub audience: Option<String>,
-    /// The key that a public client must prove to hold (RFC 9449 §5).
+    /// The key that a public client must prove to hold (RFC 9449 §5): the one that it began the session with.
     pub key: Option<String>,
     /// The token that is good.
     pub current: SecretDigest,
@@ -105,8 +105,6 @@ pub struct Step<'a> {
     pub to: &'a RefreshToken,
     /// With the first it makes the second.
     pub salt: &'a str,
-    /// The key that the second is bound to.
-    pub key: Option<&'a str>,
     /// When the family ends if it isn't used.
     pub expires_at: u64,
 }
@@ -132,12 +130,12 @@ impl Families {
     pub async fn advance(&self, step: Step<'_>, now: u64) -> Result<Option<Family>, StoreError> {
         let text = |text: &str| AttributeValue::S(text.to_owned());
         let number = |number: u64| AttributeValue::N(number.to_string());
-        let mut assignments =
-            "SET #current = :to, previous = :from, salt = :salt, rotated_at = :now, expires_at = :end"
-                .to_owned();
-        let mut update = self
+        let update = self
             .0
             .update(key(step.from.family()))?
+            .update_expression(
+                "SET #current = :to, previous = :from, salt = :salt, rotated_at = :now, expires_at = :end",
+            )
             .condition_expression("#current = :from AND revoked = :no")
             .return_values_on_condition_check_failure(OLD_ITEM)
             .expression_attribute_names("#current", "current")
@@ -147,13 +145,7 @@ impl Families {
             .expression_attribute_values(":now", number(now))
             .expression_attribute_values(":end", number(step.expires_at))
             .expression_attribute_values(":no", AttributeValue::Bool(false));
-        if let Some(key) = step.key {
-            assignments += ", #key = :key";
-            update = update
-                .expression_attribute_names("#key", "key")
-                .expression_attribute_values(":key", text(key));
-        }
-        match update.update_expression(assignments).send().await {
+        match update.send().await {
             Ok(_) => Ok(None),
             Err(error) => match condition_failed(error)? {
                 Some(item) => read(item).map(Some),
