@@ -79,32 +79,46 @@ impl Recorded {
 
     /// What is wrong with an answer, if anything.
     pub fn complaint(&self, answer: &Value) -> Option<String> {
-        let found = comes_to(answer, &self.expected);
+        let found = comes_to(&self.event, answer, &self.expected);
         (found != self.expected).then(|| format!("{}: expected {}, found {found}", self.name, self.expected))
     }
 }
 
 /// The part of an answer that `expected.json` speaks of.
-fn comes_to(answer: &Value, expected: &Value) -> Value {
+fn comes_to(event: &Value, answer: &Value, expected: &Value) -> Value {
     let body: Value =
         answer["body"].as_str().and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default();
     let member = |name: &str| match name {
         "answer" => answer.clone(),
         "status" => answer["statusCode"].clone(),
         "isAuthorized" => answer["isAuthorized"].clone(),
-        // With several statements the first one is about what the scopes open.
-        "effect" => effect_of(answer),
+        "effect" => effect_of(event, answer),
         "kind" => answer["context"]["kind"].clone(),
         name => body[name].clone(),
     };
     expected.as_object().into_iter().flatten().map(|(name, _)| (name.clone(), member(name))).collect()
 }
 
-/// What the policy says of the call itself: a deny wins.
-fn effect_of(answer: &Value) -> Value {
-    let statements = answer["policyDocument"]["Statement"].as_array().cloned().unwrap_or_default();
-    let has = |effect: &str| statements.iter().any(|statement| statement["Effect"] == effect);
-    if has("Deny") { json!("Deny") } else { json!(has("Allow").then_some("Allow")) }
+/// What the policy says of the call itself: a deny wins, and what it doesn't speak of is denied.
+fn effect_of(event: &Value, answer: &Value) -> Value {
+    let Some(statements) = answer["policyDocument"]["Statement"].as_array() else { return Value::Null };
+    let called = event["methodArn"].as_str().expect("the ARN of a call");
+    let says = |effect: &str| {
+        let statements = statements.iter().filter(|statement| statement["Effect"] == effect);
+        let mut resources = statements.flat_map(|statement| statement["Resource"].as_array()).flatten();
+        resources.any(|resource| covers(resource.as_str().expect("an ARN"), called))
+    };
+    json!(if says("Allow") && !says("Deny") { "Allow" } else { "Deny" })
+}
+
+/// Whether a resource of a policy, in which `*` is any text, is this one.
+fn covers(resource: &str, arn: &str) -> bool {
+    match resource.split_once('*') {
+        None => resource == arn,
+        Some((before, after)) => arn.strip_prefix(before).is_some_and(|rest| {
+            rest.char_indices().map(|(at, _)| at).chain([rest.len()]).any(|at| covers(after, &rest[at..]))
+        }),
+    }
 }
 
 /// Hands an event to a function as Lambda does: text in, text out.

@@ -9,7 +9,7 @@ use shared::wire::scope::Scopes;
 
 use crate::caller::Caller;
 use crate::event::{AnswerShape, Event, MethodArn};
-use crate::routes::{Arns, Route, RoutePolicy, called_arn};
+use crate::routes::{Route, RoutePolicy, Rule, climbing_arns};
 
 /// The longest list of resources in a policy, in bytes. Invariant: with the context, which the cap on
 /// tokens bounds, below the 8 KB that API Gateway takes.
@@ -117,16 +117,23 @@ fn statements(
     if routes.is_empty() {
         return vec![Statement::new("Allow", vec![format!("{}/*", arn.stage)])];
     }
-    let also = called_arn(arn, route).filter(|_| permitted && !routes.names(route));
-    let Arns { mut allowed, mut denied } = routes.arns(arn.stage, scopes, also);
-    if !permitted {
-        denied.extend(called_arn(arn, route));
+    let also = Rule::of_called(route).filter(|_| permitted && !routes.names(route));
+    let (mut allowed, mut denied) = (routes.arns(arn.stage, scopes, also.as_ref()), Vec::new());
+    let everything = format!("{}/*", arn.stage);
+    // The caller's own text could be a wildcard: then it is never opened by itself.
+    let call = (!arn.holds_wildcard()).then(|| arn.whole.to_owned());
+    if permitted {
+        allowed.extend(call.clone().filter(|call| !allowed.contains(call)));
+    } else {
+        denied.push(call.clone().unwrap_or_else(|| everything.clone()));
+    }
+    if allowed.iter().any(|arn| arn.contains('*')) {
+        denied.extend(climbing_arns(arn.stage));
     }
     if allowed.iter().chain(&denied).map(String::len).sum::<usize>() > MAX_RESOURCES {
         // Too much to say at once: only this very call, and the next one is asked for again or denied. One
         // whose path alone is too long gets nothing.
-        let says_enough = !arn.holds_wildcard() && arn.whole.len() <= MAX_RESOURCES;
-        let resource: Vec<String> = says_enough.then(|| arn.whole.to_owned()).into_iter().collect();
+        let resource: Vec<_> = call.filter(|call| call.len() <= MAX_RESOURCES).into_iter().collect();
         (allowed, denied) = if permitted { (resource, Vec::new()) } else { (Vec::new(), resource) };
     }
     let mut statements = Vec::new();
@@ -134,8 +141,7 @@ fn statements(
         statements.push(Statement::new("Allow", allowed));
     }
     if !denied.is_empty() || statements.is_empty() {
-        let all = vec![format!("{}/*", arn.stage)];
-        statements.push(Statement::new("Deny", if denied.is_empty() { all } else { denied }));
+        statements.push(Statement::new("Deny", if denied.is_empty() { vec![everything] } else { denied }));
     }
     statements
 }
@@ -210,6 +216,17 @@ mod tests {
         (parameters < 128).then(|| format!("/{}", segments.collect::<Vec<_>>().join("/")))
     }
 
+    /// A path, and the same path written otherwise.
+    fn otherwise(path: &str) -> [String; 9] {
+        let encoded = path.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let doubled = path.replace('/', "//");
+        let around =
+            [("", ""), ("", "/"), ("/", ""), ("./", ""), ("a/../", ""), ("c/%2E%2e/", ""), ("b//../", "/.")];
+        let [own, after, before, here, up, encoded_up, odd] =
+            around.map(|(before, after)| format!("{before}{path}{after}"));
+        [own, after, before, here, up, encoded_up, odd, encoded, doubled]
+    }
+
     proptest! {
         /// Whatever call a policy was made for, it is about this API and stage, and it opens no call that the
         /// scopes do not open.
@@ -228,15 +245,24 @@ mod tests {
             let within = format!("{STAGE}/");
             prop_assert!(resources.all(|resource| resource.starts_with(&within)));
             prop_assert!(permitted || !opens(&policy, &arn), "what was asked");
-            // Calls of whatever kind, and of each route that has a rule.
+            // Calls of whatever kind, and of each route that has a rule, however they are written.
             let named = rules.keys().map(|key| key.replace("{x}", "c").replace("{r+}", "c/a"));
             let named = named.filter_map(|key| Some(key.split_once(" /")?.1.to_owned()));
-            let both = |path: String| ["GET", "PUT"].map(|method| (method.to_owned(), path.clone()));
-            let named: Vec<_> = named.flat_map(both).collect();
-            for (method, path) in probes.iter().chain(&named) {
+            let by_methods = |path: String| ["GET", "PUT", "HEAD"].map(|method| (method.to_owned(), path.clone()));
+            let named: Vec<_> = named.flat_map(by_methods).collect();
+            let written = |(method, path): &(String, String)| {
+                otherwise(path).map(|path| (method.clone(), path))
+            };
+            for (method, path) in probes.iter().chain(&named).flat_map(written) {
+                let (method, path) = (method.as_str(), path.as_str());
                 let route = Route { method, path, pattern: None };
-                let opens = opens(&policy, &format!("{STAGE}/{method}/{path}"));
-                prop_assert!(!opens || routes.permits(&route, &held), "{method} {path}");
+                let probe = format!("{STAGE}/{method}/{path}");
+                // The call itself was judged by the API's own route, which the probes aren't told.
+                let is_itself = permitted && probe == arn;
+                prop_assert!(
+                    is_itself || !opens(&policy, &probe) || routes.permits(&route, &held),
+                    "{method} {path}"
+                );
             }
         }
 
