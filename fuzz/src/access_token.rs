@@ -57,7 +57,7 @@ fn signed(forge: &Forge, header: &[u8], claims: &[u8]) {
     assert!(["crit", "b64", "zip", "cty"].iter().all(|name| header.get(*name).is_none()));
 
     let expected_audiences = [AUDIENCE.to_owned()];
-    let expected = Expected { issuer: ISSUER, audiences: Some(&expected_audiences) };
+    let expected = Expected { issuer: Some(ISSUER), audiences: Some(&expected_audiences) };
     let judged = VerifiedAccessToken::judge(&jwt, &expected, NOW);
     let assertion = Assertion::judge(&jwt, AUDIENCE, ISSUER, NOW);
     assert!(judged.is_err() || assertion.is_err(), "good for two things");

@@ -68,8 +68,6 @@ impl Aws {
     /// and the SDK's `AWS_ENDPOINT_URL_…`.
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
         let text = |name: &str| settings.optional(name).map(str::to_owned);
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(CertificateDer::pem_slice_iter(AMAZON_ROOTS.as_bytes()).flatten());
         Ok(Self {
             region: Region::new(settings.required("AWS_REGION")?.to_owned()),
             credentials: Credentials::new(
@@ -79,7 +77,7 @@ impl Aws {
                 None,
                 "environment",
             ),
-            https: Https::new(roots),
+            https: Https::new(amazon_roots()),
             dynamodb_endpoint: text("AWS_ENDPOINT_URL_DYNAMODB"),
             #[cfg(feature = "signing")]
             secrets_manager_endpoint: text("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
@@ -98,5 +96,22 @@ impl Aws {
         let config =
             service_config!(aws_sdk_secretsmanager::Config::builder(), self, self.secrets_manager_endpoint);
         aws_sdk_secretsmanager::Client::from_conf(config)
+    }
+}
+
+fn amazon_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(AMAZON_ROOTS.as_bytes()).flatten());
+    roots
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_root_is_read() {
+        assert_eq!(AMAZON_ROOTS.matches("BEGIN CERTIFICATE").count(), 5);
+        assert_eq!(amazon_roots().len(), 5);
     }
 }

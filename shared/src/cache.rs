@@ -11,9 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Limits {
     /// How long a value may serve after it was loaded, while it can't be loaded anew.
     pub usable_for: u64,
-    /// How long the source is left alone after a failure, and after a load that something missing from
-    /// the value asked for.
+    /// How long the source is left alone after a load that something missing from the value asked for.
     pub cool_down: u64,
+    /// How long the source is left alone after a failure.
+    pub after_failure: u64,
 }
 
 /// A value as its source gave it.
@@ -109,16 +110,22 @@ impl<T> Cache<T> {
     ) -> Result<Arc<T>, Unavailable> {
         let _turn = self.loading.lock().await;
         {
-            let mut state = self.state();
+            let state = self.state();
             if let Some(held) = state.held.as_ref().filter(|held| !Arc::ptr_eq(&held.value, seen)) {
                 return Ok(held.value.clone());
             }
-            if state.asked_at.is_some_and(|asked_at| self.cools_down(asked_at, now)) {
+            let asked_lately =
+                state.asked_at.is_some_and(|asked_at| now < asked_at.saturating_add(self.limits.cool_down));
+            if asked_lately || state.failed.as_ref().is_some_and(|(failed_at, _)| self.rests(*failed_at, now))
+            {
                 return Ok(seen.clone());
             }
-            state.asked_at = Some(now);
         }
-        self.load(now, load).await
+        let answer = self.load(now, load).await;
+        let mut state = self.state();
+        // What a failed load would have brought is asked for again once the source has had its rest.
+        state.asked_at = state.failed.is_none().then_some(now);
+        answer
     }
 
     /// How long ago the value was loaded, in seconds; none without a value.
@@ -133,7 +140,7 @@ impl<T> Cache<T> {
             return Some(Ok(held.value.clone()));
         }
         let (failed_at, error) = state.failed.as_ref()?;
-        if !self.cools_down(*failed_at, now) {
+        if !self.rests(*failed_at, now) {
             return None;
         }
         let error = error.clone();
@@ -147,8 +154,9 @@ impl<T> Cache<T> {
         (now < held.loaded_at.saturating_add(self.limits.usable_for)).then(|| held.value.clone())
     }
 
-    fn cools_down(&self, since: u64, now: u64) -> bool {
-        now < since.saturating_add(self.limits.cool_down)
+    /// Whether the source is still left alone after it failed.
+    fn rests(&self, failed_at: u64, now: u64) -> bool {
+        now < failed_at.saturating_add(self.limits.after_failure)
     }
 
     async fn load<E: Error>(
@@ -185,7 +193,7 @@ mod tests {
     use super::*;
     use std::cell::Cell;
 
-    const LIMITS: Limits = Limits { usable_for: 60, cool_down: 5 };
+    const LIMITS: Limits = Limits { usable_for: 60, cool_down: 20, after_failure: 5 };
 
     /// A source that counts its loads and can be switched off.
     #[derive(Default)]
@@ -228,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_source_that_failed_is_left_alone_for_the_cool_down() {
+    async fn a_source_that_failed_is_left_alone_for_a_moment() {
         let (cache, source) = (Cache::new(LIMITS), Source::default());
         source.down.set(true);
         assert_eq!(value(&cache, &source, 100).await, None);
@@ -246,8 +254,24 @@ mod tests {
             seen = cache.renewed(101, &seen, async || source.load().await).await.unwrap();
         }
         assert_eq!(source.loads.get(), 2);
-        cache.renewed(106, &seen, async || source.load().await).await.unwrap();
+        cache.renewed(120, &seen, async || source.load().await).await.unwrap();
+        assert_eq!(source.loads.get(), 2);
+        cache.renewed(121, &seen, async || source.load().await).await.unwrap();
         assert_eq!(source.loads.get(), 3);
+    }
+
+    #[tokio::test]
+    async fn asking_for_more_in_vain_is_tried_again_after_a_moment() {
+        let (cache, source) = (Cache::new(LIMITS), Source::default());
+        let seen = cache.get(100, async || source.load().await).await.unwrap();
+        source.down.set(true);
+        for now in [101, 105] {
+            let kept = cache.renewed(now, &seen, async || source.load().await).await.unwrap();
+            assert!(Arc::ptr_eq(&kept, &seen));
+        }
+        assert_eq!(source.loads.get(), 2);
+        source.down.set(false);
+        assert_eq!(*cache.renewed(106, &seen, async || source.load().await).await.unwrap(), 3);
     }
 
     #[tokio::test]

@@ -33,7 +33,7 @@ impl Known {
 
     fn refusal_of(&self, token: &str, issuer: &str, audience: &str, now: u64) -> Option<String> {
         let (jwt, audiences) = (UnverifiedJwt::parse(token, MAX_ACCESS_TOKEN).ok()?, [audience.to_owned()]);
-        let expected = Expected { issuer, audiences: Some(&audiences) };
+        let expected = Expected { issuer: Some(issuer), audiences: Some(&audiences) };
         self.bundle.accept(jwt, &expected, now).err().map(|error| error.to_string())
     }
 

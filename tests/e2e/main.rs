@@ -9,6 +9,7 @@ mod exchange;
 mod flows;
 mod google;
 mod hostile;
+mod https;
 mod known_tokens;
 mod layering;
 mod lockout;

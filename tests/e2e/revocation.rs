@@ -316,8 +316,22 @@ async fn a_token_of_a_key_that_is_not_known_yet_is_not_said_to_be_revoked() {
     assert_eq!(answer().await["statusCode"], 200);
     let bundle = TrustStore::new(stack.table()).bundle().await.unwrap();
     let jwt = UnverifiedJwt::parse(token, usize::MAX).unwrap();
-    let expected = Expected { issuer: &stack.running.url, audiences: None };
+    let expected = Expected { issuer: Some(&stack.running.url), audiences: None };
     assert!(matches!(bundle.accept(jwt, &expected, now), Err(NotAccepted::Revoked)));
+}
+
+#[tokio::test]
+async fn a_token_that_was_issued_on_another_of_our_domains_is_revoked() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "").await;
+    let token = stack.token("backend", &secret).await;
+    // Asked on api.example.com, which is then the issuer.
+    let revoke = revoke::Deps::from_settings(&stack.settings(&[("ISSUER", "")])).unwrap();
+    let event = form_event("/oauth2/revoke", basic("backend", &secret), &[("token", &token)]);
+    let answer = call(&event, |request| revoke::handle(&revoke, request, clock::now())).await;
+    assert_eq!(answer["statusCode"], 200);
+    let authorizer = authorizer::Deps::from_settings(&stack.settings(&[])).unwrap();
+    assert_eq!(bearer(&authorizer, &token, clock::now()).await["isAuthorized"], false);
 }
 
 #[tokio::test]

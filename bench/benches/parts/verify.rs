@@ -9,7 +9,7 @@ use crate::token::{AUDIENCE, ISSUER, NOW, keys, signed};
 
 pub fn measure(criterion: &mut Criterion) {
     let audiences = [AUDIENCE.to_owned()];
-    let expected = Expected { issuer: ISSUER, audiences: Some(&audiences) };
+    let expected = Expected { issuer: Some(ISSUER), audiences: Some(&audiences) };
     for algorithm in Algorithm::ALL {
         let (private, public) = keys(algorithm);
         let text = signed(&private);

@@ -173,7 +173,7 @@ fn judge(jwt: &str, claims: &Map<String, Value>, trust: Result<&TrustBundle, &st
     // At the moment it was made: whether it was revoked doesn't depend on whether it has expired.
     let made_at = jwt.claims.integer("iat").unwrap_or(now);
     let judged = |at| {
-        let expected = Expected { issuer: &issuer, audiences: None };
+        let expected = Expected { issuer: Some(&issuer), audiences: None };
         VerifiedAccessToken::judge(&jwt, &expected, at)
     };
     verdict.revoked = judged(made_at).ok().map(|token| trust.is_revoked(token.claims()));

@@ -48,7 +48,7 @@ impl Caller {
         let issuer =
             issuer.ok_or_else(|| Unavailable::new("ISSUER is empty and the event names no domain"))?;
         let (expected, text) =
-            (Expected { issuer: &issuer, audiences: Some(&deps.audiences) }, token.expose_secret());
+            (Expected { issuer: Some(&issuer), audiences: Some(&deps.audiences) }, token.expose_secret());
         let claims = deps.trust.accept(text, &expected, now).await?.into_claims();
         binding::check(&claims.confirmation, scheme, text, event, &deps.issuer, &deps.seen, now).await?;
         Ok(Self { scopes: claims.scopes.clone(), context: token_context(claims) })

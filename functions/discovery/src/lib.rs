@@ -28,7 +28,7 @@ const MAX_AGE: HeaderValue = HeaderValue::from_static("public, max-age=3600");
 const FRESH_FOR: u64 = 15;
 
 /// While the store is down, the last keys serve for half an hour.
-const LIMITS: Limits = Limits { usable_for: 1800, cool_down: 2 };
+const LIMITS: Limits = Limits { usable_for: 1800, cool_down: 2, after_failure: 2 };
 
 /// What this function needs: it reads the published keys.
 pub struct Deps {

@@ -91,7 +91,7 @@ async fn about_access_token(
 ) -> Result<Option<Introspection>, OAuthError> {
     let issuer = deps.issuer.resolve(domain);
     let issuer = issuer.ok_or_else(|| OAuthError::unavailable("the issuer is not known"))?;
-    let expected = Expected { issuer: &issuer, audiences: None };
+    let expected = Expected { issuer: Some(&issuer), audiences: None };
     let token = match deps.trust.accept(token.expose_secret(), &expected, now).await {
         Ok(token) => token,
         Err(NotAccepted::Token(_) | NotAccepted::Revoked) => return Ok(None),

@@ -4,7 +4,7 @@ use lambda_http::{Body, Request, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use shared::aws::Aws;
-use shared::config::{ConfigError, Issuer, Settings};
+use shared::config::{ConfigError, Settings};
 use shared::grants::FIRST_PARTY;
 use shared::grants::client_auth::{Caller, ClientAuth};
 use shared::grants::response::tell;
@@ -16,7 +16,6 @@ use shared::store::trust::{NotAccepted, Trust, TrustStore};
 use shared::telemetry::{Outcome, Telemetry};
 use shared::token::claims::{Expected, MAX_ACCESS_TOKEN};
 use shared::token::jwt::{JwtError, UnverifiedJwt};
-use shared::wire::context::domain;
 use shared::wire::http::{Form, refuse_in_query};
 use shared::wire::oauth::{ErrorKind, OAuthError};
 
@@ -28,7 +27,6 @@ pub struct Deps {
     trust: Trust,
     store: TrustStore,
     revocations: Revocations,
-    issuer: Issuer,
     telemetry: Telemetry,
 }
 
@@ -43,7 +41,6 @@ impl Deps {
             trust: Trust::new(table.clone(), settings.trust_refresh()?),
             store: TrustStore::new(table.clone()),
             revocations: Revocations::new(table),
-            issuer: settings.issuer()?,
             telemetry: Telemetry::from_settings("revoke", settings),
         })
     }
@@ -76,7 +73,7 @@ async fn revoke(deps: &Deps, request: &Request, now: u64) -> Result<String, OAut
     let token = form.secret("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
     let result = match RefreshToken::parse(token.clone()) {
         Some(token) => end_session(deps, &token, &client_id, now).await,
-        None => end_token(deps, &token, &client_id, domain(request), now).await,
+        None => end_token(deps, &token, &client_id, now).await,
     };
     result.map_err(|error| error.concerning(&client_id))?;
     Ok(client_id)
@@ -101,16 +98,9 @@ async fn end_session(deps: &Deps, token: &RefreshToken, client_id: &str, now: u6
 }
 
 /// Revokes one access token. What is no good token of ours is as good as revoked.
-async fn end_token(
-    deps: &Deps,
-    token: &SecretString,
-    client_id: &str,
-    domain: Option<&str>,
-    now: u64,
-) -> Result<(), OAuthError> {
-    let issuer = deps.issuer.resolve(domain);
-    let issuer = issuer.ok_or_else(|| OAuthError::unavailable("the issuer is not known"))?;
-    let expected = Expected { issuer: &issuer, audiences: None };
+async fn end_token(deps: &Deps, token: &SecretString, client_id: &str, now: u64) -> Result<(), OAuthError> {
+    // Whichever of our domains it was issued on: «revoked» must not be said of a token that is good on another.
+    let expected = Expected { issuer: None, audiences: None };
     let token = token.expose_secret();
     let accepted = match deps.trust.accept(token, &expected, now).await {
         // The bundle at hand may be too old to know the key, and «revoked» must not be said of a live token.
@@ -129,6 +119,8 @@ async fn end_token(
     };
     let claims = token.claims();
     check_owner(&claims.client_id, client_id)?;
+    // The clock of whoever signed it may be ahead of ours.
+    let now = now.max(claims.issued_at);
     let revoked = deps.revocations.token(&claims.subject, &claims.token_id, claims.expires_at, now).await;
     revoked.map_err(OAuthError::unavailable)
 }

@@ -16,7 +16,7 @@ const FRESH_FOR: u64 = 300;
 
 /// Through an outage of Secrets Manager a warm function goes on signing for as long as the key before may
 /// stand in for one that can't be had.
-const LIMITS: Limits = Limits { usable_for: HANDOVER, cool_down: 2 };
+const LIMITS: Limits = Limits { usable_for: HANDOVER, cool_down: 2, after_failure: 2 };
 
 /// The keys.
 pub struct SigningKeys {

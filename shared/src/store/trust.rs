@@ -27,7 +27,7 @@ const REVOKED: &str = "REVOKED#";
 
 /// While the store is down, the last bundle serves for five minutes; then nothing is allowed. An
 /// unknown key id and a failed load make the store be asked again at most every five seconds.
-pub(super) const TRUST_LIMITS: Limits = Limits { usable_for: 300, cool_down: 5 };
+pub(super) const TRUST_LIMITS: Limits = Limits { usable_for: 300, cool_down: 5, after_failure: 5 };
 
 /// How often a change to the keys is tried anew when somebody else was faster.
 const TRIES: usize = 5;

@@ -12,9 +12,9 @@ use crate::wire::scope::Scopes;
 /// The longest access token that is read, in bytes.
 pub const MAX_ACCESS_TOKEN: usize = 8 * 1024;
 
-/// Names that a subject's custom claims can't take: they mean something in a token, or in the context
-/// that the authorizer hands on (`claims` is API Gateway's own).
-pub const RESERVED_CLAIMS: [&str; 18] = [
+/// Names that a subject's custom claims can't take: they mean something in a token, in what introspection says
+/// of it, or in the context that the authorizer hands on (`claims` is API Gateway's own).
+pub const RESERVED_CLAIMS: [&str; 20] = [
     "iss",
     "sub",
     "aud",
@@ -33,6 +33,8 @@ pub const RESERVED_CLAIMS: [&str; 18] = [
     "typ",
     "kind",
     "claims",
+    "owner",
+    "username",
 ];
 
 /// What an access token says.
@@ -99,8 +101,8 @@ impl AccessClaims {
 
 /// What a token must say to be accepted here.
 pub struct Expected<'a> {
-    /// Our issuer, byte for byte.
-    pub issuer: &'a str,
+    /// Our issuer, byte for byte. None takes a token of ours that was issued on any of our domains.
+    pub issuer: Option<&'a str>,
     /// Our audiences; the token must hold one of them. None takes a token of ours for anybody.
     pub audiences: Option<&'a [String]>,
 }
@@ -157,8 +159,9 @@ fn check_type(jwt: &VerifiedJwt) -> Result<(), JwtError> {
     }
 }
 
-fn check_issuer(jwt: &VerifiedJwt, issuer: &str) -> Result<(), JwtError> {
-    if jwt.claims.string("iss") == Some(issuer) { Ok(()) } else { Err(JwtError::InvalidClaim("iss")) }
+fn check_issuer(jwt: &VerifiedJwt, issuer: Option<&str>) -> Result<(), JwtError> {
+    let named = jwt.claims.string("iss");
+    if issuer.is_none() || named == issuer { Ok(()) } else { Err(JwtError::InvalidClaim("iss")) }
 }
 
 fn check_audience(jwt: &VerifiedJwt, ours: Option<&[String]>) -> Result<String, JwtError> {
@@ -203,7 +206,7 @@ mod tests {
         let forge = Forge::new();
         let jwt = forge.verify(&forge.token(header, &claims.to_string()))?;
         let audiences = ["other".to_owned(), "latchkey".to_owned()];
-        let expected = Expected { issuer: "https://auth.example.com", audiences: Some(&audiences) };
+        let expected = Expected { issuer: Some("https://auth.example.com"), audiences: Some(&audiences) };
         VerifiedAccessToken::judge(&jwt, &expected, NOW).map(|token| token.claims().clone())
     }
 

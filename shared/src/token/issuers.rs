@@ -261,7 +261,7 @@ fn keys_url(url: Option<&str>) -> Result<Uri, ConfigError> {
 }
 
 fn acceptance(audiences: Vec<String>, rules: Vec<Rule>) -> Result<Acceptance, ConfigError> {
-    if audiences.iter().all(String::is_empty) || rules.is_empty() {
+    if audiences.is_empty() || audiences.iter().any(String::is_empty) || rules.is_empty() {
         return Err(complaint("has an issuer without audiences or without rules"));
     }
     let rules = rules.into_iter().map(|rule| {

@@ -26,8 +26,8 @@ const MAX_FRESH: u64 = 86_400;
 const DEFAULT_FRESH: u64 = 300;
 
 /// Keys go on serving for a day while their issuer can't be reached, and an unknown key id is looked
-/// for once a minute.
-const LIMITS: Limits = Limits { usable_for: 86_400, cool_down: 60 };
+/// for once a minute. A fetch that failed is tried again soon: until one succeeds nobody can sign in.
+const LIMITS: Limits = Limits { usable_for: 86_400, cool_down: 60, after_failure: 2 };
 
 /// Why a token of another issuer was not verified.
 #[derive(Debug, thiserror::Error)]

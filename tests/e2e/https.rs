@@ -1,0 +1,70 @@
+//! The way out, to AWS and to other issuers: TLS with whom it should be, and with nobody else.
+//!
+//! The certificate of `localhost` in `tls/` is good until 2126 and by a root whose key was thrown away.
+
+use std::sync::Arc;
+
+use lambda_http::http::{Method, Uri};
+use rustls::{RootCertStore, ServerConfig};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use shared::https::Https;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+const ROOT: &[u8] = include_bytes!("tls/root.pem");
+const CERTIFICATE: &[u8] = include_bytes!("tls/localhost.pem");
+const KEY: &[u8] = include_bytes!("tls/localhost.key");
+
+/// Answers every request for `localhost` with 200; the port.
+async fn server() -> u16 {
+    let chain = vec![CertificateDer::from_pem_slice(CERTIFICATE).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(KEY).unwrap();
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                // A client that does not like the certificate hangs up.
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let _ = stream.read(&mut [0; 1024]).await;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+            });
+        }
+    });
+    port
+}
+
+fn roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(ROOT).unwrap()).unwrap();
+    roots
+}
+
+/// The status of an answer, or what was wrong.
+async fn status(client: &Https, host: &str, port: u16) -> Result<u16, String> {
+    let url: Uri = format!("https://{host}:{port}/").parse().unwrap();
+    let answer = client.send(Method::GET, url).await;
+    answer.map(|answer| answer.status().as_u16()).map_err(|error| shared::cache::chain(&error))
+}
+
+#[tokio::test]
+async fn only_whom_a_trusted_root_vouches_for_is_spoken_to() {
+    let port = server().await;
+    assert_eq!(status(&Https::new(roots()), "localhost", port).await, Ok(200));
+    for stranger in [Https::to_anyone(), Https::new(RootCertStore::empty())] {
+        let error = status(&stranger, "localhost", port).await.unwrap_err();
+        assert!(error.contains("UnknownIssuer"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_is_good_for_its_own_name_alone() {
+    let port = server().await;
+    let error = status(&Https::new(roots()), "127.0.0.1", port).await.unwrap_err();
+    assert!(error.contains("not valid for name"), "{error}");
+}
