@@ -66,8 +66,8 @@ async fn frozen_while_its_connections_end_it_answers_the_first_request() {
     freeze_and_thaw(BINARY, &stack, async || event.clone()).await;
 }
 
-/// Whatever is asked, an operation is tried five times at most; and a process that goes on meeting nothing but
-/// refusals soon tries once (the SDK lets it retry a hundred times more often than it succeeds).
+/// An operation is tried five times at most; and a process that goes on meeting nothing but refusals soon tries
+/// once: the SDK lets it make a hundred retries for nothing, and five requests that succeed earn it another.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_refuses_everything_is_not_hammered() {
     let stack = Stack::start().await;
