@@ -21,6 +21,7 @@ pub const BATCH: usize = 300;
 const SLOW_BATCH: usize = 3;
 
 /// What a function is asked.
+#[derive(Clone)]
 pub enum Question {
     /// The same, again and again.
     Same(Vec<u8>),
@@ -29,6 +30,7 @@ pub enum Question {
 }
 
 /// One line of the table.
+#[derive(Clone)]
 pub struct Case {
     pub name: String,
     /// Says which stack it runs against.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::process::{Command, Stdio};
 
 use anyhow::Context;
 
-use crate::case::{Case, Question, Tokens};
+use crate::case::{Case, Tokens};
 use crate::measure::stack;
 use crate::stack::Stack;
 
@@ -18,6 +19,15 @@ pub struct Instructions {
     pub cold: u64,
     /// A warm call.
     pub warm: u64,
+}
+
+const VALGRIND: &str = "valgrind";
+
+/// Looks for valgrind; what is missing.
+pub fn look() -> Result<(), String> {
+    let mut command = Command::new(VALGRIND);
+    let found = command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if found.is_ok_and(|status| status.success()) { Ok(()) } else { Err(format!("there is no {VALGRIND}")) }
 }
 
 /// Counts for all cases. Needs valgrind.
@@ -42,22 +52,13 @@ pub fn count(
 fn run(case: &Case, calls: usize, stack: &Stack, tokens: &mut Tokens) -> anyhow::Result<u64> {
     let folder = tempfile::tempdir()?;
     let profile = folder.path().join("profile");
-    let mut under = Case {
-        name: case.name.clone(),
-        command: vec![
-            "valgrind".to_owned(),
-            "--tool=callgrind".to_owned(),
-            format!("--callgrind-out-file={}", profile.display()),
-        ],
-        environment: case.environment.clone(),
-        question: match &case.question {
-            Question::Same(event) => Question::Same(event.clone()),
-            Question::NewToken => Question::NewToken,
-        },
-        beside: None,
-        ..*case
-    };
-    under.command.extend(case.command.iter().cloned());
+    let mut under = case.clone();
+    let valgrind = [
+        VALGRIND.to_owned(),
+        "--tool=callgrind".to_owned(),
+        format!("--callgrind-out-file={}", profile.display()),
+    ];
+    under.command.splice(0..0, valgrind);
     let events = under.events(calls, stack, tokens)?;
     let mut process = under.start()?;
     process.ready()?;

@@ -1,4 +1,6 @@
-//! What both measurements need: the binaries, and a local stack to measure against.
+//! What both measurements need: the binaries, a local stack to measure against, what a process uses, and tables.
 
 pub mod artifact;
 pub mod stack;
+pub mod table;
+pub mod usage;

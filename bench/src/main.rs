@@ -54,20 +54,20 @@ struct Args {
     /// Count instructions too, with valgrind
     #[arg(long)]
     instructions: bool,
-    /// Measure other people's ways to do the same too, from npm and PyPI; needs Node and Python
+    /// Measure other people's ways to do the same too, from npm and PyPI; needs Node 20 and Python 3.11
     #[arg(long)]
     peers: bool,
     /// The functions to build and measure; `token` always is
-    #[arg(default_values = FUNCTIONS)]
+    #[arg(default_values = FUNCTIONS, value_parser = FUNCTIONS)]
     functions: Vec<String>,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
-    if args.peers
-        && let Err(missing) = peers::look()
-    {
-        eprintln!("bench: --peers: {missing}");
+    let peers = if args.peers { peers::look() } else { Ok(()) };
+    let valgrind = if args.instructions { instructions::look() } else { Ok(()) };
+    if let Err(missing) = peers.and(valgrind) {
+        eprintln!("bench: {missing}");
         return Ok(ExitCode::from(2));
     }
     // One makes the tokens, the other says which keys they are signed with.

@@ -27,7 +27,7 @@ pub enum Metric {
     ColdMemory,
     /// The middle one of the warm calls.
     P50,
-    /// All but one in a hundred of the warm calls take less.
+    /// All but one in a hundred of the warm calls take less. Of fewer than a hundred there is none.
     P99,
     /// CPU of a warm call.
     WarmCpu,
@@ -132,14 +132,14 @@ fn cold(case: &Case, stack: &Stack, tokens: &mut Tokens, figures: &mut Figures) 
     let event = case.events(1, stack, tokens)?;
     let mut process = case.start()?;
     let start = process.ready()?;
-    figures.add(case, Metric::StartCpu, microseconds(process.cpu()?));
+    figures.add(case, Metric::StartCpu, microseconds(process.usage().cpu()?));
     for answer in process.answers(event)? {
         tokens.keep(case.algorithm, &answer.body);
         figures.add(case, Metric::FirstCall, microseconds(answer.took));
     }
     figures.add(case, Metric::Start, microseconds(start));
-    figures.add(case, Metric::ColdCpu, microseconds(process.cpu()?));
-    figures.add(case, Metric::ColdMemory, process.peak_memory()? as f64);
+    figures.add(case, Metric::ColdCpu, microseconds(process.usage().cpu()?));
+    figures.add(case, Metric::ColdMemory, process.usage().peak_memory()? as f64);
     Ok(())
 }
 
@@ -153,21 +153,22 @@ fn batch(
     let mut warm_up = case.events(WARM_UP + case.batch, stack, tokens)?;
     let counted = warm_up.split_off(WARM_UP);
     let mut answers = process.answers(warm_up)?;
-    let before = process.cpu()?;
+    let before = process.usage().cpu()?;
     let timed = process.answers(counted)?;
-    let spent = process.cpu()? - before;
-    let times: Vec<f64> = timed.iter().map(|answer| microseconds(answer.took)).collect();
+    let spent = process.usage().cpu()? - before;
+    let mut times: Vec<f64> = timed.iter().map(|answer| microseconds(answer.took)).collect();
+    times.sort_by(f64::total_cmp);
     answers.extend(timed);
     for answer in &answers {
         tokens.keep(case.algorithm, &answer.body);
     }
-    let mut times = times;
-    times.sort_by(f64::total_cmp);
     let at = |hundredth: usize| times.get((times.len() - 1) * hundredth / 100).copied().unwrap_or(f64::NAN);
     figures.add(case, Metric::P50, at(50));
-    figures.add(case, Metric::P99, at(99));
+    if times.len() >= 100 {
+        figures.add(case, Metric::P99, at(99));
+    }
     figures.add(case, Metric::WarmCpu, microseconds(spent) / case.batch as f64);
-    figures.add(case, Metric::WarmMemory, process.peak_memory()? as f64);
+    figures.add(case, Metric::WarmMemory, process.usage().peak_memory()? as f64);
     Ok(())
 }
 

@@ -1,10 +1,10 @@
 //! What memory buys: Lambda gives CPU in proportion to it, and bills it by the time.
 
+use bench::table;
 use comfy_table::Table;
 
 use crate::case::Case;
 use crate::measure::{Figures, Metric, summary};
-use crate::report::table;
 
 /// What a function can be given, in MB; the last has one whole core
 /// (docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html).
@@ -15,8 +15,15 @@ const WHOLE_CORE: f64 = 1769.0;
 /// of a core. Worked out, not measured; what a call waits for comes on top, and the start of a process
 /// doesn't count, for which Lambda gives a whole core to all.
 pub fn of(cases: &[Case], figures: &Figures) -> Table {
-    let mut rows =
-        table(&["first / warm call, ms", "peak MB", "128 MB", "256 MB", "512 MB", "1024 MB", "1769 MB"]);
+    let mut rows = table::empty(&[
+        "first / warm call, ms",
+        "peak MB",
+        "128 MB",
+        "256 MB",
+        "512 MB",
+        "1024 MB",
+        "1769 MB",
+    ]);
     for case in cases.iter().filter(|case| case.beside.is_none()) {
         let median = |metric| figures.of(&case.name, metric).map(|figures| summary(figures).median);
         let (Some(start), Some(cold), Some(warm), Some(peak)) = (

@@ -12,23 +12,36 @@ use crate::case::{BATCH, BEARER, Case, LONG_LIVED, Question, body};
 use crate::process::Process;
 use crate::stack::Stack;
 
-/// What they are installed and run with, and how to see that it is there.
-const TOOLS: [(&str, &[&str]); 3] =
-    [("node", &["--version"]), ("npm", &["--version"]), ("python3", &["-m", "venv", "--help"])];
+/// What they are installed and run with, how to see that it is there, and the version that it must say at least.
+const TOOLS: [(&str, &[&str], [u32; 2]); 4] = [
+    ("node", &["--version"], [20, 0]),
+    ("npm", &["--version"], [0, 0]),
+    ("python3", &["--version"], [3, 11]),
+    ("python3", &["-m", "venv", "--help"], [0, 0]),
+];
 
 /// Looks for what they need; what is missing.
 pub fn look() -> Result<(), String> {
-    for (program, arguments) in TOOLS {
-        let mut command = Command::new(program);
-        let found = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
-        if !found.is_ok_and(|status| status.success()) {
+    for (program, arguments, at_least) in TOOLS {
+        let output = Command::new(program).args(arguments).output();
+        let found = output.is_ok_and(|output| {
+            output.status.success() && version(&String::from_utf8_lossy(&output.stdout)) >= at_least
+        });
+        if !found {
             let called = [&[program], arguments].concat().join(" ");
             return Err(format!(
-                "`{called}` does not work: install Node 20 or later, and Python 3.11 or later"
+                "`{called}` fails or is too old: --peers needs Node 20 or later, and Python 3.11 or later"
             ));
         }
     }
     Ok(())
+}
+
+/// The first two numbers of a text.
+fn version(text: &str) -> [u32; 2] {
+    let numbers = text.split(|character: char| !character.is_ascii_digit());
+    let mut numbers = numbers.filter_map(|number| number.parse().ok());
+    [numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)]
 }
 
 /// The cases of all peers.

@@ -1,12 +1,12 @@
 //! A function as a process, and what it costs.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use nix::time::clock_getcpuclockid;
+use bench::usage::Usage;
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::runtime_api::{Answered, RuntimeApi};
@@ -68,24 +68,14 @@ impl Process {
         Ok(answers)
     }
 
-    /// The CPU time of the whole process until now, in user and kernel, of threads that ended too.
-    pub fn cpu(&self) -> anyhow::Result<Duration> {
-        let clock = clock_getcpuclockid(Pid::from_raw(self.child.id().try_into()?))?;
-        Ok(Duration::from(clock.now()?))
-    }
-
-    /// The most memory that it has had, in bytes.
-    pub fn peak_memory(&self) -> anyhow::Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kib * 1024)
+    /// What it has used until now.
+    pub fn usage(&self) -> Usage {
+        Usage::of(self.child.id())
     }
 
     /// Asks it to end and waits until it has: a profiler writes its figures then.
     pub fn end(mut self) -> anyhow::Result<()> {
-        let pid = Pid::from_raw(self.child.id().try_into()?);
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)?;
+        kill(Pid::from_raw(self.child.id().try_into()?), Signal::SIGTERM)?;
         self.child.wait()?;
         Ok(())
     }

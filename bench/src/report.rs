@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::iter;
 
-use comfy_table::{CellAlignment, Table, presets};
+use bench::table;
 use serde_json::{Map, Value, json};
 
 use crate::artifact::Artifact;
@@ -14,7 +14,7 @@ use crate::measure::{Figures, Metric, summary};
 use crate::memory;
 
 /// What other people's cases are compared by.
-const TIMES_OURS: [Metric; 3] = [Metric::WarmCpu, Metric::ColdCpu, Metric::ColdMemory];
+const TIMES_OURS: [Metric; 3] = [Metric::WarmCpu, Metric::ColdCpu, Metric::WarmMemory];
 
 /// Everything that was found.
 pub struct Report<'a> {
@@ -30,12 +30,12 @@ impl Report<'_> {
     pub fn table(&self) -> String {
         let columns =
             ["", "start ms", "first call ms", "cold CPU ms", "MB", "p50 µs", "p99 µs", "CPU µs", "±"];
-        let mut costs = table(&columns);
+        let mut costs = table::empty(&columns);
         for case in self.cases {
             let figure = |metric, scale: f64| {
                 let found =
                     self.figures.of(&case.name, metric).map(|figures| summary(figures).median / scale);
-                found.map_or_else(String::new, |found| format!("{found:.1}"))
+                found.map_or_else(|| "–".to_owned(), |found| format!("{found:.1}"))
             };
             let spread = self.figures.of(&case.name, Metric::WarmCpu).map(|figures| {
                 let found = summary(figures);
@@ -46,36 +46,43 @@ impl Report<'_> {
                 figure(Metric::Start, 1e3),
                 figure(Metric::FirstCall, 1e3),
                 figure(Metric::ColdCpu, 1e3),
-                figure(Metric::ColdMemory, 1e6),
+                figure(Metric::WarmMemory, 1e6),
                 figure(Metric::P50, 1.0),
                 figure(Metric::P99, 1.0),
                 figure(Metric::WarmCpu, 1.0),
                 spread.unwrap_or_default(),
             ]);
         }
-        let mut sizes = table(&["", "binary MB", "zip MB"]);
+        let mut sizes = table::empty(&["", "binary MB", "zip MB"]);
         for (name, artifact) in self.artifacts {
             let megabytes = |bytes: u64| format!("{:.2}", bytes as f64 / 1e6);
             sizes.add_row([(*name).to_owned(), megabytes(artifact.size), megabytes(artifact.zipped)]);
         }
-        let mut counts = table(&["", "cold, million instructions", "warm call, thousand instructions"]);
+        let mut counts =
+            table::empty(&["", "cold, million instructions", "warm call, thousand instructions"]);
         for (name, found) in self.instructions {
             let thousands = |count: u64, unit: f64| format!("{:.1}", count as f64 / unit);
             counts.add_row([name.clone(), thousands(found.cold, 1e6), thousands(found.warm, 1e3)]);
         }
-        let mut ratios = table(&["", "ratio", "middle half", "at most", ""]);
+        let mut ratios = table::empty(&["", "ratio", "middle half", "at most", ""]);
         for verdict in self.verdicts {
+            let [ratio, middle] = match &verdict.found {
+                Some(found) => {
+                    [format!("{:.2}", found.median), format!("{:.2}–{:.2}", found.low, found.high)]
+                }
+                None => ["not measured".to_owned(), String::new()],
+            };
             ratios.add_row([
                 verdict.what.clone(),
-                format!("{:.2}", verdict.found.median),
-                format!("{:.2}–{:.2}", verdict.found.low, verdict.found.high),
+                ratio,
+                middle,
                 format!("{:.2}", verdict.at_most),
                 if verdict.holds() { String::new() } else { format!("exceeded: {}", verdict.why) },
             ]);
         }
         let columns =
             ["times ours", "warm CPU", "middle half", "cold CPU", "middle half", "memory", "middle half"];
-        let mut peers = table(&columns);
+        let mut peers = table::empty(&columns);
         for (case, ours) in self.peers() {
             let found = TIMES_OURS.iter().flat_map(|metric| {
                 let ratio = self.figures.ratio(case, ours, *metric);
@@ -125,7 +132,7 @@ impl Report<'_> {
             })
             .collect();
         let bars = self.verdicts.iter().map(|verdict| {
-            let mut found = spread(&verdict.found);
+            let mut found = verdict.found.as_ref().map_or_else(|| json!({}), spread);
             found["what"] = verdict.what.as_str().into();
             found["at_most"] = verdict.at_most.into();
             found["why"] = verdict.why.into();
@@ -145,14 +152,4 @@ impl Report<'_> {
             .collect();
         json!({"cases": cases, "times_ours": peers, "sizes": sizes, "ratios": bars.collect::<Vec<_>>()})
     }
-}
-
-/// An empty table.
-pub fn table(columns: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(columns);
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
 }

@@ -8,12 +8,15 @@ use e2e::proxy::Proxy;
 use e2e::{PASSWORD, Stack};
 use latchkey::dev::google::CLIENT_ID;
 use serde_json::{Value, json};
+use shared::clock;
 
 /// The store behind a proxy, and whoever stands before it.
 pub struct Flow {
     pub kind: Kind,
     pub proxy: Proxy,
     function: Function,
+    /// Issues what is shown, past the proxy.
+    issuer: Box<token::Deps>,
     client: (String, String),
     user: String,
     /// The refresh token at hand, or the access token or the API key that is shown.
@@ -44,7 +47,18 @@ impl Kind {
         Self::Bearer,
         Self::ApiKey,
     ];
+
+    /// Whether the authorizer is asked, which has no word for «not now» and says 500.
+    pub fn is_authorizers(self) -> bool {
+        matches!(self, Self::Bearer | Self::ApiKey)
+    }
 }
+
+/// As long as tokens can live: time is simulated, and some tests take hours of it.
+const LONG_LIVED: (&str, &str) = ("ACCESS_TOKEN_TTL_SECONDS", "86400");
+/// Of one client. Invariant: fewer than a client may revoke in a day before all that it got is refused by one
+/// mark, after which there would be nothing left to write.
+const TOKENS_OF_A_CLIENT: usize = 500;
 
 enum Function {
     Token(Box<token::Deps>),
@@ -53,6 +67,17 @@ enum Function {
     Introspect(introspect::Deps),
     Revoke(revoke::Deps),
     Authorizer(authorizer::Deps),
+}
+
+/// An access token of a client's.
+async fn access_token(issuer: &token::Deps, client: &str, secret: &str) -> String {
+    let event = client_credentials(client, secret);
+    let answer = call(&event, |request| token::handle(issuer, request, clock::now())).await;
+    status_and_body(&answer).1["access_token"].as_str().expect("an access token").to_owned()
+}
+
+fn client_credentials(client: &str, secret: &str) -> Value {
+    form_event("/oauth2/token", basic(client, secret), &[("grant_type", "client_credentials")])
 }
 
 /// What came of a request.
@@ -79,7 +104,10 @@ impl Flow {
             ("AWS_ENDPOINT_URL_DYNAMODB", &proxy.url),
             ("GOOGLE_CLIENT_IDS", CLIENT_ID),
             ("GOOGLE_JWKS_URL", &google_keys),
+            // What is read at every request but for the cache is read at nearly every request.
+            ("TRUST_REFRESH_SECONDS", "1"),
         ]);
+        let issuer = Box::new(token::Deps::from_settings(&stack.settings(&[LONG_LIVED])).unwrap());
         let client = format!("client-{number}");
         let secret = stack.client(&client, "a").await;
         let user = format!("user-{number}");
@@ -88,7 +116,7 @@ impl Flow {
             Kind::Refresh => stack.refresh_token(&user, PASSWORD).await,
             Kind::Google => stack.id_token(&format!("{user}@example.com")),
             Kind::ApiKey => stack.api_key("a", None).await,
-            _ => stack.token(&client, &secret).await,
+            _ => access_token(&issuer, &client, &secret).await,
         };
         let function = match kind {
             Kind::ClientCredentials | Kind::Refresh => {
@@ -102,7 +130,23 @@ impl Flow {
                 Function::Authorizer(authorizer::Deps::from_settings(&settings).unwrap())
             }
         };
-        Self { kind, proxy, function, client: (client, secret), user, token }
+        Self { kind, proxy, function, issuer, client: (client, secret), user, token }
+    }
+
+    /// Makes what is shown once and then is spent: whoever signs in with Google for the first time writes the
+    /// most, and of a token that is known to be revoked nothing is written. `name` is the test's own.
+    pub async fn renew(&mut self, stack: &Stack, name: &str, round: usize, now: u64) {
+        match self.kind {
+            Kind::Google => self.token = stack.id_token_of(&format!("{name}-{round}@example.com"), now),
+            Kind::Revoke => {
+                if round % TOKENS_OF_A_CLIENT == 0 {
+                    let client = format!("{name}-{round}");
+                    self.client = (client.clone(), stack.client(&client, "a").await);
+                }
+                self.token = access_token(&self.issuer, &self.client.0, &self.client.1).await;
+            }
+            _ => {}
+        }
     }
 
     /// What a process does before its first event.
@@ -122,9 +166,7 @@ impl Flow {
         let (client, secret) = &self.client;
         let token = self.token.as_str();
         let event = match self.kind {
-            Kind::ClientCredentials => {
-                form_event("/oauth2/token", basic(client, secret), &[("grant_type", "client_credentials")])
-            }
+            Kind::ClientCredentials => client_credentials(client, secret),
             Kind::Refresh => refresh(token),
             Kind::Login => {
                 form_event("/token", json!({}), &[("username", &self.user), ("password", PASSWORD)])

@@ -35,6 +35,8 @@ enum Way {
 }
 
 const TEN_MEGABYTES: usize = 10_000_000;
+/// Of two fetches: each is given up after 256 KiB, and the sockets hold something.
+const MOST_TAKEN: usize = 2_000_000;
 
 impl Keys {
     async fn start(stack: &Stack) -> (Self, String) {
@@ -124,5 +126,5 @@ async fn not_waited_for(stack: &Stack, way: Way) {
     );
     assert_eq!((warm.0, cold.0), (200, 503), "{way:?}");
     assert!(warm.1.max(cold.1) < Duration::from_secs(5), "{way:?}");
-    assert!(written < TEN_MEGABYTES, "{way:?}: both together");
+    assert!(written < MOST_TAKEN, "{way:?}: both together");
 }

@@ -9,7 +9,8 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
-use rustix::process::{Pid, Signal, kill_process};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -95,17 +96,17 @@ impl Function {
 
     /// Stops the process as Lambda does between two events: no instruction of it runs.
     pub fn freeze(&self) {
-        self.signal(Signal::STOP);
+        self.signal(Signal::SIGSTOP);
     }
 
     /// Lets it go on.
     pub fn thaw(&self) {
-        self.signal(Signal::CONT);
+        self.signal(Signal::SIGCONT);
     }
 
     fn signal(&self, signal: Signal) {
-        let id = self.process.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
-        kill_process(id.expect("a running process"), signal).expect("a signal");
+        let id = self.process.id().and_then(|id| id.try_into().ok()).expect("a running process");
+        kill(Pid::from_raw(id), signal).expect("a signal");
     }
 
     /// Hands the function an event; `response` or `error`, and what it said.

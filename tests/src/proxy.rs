@@ -6,7 +6,6 @@
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -26,13 +25,8 @@ pub enum Fault {
     Throttle,
     /// The store answers with an error of its own.
     Fail,
-    /// The connection is reset before an answer comes.
-    Reset {
-        /// Whether the store has done as it was told.
-        applied: bool,
-    },
-    /// The answer comes late.
-    Delay(Duration),
+    /// The store has done as it was told, and the connection is reset before its answer comes.
+    Reset,
     /// Nobody ever answers.
     Hang {
         /// Whether the store has done as it was told.
@@ -262,14 +256,8 @@ async fn pass(way: &Way, request: Request<Incoming>) -> Result<Response<Full<Byt
         None => Ok(way.forward(request).await),
         Some(Fault::Throttle) => Ok(throttled(&request)),
         Some(Fault::Fail) => Ok(error(500, "com.amazonaws.dynamodb.v20120810#InternalServerError")),
-        Some(Fault::Delay(delay)) => {
-            tokio::time::sleep(delay).await;
-            Ok(way.forward(request).await)
-        }
-        Some(Fault::Reset { applied }) => {
-            if applied {
-                way.forward(request).await;
-            }
+        Some(Fault::Reset) => {
+            way.forward(request).await;
             Err(ResetConnection)
         }
         Some(Fault::Hang { applied }) => {

@@ -1,5 +1,6 @@
 //! What arrives: a token before its signature is looked at, the events of both kinds, a form.
 
+use authorizer::Event;
 use criterion::Criterion;
 use lambda_http::Body;
 use lambda_http::http::{Request, header};
@@ -8,7 +9,6 @@ use shared::wire::http::Form;
 use shared::wire::jose::Algorithm;
 use shared::wire::lambda::HttpEvent;
 
-use crate::event::Event;
 use crate::token::{keys, signed};
 
 const BEARER: &str = include_str!("../../../events/authorizer/http_v2_bearer_scoped_route.json");

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use authorizer::routes::{Route, RoutePolicy};
 use criterion::Criterion;
 use shared::wire::scope::Scopes;
-
-use crate::routes::{Route, RoutePolicy};
 
 const STAGE: &str = "arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/prod";
 

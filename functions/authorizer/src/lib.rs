@@ -11,7 +11,7 @@ mod credential;
 mod event;
 mod headers;
 mod reason;
-mod routes;
+pub mod routes;
 
 use shared::aws::Aws;
 use shared::cache::Unavailable;

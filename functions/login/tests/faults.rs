@@ -18,7 +18,7 @@ async fn ready() -> (Stack, Value) {
 #[tokio::test(flavor = "multi_thread")]
 async fn frozen_while_its_connections_end_it_answers_the_first_request() {
     let (stack, event) = ready().await;
-    freeze_and_thaw(BINARY, &stack, event).await;
+    freeze_and_thaw(BINARY, &stack, async || event.clone()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

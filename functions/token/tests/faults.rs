@@ -6,7 +6,7 @@ use std::time::Duration;
 use e2e::events::{basic, form_event, status_and_body};
 use e2e::faults::{Stores, black_hole, figure, freeze_and_thaw, is_good, refresh, short_or_long};
 use e2e::lambda::Function;
-use e2e::proxy::Cut;
+use e2e::proxy::{Cut, Fault};
 use e2e::{PASSWORD, Stack};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -36,6 +36,9 @@ async fn killed_at_any_step_of_a_refresh_the_clients_retry_succeeds() {
     let mut token = stack.refresh_token("ada", PASSWORD).await;
     let rounds = short_or_long(100, 1000);
     let mut victim = ready(&stores, &stack).await;
+    let before = stores.dynamodb.count();
+    token = successor(&victim.call(&refresh(&token)).await);
+    assert_eq!(stores.dynamodb.count() - before, STEPS, "or a step would never be cut");
     for round in 0..rounds {
         stores.dynamodb.cut(Cut { after: round % STEPS, applied: round / STEPS % 2 == 1 });
         victim.send(&refresh(&token));
@@ -60,7 +63,45 @@ async fn frozen_while_its_connections_end_it_answers_the_first_request() {
     let secret = stack.client("backend", "a").await;
     let event =
         form_event("/oauth2/token", basic("backend", &secret), &[("grant_type", "client_credentials")]);
-    freeze_and_thaw(BINARY, &stack, event).await;
+    freeze_and_thaw(BINARY, &stack, async || event.clone()).await;
+}
+
+/// An operation is tried five times at most; and a process that goes on meeting nothing but refusals soon tries
+/// once: the SDK lets it make a hundred retries for nothing, and five requests that succeed earn it another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_refuses_everything_is_not_hammered() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "a").await;
+    let event =
+        form_event("/oauth2/token", basic("backend", &secret), &[("grant_type", "client_credentials")]);
+    let stores = Stores::of(&stack).await;
+    let mut function = ready(&stores, &stack).await;
+    // The first use of the day is written down.
+    assert!(is_good(&function.call(&event).await));
+    let times = short_or_long(10, 100);
+    let mut ask = async || {
+        let before = stores.dynamodb.count();
+        let mut granted = 0;
+        for _ in 0..times {
+            let answer = function.call(&event).await;
+            assert!(is_good(&answer) || answer["statusCode"] == 503, "{answer}");
+            granted += usize::from(is_good(&answer));
+        }
+        (granted, stores.dynamodb.count() - before)
+    };
+    let (granted, calm) = ask().await;
+    assert_eq!(granted, times);
+    stores.dynamodb.break_after(0, Fault::Throttle);
+    let (granted, throttled) = ask().await;
+    let load = throttled as f64 / calm as f64;
+    figure(
+        "100 % throttles",
+        format!(
+            "granted {granted} of {times}, the store is asked {throttled} times, {load:.2} times as often as in calm"
+        ),
+    );
+    assert_eq!(granted, 0);
+    assert!(load <= 5.0, "{load}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

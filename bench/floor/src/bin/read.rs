@@ -1,6 +1,7 @@
 //! Hello world that reads one item, as little as the SDK lets it: what a token costs before anybody has
 //! thought about tokens.
 
+// The SDK's futures nest deeper than the compiler's default.
 #![recursion_limit = "256"]
 
 use aws_sdk_dynamodb::types::AttributeValue;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bench::usage::Usage;
 use tokio::task::JoinSet;
 use tokio::time::interval;
 
 use crate::callers::{Callers, Kind};
 use crate::figures::{Mixed, Overload, Round, Samples, Seen, Tokens};
-use crate::process::Process;
 
 /// Connections that ask for tokens as fast as they get them: enough that the stack never waits.
 const TOKEN_CONNECTIONS: usize = 8;
@@ -35,25 +35,25 @@ const LONG_WARM_UP: Duration = Duration::from_secs(20);
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Tokens for a client, as fast as they come.
-pub async fn tokens(callers: &Arc<Callers>, process: &Process, time: Duration) -> anyhow::Result<Tokens> {
+pub async fn tokens(callers: &Arc<Callers>, usage: &Usage, time: Duration) -> anyhow::Result<Tokens> {
     eprintln!("tokens, {} s", time.as_secs());
     closed(callers, Kind::Token, TOKEN_CONNECTIONS, WARM_UP).await;
-    let (cpu, began) = (process.cpu()?, Instant::now());
+    let (cpu, began) = (usage.cpu()?, Instant::now());
     let samples = closed(callers, Kind::Token, TOKEN_CONNECTIONS, time).await;
-    Ok(Tokens { samples, cpu: process.cpu()? - cpu, took: began.elapsed() })
+    Ok(Tokens { samples, cpu: usage.cpu()? - cpu, took: began.elapsed() })
 }
 
 /// A bit of everything, at a steady rate.
-pub async fn mixed(callers: &Arc<Callers>, process: &Process, time: Duration) -> anyhow::Result<Mixed> {
+pub async fn mixed(callers: &Arc<Callers>, usage: &Usage, time: Duration) -> anyhow::Result<Mixed> {
     eprintln!("mixed load, {} s", time.as_secs());
     steady(callers, &RATES, LONG_WARM_UP).await;
     let began = Instant::now();
-    let (samples, seen) = tokio::join!(steady(callers, &RATES, time), watch(process, time));
+    let (samples, seen) = tokio::join!(steady(callers, &RATES, time), watch(usage, time));
     Ok(Mixed { samples, seen: seen?, began, time })
 }
 
 /// More logins than the machine can take, beside callers who want little.
-pub async fn overload(callers: &Arc<Callers>, process: &Process, time: Duration) -> anyhow::Result<Overload> {
+pub async fn overload(callers: &Arc<Callers>, usage: &Usage, time: Duration) -> anyhow::Result<Overload> {
     let turn = time / (2 * ROUNDS);
     let mut rounds = Vec::new();
     let mut memory = Vec::new();
@@ -67,7 +67,7 @@ pub async fn overload(callers: &Arc<Callers>, process: &Process, time: Duration)
                 steady(callers, &GENTLE, turn).await
             },
             closed(callers, Kind::Login, LOGIN_CONNECTIONS, WARM_UP + turn),
-            watch(process, WARM_UP + turn),
+            watch(usage, WARM_UP + turn),
         );
         memory.extend(seen?.into_iter().map(|seen| seen.memory));
         rounds.push(Round { calm, beside, logins });
@@ -112,13 +112,13 @@ async fn steady(callers: &Arc<Callers>, rates: &[(Kind, u32)], time: Duration) -
 }
 
 /// What the stack uses, again and again.
-async fn watch(process: &Process, time: Duration) -> anyhow::Result<Vec<Seen>> {
+async fn watch(usage: &Usage, time: Duration) -> anyhow::Result<Vec<Seen>> {
     let end = Instant::now() + time;
     let mut tick = interval(WATCH_INTERVAL);
     let mut seen = Vec::new();
     while Instant::now() < end {
         tick.tick().await;
-        seen.push(Seen { at: Instant::now(), memory: process.memory()?, cpu: process.cpu()? });
+        seen.push(Seen { at: Instant::now(), memory: usage.memory()?, cpu: usage.cpu()? });
     }
     Ok(seen)
 }

@@ -7,7 +7,6 @@ mod bars;
 mod callers;
 mod drive;
 mod figures;
-mod process;
 mod report;
 
 use std::process::ExitCode;
@@ -16,11 +15,11 @@ use std::time::Duration;
 
 use bench::artifact;
 use bench::stack::Stack;
+use bench::usage::Usage;
 use clap::Parser;
 
 use self::callers::Callers;
 use self::figures::Found;
-use self::process::Process;
 
 /// The cheaper signature: with the dearer one there is less to see of everything else.
 const ALGORITHM: &str = "ES256";
@@ -39,16 +38,16 @@ fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     let latchkey = artifact::fast_latchkey()?;
     let stack = Stack::start(&latchkey, ALGORITHM)?;
-    let process = Process::of(stack.pid());
+    let usage = Usage::of(stack.pid());
     let whole = Duration::from_secs(args.seconds.into());
     // One thread: two would leave nothing of a small machine to what is measured.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let found: Found = runtime.block_on(async {
         let callers = Arc::new(Callers::new(&latchkey, &stack).await?);
-        let tokens = drive::tokens(&callers, &process, whole / 6).await?;
+        let tokens = drive::tokens(&callers, &usage, whole / 6).await?;
         // Before the mixed load, which is about what stays the same: the allocator has seen the worst then.
-        let overload = drive::overload(&callers, &process, whole).await?;
-        let mixed = drive::mixed(&callers, &process, whole).await?;
+        let overload = drive::overload(&callers, &usage, whole).await?;
+        let mixed = drive::mixed(&callers, &usage, whole).await?;
         anyhow::Ok(Found { tokens, mixed, overload })
     })?;
     let verdicts = bars::judge(&found);

@@ -1,6 +1,7 @@
 //! What was found: tables for people, JSON for programs.
 
-use comfy_table::{CellAlignment, Table, presets};
+use bench::table;
+use comfy_table::Table;
 use serde_json::{Value, json};
 
 use crate::bars::Verdict;
@@ -10,7 +11,7 @@ use crate::figures::{Found, Mixed, Overload, WINDOWS};
 /// For people.
 pub fn table(found: &Found, verdicts: &[Verdict]) -> String {
     let tokens = &found.tokens;
-    let mut bars = self::columns(&["", "found", "at most", ""]);
+    let mut bars = table::empty(&["", "found", "at most", ""]);
     for verdict in verdicts {
         bars.add_row([
             verdict.what.clone(),
@@ -34,7 +35,7 @@ pub fn table(found: &Found, verdicts: &[Verdict]) -> String {
 
 fn windows(mixed: &Mixed) -> Table {
     let mut table =
-        columns(&["p50 / p99, ms", "token", "bearer token", "API key", "login", "CPU %", "memory MB"]);
+        table::empty(&["p50 / p99, ms", "token", "bearer token", "API key", "login", "CPU %", "memory MB"]);
     for window in 0..WINDOWS {
         let seconds = (mixed.time * window / WINDOWS).as_secs();
         let mut row = vec![format!("from {seconds} s")];
@@ -49,7 +50,7 @@ fn windows(mixed: &Mixed) -> Table {
 }
 
 fn overload(overload: &Overload) -> String {
-    let mut table = columns(&["p50 / p99, ms", "in calm", "beside the overload", "ratio"]);
+    let mut table = table::empty(&["p50 / p99, ms", "in calm", "beside the overload", "ratio"]);
     for kind in Kind::CHEAP {
         let pair = |of: &dyn Fn(usize) -> f64| format!("{:.1} / {:.1}", of(50), of(99));
         table.add_row([
@@ -84,13 +85,4 @@ pub fn json(verdicts: &[Verdict]) -> Value {
         })
     });
     json!({"bars": bars.collect::<Vec<_>>()})
-}
-
-fn columns(names: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(names);
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
 }

@@ -1,4 +1,4 @@
-//! What the stack's process has used.
+//! What a process has used.
 
 use std::fs;
 use std::time::Duration;
@@ -7,15 +7,15 @@ use anyhow::Context;
 use nix::time::clock_getcpuclockid;
 use nix::unistd::Pid;
 
-/// A process that somebody else started.
-pub struct Process(u32);
+/// Of a process, by its id.
+pub struct Usage(u32);
 
-impl Process {
+impl Usage {
     pub fn of(pid: u32) -> Self {
         Self(pid)
     }
 
-    /// The CPU time of all its threads until now, in user and kernel.
+    /// The CPU time of the whole process until now, in user and kernel, of threads that ended too.
     pub fn cpu(&self) -> anyhow::Result<Duration> {
         let clock = clock_getcpuclockid(Pid::from_raw(self.0.try_into()?))?;
         Ok(Duration::from(clock.now()?))
@@ -23,8 +23,17 @@ impl Process {
 
     /// The memory that it has now, in bytes.
     pub fn memory(&self) -> anyhow::Result<u64> {
+        self.status("VmRSS:")
+    }
+
+    /// The most memory that it has had, in bytes.
+    pub fn peak_memory(&self) -> anyhow::Result<u64> {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, name: &str) -> anyhow::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).context(name.to_owned())?;
         let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kib * 1024)
     }

@@ -1,0 +1,13 @@
+//! Tables for people.
+
+use comfy_table::{CellAlignment, Table, presets};
+
+/// One without rows.
+pub fn empty(columns: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(columns);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
