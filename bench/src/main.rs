@@ -48,7 +48,7 @@ const ALGORITHMS: [&str; 2] = ["RS256", "ES256"];
 /// The exit status is 1 when a stated ratio is exceeded, and 2 when something is missing to measure with.
 #[derive(Parser)]
 struct Args {
-    /// How often everything is measured
+    /// How often everything is measured; 0 with `--instructions` to count and nothing else
     #[arg(long, default_value_t = 15)]
     rounds: usize,
     /// Count instructions too, with valgrind
@@ -98,7 +98,7 @@ fn main() -> anyhow::Result<ExitCode> {
         .filter(|(name, _)| FUNCTIONS.contains(name))
         .map(|(name, artifact)| (*name, artifact.clone()))
         .collect();
-    let verdicts = bars::judge(&figures, args.rounds, &deployed);
+    let verdicts = bars::judge(&figures, args.rounds, &instructions, &deployed);
     let report = Report {
         cases: &cases,
         figures: &figures,
