@@ -139,7 +139,7 @@ impl Flow {
         match self.kind {
             Kind::Google => self.token = stack.id_token_of(&format!("{name}-{round}@example.com"), now),
             Kind::Revoke => {
-                if round % TOKENS_OF_A_CLIENT == 0 {
+                if round.is_multiple_of(TOKENS_OF_A_CLIENT) {
                     let client = format!("{name}-{round}");
                     self.client = (client.clone(), stack.client(&client, "a").await);
                 }
