@@ -103,9 +103,11 @@ const BARS_OF_AN_ALGORITHM: [Bar<SigningRatio>; 3] = [
     },
 ];
 
+type RatioOfCounts = fn(&Counted<'_>) -> Option<f64>;
+
 /// The same in instructions, which are counted alike on a machine that is busy: what was counted when each was
 /// set, and a twentieth. Valgrind's processor is older than yours, so these are other ratios than those above.
-const BARS_OF_COUNTS: [Bar<fn(&Counted<'_>) -> Option<f64>>; 6] = [
+const BARS_OF_COUNTS: [Bar<RatioOfCounts>; 6] = [
     Bar {
         what: "authorizer, new token RS256, warm instructions / hello-world",
         at_most: 2.95,

@@ -1,8 +1,11 @@
 //! Passwords of people: Argon2id, and bcrypt for hashes that were imported.
 
+use std::sync::{Mutex, PoisonError};
+
+use argon2::password_hash::PasswordHasher;
 use argon2::password_hash::phc::PasswordHash as Phc;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
@@ -121,8 +124,7 @@ impl PasswordHash {
             Some(Scheme::Argon2(params)) => {
                 let outdated =
                     (params.m_cost(), params.t_cost(), params.p_cost()) != (MEMORY_KIB, PASSES, LANES);
-                let hash = Phc::new(text);
-                (hash.is_ok_and(|hash| argon2().verify_password(password, &hash).is_ok()), outdated)
+                (Phc::new(text).is_ok_and(|hash| is_of(&hash, params, password)), outdated)
             }
             // Bcrypt reads 72 bytes at most: a longer password costs the same and is refused, not cut.
             Some(Scheme::Bcrypt { .. }) => {
@@ -137,6 +139,26 @@ impl PasswordHash {
             (true, true) => Verification::RightButOutdated,
         }
     }
+}
+
+/// Memory for hashes, one piece for each that is computed at a time, kept for the next: taken anew for each, it is
+/// cleared each time, and the heap keeps several times as much (`BENCHMARKS.md`).
+static MEMORY: Mutex<Vec<Vec<Block>>> = Mutex::new(Vec::new());
+
+/// Whether an Argon2id hash, of these parameters, is this password's.
+fn is_of(hash: &Phc, params: Params, password: &[u8]) -> bool {
+    let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else { return false };
+    let kept = || MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut memory = kept().pop().unwrap_or_default();
+    memory.resize(params.block_count().max(memory.len()), Block::new());
+    let mut found = vec![0; expected.len()];
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    let computed = argon2.hash_password_into_with_memory(password, salt, &mut found, &mut memory);
+    // What an imported hash took more is given back.
+    memory.truncate(MEMORY_KIB as usize);
+    memory.shrink_to_fit();
+    kept().push(memory);
+    computed.is_ok() && verify_slices_are_equal(&found, expected.as_bytes()).is_ok()
 }
 
 enum Scheme {
@@ -206,6 +228,12 @@ mod tests {
             Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(20_000, 2, 1, None).unwrap());
         let dearer = dearer.hash_password(b"correct horse").unwrap().to_string();
         assert_eq!(verify(&dearer, "correct horse"), Verification::RightButOutdated);
+        let ours = PasswordHash::of("demo", &"correct horse".into()).unwrap();
+        for (password, found) in
+            [("correct horse", Verification::Right), ("wrong horse", Verification::Wrong)]
+        {
+            assert_eq!(verify(&ours.0, password), found, "in the memory of a dearer one");
+        }
     }
 
     #[test]
