@@ -111,14 +111,19 @@ fn effect_of(event: &Value, answer: &Value) -> Value {
     json!(if says("Allow") && !says("Deny") { "Allow" } else { "Deny" })
 }
 
-/// Whether a resource of a policy, in which `*` is any text, is this one.
-fn covers(resource: &str, arn: &str) -> bool {
-    match resource.split_once('*') {
-        None => resource == arn,
-        Some((before, after)) => arn.strip_prefix(before).is_some_and(|rest| {
-            rest.char_indices().map(|(at, _)| at).chain([rest.len()]).any(|at| covers(after, &rest[at..]))
-        }),
+/// Whether a resource of a policy is about this call, as IAM reads it: `*` is any text. `?` would be any
+/// character: none of ours holds it.
+pub fn covers(resource: &str, arn: &str) -> bool {
+    assert!(!resource.contains('?'), "{resource}");
+    let mut parts = resource.split('*');
+    let Some(mut left) = arn.strip_prefix(parts.next().unwrap_or_default()) else { return false };
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, middle)) = parts.split_last() else { return left.is_empty() };
+    for part in middle {
+        let Some((_, after)) = left.split_once(part) else { return false };
+        left = after;
     }
+    left.ends_with(last)
 }
 
 /// Hands an event to a function as Lambda does: text in, text out.

@@ -149,6 +149,7 @@ fn statements(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use e2e::events::covers;
     use proptest::prelude::*;
 
     const STAGE: &str = "arn:aws:execute-api:eu-west-1:1:api/prod";
@@ -156,25 +157,11 @@ mod tests {
     /// The longest policy that API Gateway takes, in bytes.
     const MAX_POLICY: usize = 8192;
 
-    /// IAM's own reading of a resource: `*` is any text. `?` would be any character: none of ours holds it.
-    fn matches(resource: &str, arn: &str) -> bool {
-        assert!(!resource.contains('?'), "{resource}");
-        let mut parts = resource.split('*');
-        let Some(mut left) = arn.strip_prefix(parts.next().unwrap_or_default()) else { return false };
-        let parts: Vec<&str> = parts.collect();
-        let Some((last, middle)) = parts.split_last() else { return left.is_empty() };
-        for part in middle {
-            let Some((_, after)) = left.split_once(part) else { return false };
-            left = after;
-        }
-        left.ends_with(last)
-    }
-
     /// Whether the policy opens a call: a deny wins.
     fn opens(statements: &[Statement], arn: &str) -> bool {
         let says = |effect| {
             let mut resources = statements.iter().filter(|s| s.effect == effect).flat_map(|s| &s.resource);
-            resources.any(|resource| matches(resource, arn))
+            resources.any(|resource| covers(resource, arn))
         };
         says("Allow") && !says("Deny")
     }

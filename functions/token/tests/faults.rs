@@ -28,6 +28,12 @@ fn successor(answer: &Value) -> String {
     status_and_body(answer).1["refresh_token"].as_str().expect("a refresh token").to_owned()
 }
 
+/// A client of the stack that asks for a token.
+async fn client_credentials(stack: &Stack) -> Value {
+    let secret = stack.client("backend", "a").await;
+    form_event("/oauth2/token", basic("backend", &secret), &[("grant_type", "client_credentials")])
+}
+
 #[tokio::test]
 async fn killed_at_any_step_of_a_refresh_the_clients_retry_succeeds() {
     let stack = Stack::start().await;
@@ -60,9 +66,7 @@ async fn killed_at_any_step_of_a_refresh_the_clients_retry_succeeds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn frozen_while_its_connections_end_it_answers_the_first_request() {
     let stack = Stack::start().await;
-    let secret = stack.client("backend", "a").await;
-    let event =
-        form_event("/oauth2/token", basic("backend", &secret), &[("grant_type", "client_credentials")]);
+    let event = client_credentials(&stack).await;
     freeze_and_thaw(BINARY, &stack, async || event.clone()).await;
 }
 
@@ -71,9 +75,7 @@ async fn frozen_while_its_connections_end_it_answers_the_first_request() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_refuses_everything_is_not_hammered() {
     let stack = Stack::start().await;
-    let secret = stack.client("backend", "a").await;
-    let event =
-        form_event("/oauth2/token", basic("backend", &secret), &[("grant_type", "client_credentials")]);
+    let event = client_credentials(&stack).await;
     let stores = Stores::of(&stack).await;
     let mut function = ready(&stores, &stack).await;
     // The first use of the day is written down.
@@ -107,8 +109,6 @@ async fn a_store_that_refuses_everything_is_not_hammered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_its_stores_it_grants_nothing_and_says_so_in_time() {
     let stack = Stack::start().await;
-    let secret = stack.client("backend", "a").await;
-    let event =
-        form_event("/oauth2/token", basic("backend", &secret), &[("grant_type", "client_credentials")]);
+    let event = client_credentials(&stack).await;
     black_hole(BINARY, &stack, event, false).await;
 }
