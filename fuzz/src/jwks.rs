@@ -10,8 +10,8 @@ use serde_json::Value;
 use shared::grants::client_assertion::inline_keys;
 use shared::token::jwt::UnverifiedJwt;
 use shared::token::key::{PRIVATE_MEMBERS, PublicKey, thumbprint};
-use shared::token::members::Members;
 use shared::token::remote_keys::{IssuerError, RemoteKeys};
+use shared::wire::members::Members;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 

@@ -10,6 +10,7 @@ use std::ops::RangeInclusive;
 use lambda_http::http::Uri;
 
 use crate::wire::jose::Algorithm;
+use crate::wire::members::Members;
 use crate::wire::scope::Scopes;
 
 /// The longest an access token may live, in seconds (a day).
@@ -176,8 +177,13 @@ impl Settings {
         let Some(json) = self.optional("ROUTE_SCOPES") else {
             return Ok(BTreeMap::new());
         };
-        let routes: BTreeMap<String, Vec<String>> = serde_json::from_str(json)
-            .map_err(|_| complaint(r#"is not a JSON object such as {"GET /todo":["todo:read"]}"#))?;
+        let members = serde_json::from_str(json).map(Members::into_object);
+        let routes: BTreeMap<String, Vec<String>> =
+            members.and_then(serde_json::from_value).map_err(|_| {
+                complaint(
+                    r#"is not a JSON object such as {"GET /todo":["todo:read"]}, or names a route twice"#,
+                )
+            })?;
         routes
             .into_iter()
             .map(|(route, scopes)| {
@@ -291,7 +297,8 @@ mod tests {
     #[test]
     fn route_scopes_must_be_scopes() {
         assert!(settings(&[("ROUTE_SCOPES", r#"{"GET /todo":["todo:read"]}"#)]).route_scopes().is_ok());
-        for bad in ["[]", "{", r#"{"GET /todo":"todo:read"}"#, r#"{"GET /todo":["a b"]}"#] {
+        let twice = r#"{"GET /todo":["a"],"GET /todo":[]}"#;
+        for bad in ["[]", "{", r#"{"GET /todo":"todo:read"}"#, r#"{"GET /todo":["a b"]}"#, twice] {
             assert!(settings(&[("ROUTE_SCOPES", bad)]).route_scopes().is_err(), "{bad}");
         }
     }

@@ -14,8 +14,8 @@ use shared::store::trust::{PublishedKey, TrustStore};
 use shared::token::jwt::UnverifiedJwt;
 use shared::token::key::PublicKey;
 use shared::token::keyring::HANDOVER;
-use shared::token::members::Members;
 use shared::wire::jose::Algorithm;
+use shared::wire::members::Members;
 
 use crate::authorizer::bearer;
 use crate::events::{basic, post_token};

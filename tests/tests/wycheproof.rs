@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use shared::token::jwt::{JwtError, UnverifiedJwt};
 use shared::token::key::PublicKey;
-use shared::token::members::Members;
 use shared::wire::jose;
+use shared::wire::members::Members;
 
 const JWS: &str = include_str!("../vectors/wycheproof/json_web_signature_test.json");
 const JWK: &str = include_str!("../vectors/wycheproof/json_web_key_test.json");

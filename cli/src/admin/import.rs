@@ -16,7 +16,7 @@ use shared::identity::passwords::PasswordHash;
 use shared::store::table::StoreError;
 use shared::store::usernames::fold;
 use shared::store::users::{User, Users};
-use shared::token::members::Members;
+use shared::wire::members::Members;
 use tokio::task::JoinSet;
 
 use super::connection::Connection;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::token::jwt::{JwtError, LEEWAY, UnverifiedJwt, VerifiedJwt};
 use crate::token::key::{KeyError, PublicKey};
-use crate::token::members::Members;
+use crate::wire::members::Members;
 
 /// The longest assertion that is read, in bytes.
 const MAX_ASSERTION: usize = 8 * 1024;

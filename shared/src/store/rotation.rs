@@ -16,9 +16,9 @@ use crate::identity::secrets::random_id;
 use crate::token::jwt::{JwtError, UnverifiedJwt};
 use crate::token::key::PublicKey;
 use crate::token::keyring::{Keyring, Timed};
-use crate::token::members::Members;
 use crate::token::private_key::BadKey;
 use crate::wire::jose::Algorithm;
+use crate::wire::members::Members;
 
 /// How long somebody may not have heard of a key that is published, in seconds: two hours in API Gateway's
 /// JWT authorizer, the hour that our JWKS answer lets a cache on the way keep it, and the half hour that we

@@ -18,8 +18,8 @@ use crate::token::claims::{AccessClaims, Expected, MAX_ACCESS_TOKEN, VerifiedAcc
 use crate::token::jwt::{JwtError, LEEWAY, UnverifiedJwt};
 use crate::token::key::PublicKey;
 use crate::token::keyring::{Keyring, Timed};
-use crate::token::members::Members;
 use crate::wire::jose::Algorithm;
+use crate::wire::members::Members;
 
 const PARTITION: &str = "TRUST";
 const KEYS: &str = "JWKS";

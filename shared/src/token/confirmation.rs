@@ -8,7 +8,7 @@ use rustls_pki_types::pem::PemObject;
 use serde_json::{Map, Value};
 
 use super::jwt::JwtError;
-use super::members::Members;
+use crate::wire::members::Members;
 
 /// The keys that a token is bound to; without any, whoever bears it may use it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use super::key::PublicKey;
-use super::members::Members;
 use crate::wire::jose::Algorithm;
+use crate::wire::members::Members;
 
 /// How far the clocks of two machines may differ, in seconds. Invariant: the only tolerance there is,
 /// applied once to each of `exp`, `nbf` and `iat`.

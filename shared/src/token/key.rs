@@ -9,8 +9,8 @@ use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::members::Members;
 use crate::wire::jose::Algorithm;
+use crate::wire::members::Members;
 
 /// RSA moduli in bytes. Invariant: from 2048 bits, below which RSA is weak (RFC 7518 §3.3), to 8192,
 /// above which one verification is long enough to tie a function up.

@@ -12,7 +12,6 @@ pub mod issuers;
 pub mod jwt;
 pub mod key;
 pub mod keyring;
-pub mod members;
 #[cfg(feature = "signing")]
 pub mod private_key;
 #[cfg(feature = "issuers")]

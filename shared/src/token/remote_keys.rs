@@ -9,9 +9,9 @@ use serde::Deserialize;
 
 use super::jwt::{JwtError, UnverifiedJwt, VerifiedJwt};
 use super::key::PublicKey;
-use super::members::Members;
 use crate::cache::{Cache, Limits, Loaded, Unavailable, chain};
 use crate::https::Https;
+use crate::wire::members::Members;
 
 /// The longest JWKS that is read, in bytes. Google's has about 1,500.
 const MAX_JWKS: usize = 256 * 1024;

@@ -6,6 +6,7 @@ pub mod http;
 pub mod introspection;
 pub mod jose;
 pub mod lambda;
+pub mod members;
 pub mod metadata;
 pub mod oauth;
 pub mod scope;
