@@ -2,6 +2,9 @@
 //! (docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html and
 //! …/api-gateway-lambda-authorizer-input.html).
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use crate::headers::Headers;
@@ -20,6 +23,7 @@ pub struct Event {
     raw_path: Option<String>,
     http_method: Option<String>,
     resource: Option<String>,
+    path_parameters: Option<BTreeMap<String, String>>,
     headers: Option<Headers<Option<String>>>,
     multi_value_headers: Option<Headers<Option<Vec<String>>>>,
     request_context: Option<RequestContext>,
@@ -157,14 +161,41 @@ impl Event {
     pub fn route(&self) -> Option<Route<'_>> {
         if let AnswerShape::Policy(arn) = self.answer_shape() {
             let arn = arn?;
-            return Some(Route { method: arn.method, path: arn.path, pattern: self.resource.as_deref() });
+            return Some(Route {
+                method: arn.method,
+                path: arn.path.into(),
+                pattern: self.resource.as_deref(),
+            });
         }
-        let context = self.request_context.as_ref()?;
-        let (raw_path, method) = (self.raw_path.as_deref()?, context.http.as_ref()?.method.as_deref()?);
-        let stage = context.stage.as_deref().filter(|stage| *stage != "$default");
-        let without_stage = stage.and_then(|stage| raw_path.strip_prefix('/')?.strip_prefix(stage));
-        let path = without_stage.filter(|path| path.is_empty() || path.starts_with('/')).unwrap_or(raw_path);
-        Some(Route { method, path, pattern: pattern(self.route_key.as_deref()?) })
+        let method = self.request_context.as_ref()?.http.as_ref()?.method.as_deref()?;
+        let pattern = pattern(self.route_key.as_deref()?);
+        let path = pattern.and_then(|pattern| self.filled(pattern));
+        Some(Route { method, path: path.or_else(|| self.path_without_stage())?, pattern })
+    }
+
+    /// The API's own route with the call's parameters in it. The path as it was called begins with a custom
+    /// domain's base path, where there is one, and rules don't.
+    fn filled<'a>(&self, pattern: &'a str) -> Option<Cow<'a, str>> {
+        if !pattern.contains('{') {
+            return Some(pattern.into());
+        }
+        let filled = pattern.split('/').map(|text| {
+            let Some(name) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) else {
+                return Some(text);
+            };
+            let name = name.strip_suffix('+').unwrap_or(name);
+            self.path_parameters.as_ref()?.get(name).map(String::as_str)
+        });
+        Some(filled.collect::<Option<Vec<_>>>()?.join("/").into())
+    }
+
+    /// The path as it was called, without the stage: the API's own domain has it there, a custom domain has not.
+    fn path_without_stage(&self) -> Option<Cow<'_, str>> {
+        let path = self.raw_path.as_deref()?;
+        let stage = self.request_context.as_ref()?.stage.as_deref();
+        let stage = stage.filter(|_| self.domain().is_some_and(|domain| domain.contains(".execute-api.")));
+        let rest = stage.and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage));
+        Some(rest.filter(|rest| rest.is_empty() || rest.starts_with('/')).unwrap_or(path).into())
     }
 }
 
@@ -175,6 +206,8 @@ fn pattern(route_key: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     #[test]
@@ -188,6 +221,36 @@ mod tests {
         assert_eq!((socket.method, socket.path), ("$connect", ""));
         for bad in ["", "arn", "arn/prod", "arn/prod/"] {
             assert_eq!(MethodArn::parse(bad), None, "{bad}");
+        }
+    }
+    fn path(route_key: &str, raw_path: &str, parameters: &Value, domain: &str) -> String {
+        let event: Event = serde_json::from_value(json!({
+            "version": "2.0",
+            "routeKey": route_key,
+            "rawPath": raw_path,
+            "pathParameters": parameters,
+            "requestContext": {"domainName": domain, "stage": "prod", "http": {"method": "GET"}},
+        }))
+        .unwrap();
+        event.route().unwrap().path.into_owned()
+    }
+
+    #[test]
+    fn the_path_is_the_apis_own_without_stage_or_base_path() {
+        let (own, custom) = ("api.execute-api.eu-west-1.amazonaws.com", "api.example.com");
+        let none = &Value::Null;
+        for (route_key, raw_path, parameters, domain, expected) in [
+            ("$default", "/prod/todo", none, own, "/todo"),
+            ("$default", "/prod", none, own, ""),
+            ("$default", "/product", none, own, "/product"),
+            ("$default", "/prod/todo", none, custom, "/prod/todo"),
+            ("GET /todo", "/v1/todo", none, custom, "/todo"),
+            ("GET /todo/{id}", "/v1/todo/a/b", &json!({"id": "a/b"}), custom, "/todo/a/b"),
+            ("ANY /{proxy+}", "/v1/x/todo/1", &json!({"proxy": "todo/1"}), custom, "/todo/1"),
+            ("ANY /api/{proxy+}", "/prod/api/todo", &json!({"proxy": "todo"}), own, "/api/todo"),
+            ("ANY /{proxy+}", "/prod/todo", none, own, "/todo"),
+        ] {
+            assert_eq!(path(route_key, raw_path, parameters, domain), expected, "{route_key} {raw_path}");
         }
     }
 }

@@ -4,18 +4,19 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::iter;
 
 use percent_encoding::percent_decode_str;
 use shared::config::ConfigError;
 use shared::wire::scope::Scopes;
 
 /// The route that a call is for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Route<'a> {
     /// The method, or a WebSocket's `$connect`.
     pub method: &'a str,
-    /// The path as it was called, without the stage.
-    pub path: &'a str,
+    /// The path as it was called, without the stage. HTTP APIs have decoded it once, the others have not.
+    pub path: Cow<'a, str>,
     /// The path of the API's own route that matched, such as `/todo/{id}`, when the event says it.
     pub pattern: Option<&'a str>,
 }
@@ -45,18 +46,23 @@ enum Segment {
 impl RoutePolicy {
     /// Reads `ROUTE_SCOPES`: its keys are a method or `ANY`, a blank and a path; or `$connect`.
     pub fn new(routes: BTreeMap<String, Scopes>) -> Result<Self, ConfigError> {
-        let rules = routes.into_iter().map(|(key, scopes)| {
-            let (method, path) = key.split_once(' ').unwrap_or((&key, "/"));
+        let complaint = |problem| ConfigError::new("ROUTE_SCOPES", problem);
+        let mut rules: Vec<Rule> = Vec::new();
+        for (key, scopes) in routes {
+            let (method, path) = key.split_once(' ').unwrap_or((&key, ""));
             let is_method = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase());
-            if method != "$connect" && !(is_method && key.contains(" /") && is_literal(path)) {
-                return Err(ConfigError::new(
-                    "ROUTE_SCOPES",
-                    "has a key that is not like `GET /path` or `$connect`, or holds `*` or `?`",
+            if key != "$connect" && !(is_method && can_match(path)) {
+                return Err(complaint(
+                    "has a key that is not like `GET /path`, `ANY /path/{id}` or `$connect`",
                 ));
             }
-            Ok(Rule { method: method.to_owned(), segments: pattern(path), scopes })
-        });
-        rules.collect::<Result<_, _>>().map(Self)
+            let segments = pattern(path);
+            if rules.iter().any(|rule| rule.method == method && rule.segments == segments) {
+                return Err(complaint("has two keys for one route"));
+            }
+            rules.push(Rule { method: method.to_owned(), segments, scopes });
+        }
+        Ok(Self(rules))
     }
 
     /// Whether there are no rules at all.
@@ -64,29 +70,33 @@ impl RoutePolicy {
         self.0.is_empty()
     }
 
-    /// Whether a caller with these scopes may use the route. A path that climbs is nobody's: which route it
-    /// is for is the back end's to say.
+    /// Whether a caller with these scopes may use the route, whatever the back end takes its path for. A path
+    /// that climbs is nobody's.
     pub fn permits(&self, route: &Route<'_>, scopes: &Scopes) -> bool {
-        let decoded = decoded(route.path);
-        let called = segments(&decoded);
-        let allows = |rule: &Rule| scopes.contains_all(&rule.scopes);
-        self.is_empty() || !called.contains(&"..") && self.rule(route, &called).is_none_or(allows)
+        self.is_empty()
+            || readings(&route.path).all(|path| {
+                let called = segments(&path);
+                !called.contains(&"..")
+                    && self.rules(route, &called).all(|rule| scopes.contains_all(&rule.scopes))
+            })
     }
 
     /// Whether some rule is about this route.
     pub fn names(&self, route: &Route<'_>) -> bool {
-        self.rule(route, &segments(&decoded(route.path))).is_some()
+        readings(&route.path).any(|path| self.rules(route, &segments(&path)).next().is_some())
     }
 
-    /// The most exact of the rules that match the call; the rule for the API's own route first.
-    fn rule(&self, route: &Route<'_>, called: &[&str]) -> Option<&Rule> {
+    /// The rules for a call, all of which count: the one for the API's own route, and the most exact of those that
+    /// match the path, if that is more exact. Then API Gateway took the path for another than the back end may.
+    fn rules(&self, route: &Route<'_>, called: &[&str]) -> impl Iterator<Item = &Rule> + use<'_> {
         let own = route.pattern.map(pattern).filter(|segments| !segments.contains(&Segment::Rest));
         let own = own
             .and_then(|own| self.0.iter().find(|rule| rule.method == route.method && rule.segments == own));
-        own.or_else(|| {
-            let matching = self.0.iter().filter(|rule| rule.matches(route.method, called));
-            matching.max_by_key(|rule| (&rule.segments, rule.method == route.method, rule.method != "ANY"))
-        })
+        let matching = self.0.iter().filter(|rule| rule.matches(route.method, called));
+        let most_exact =
+            matching.max_by_key(|rule| (&rule.segments, rule.method == route.method, rule.method != "ANY"));
+        let most_exact = most_exact.filter(|rule| own.is_none_or(|own| rule.segments > own.segments));
+        own.into_iter().chain(most_exact)
     }
 
     /// The ARNs of the routes that these scopes open, and that of `also`, for a policy that is kept and asked
@@ -100,10 +110,11 @@ impl RoutePolicy {
     }
 }
 
-/// What a policy that holds a wildcard denies: paths that climb, written plainly or with a dot as `%2e`, for
-/// which there is never a need.
-pub fn climbing_arns(stage: &str) -> [String; 4] {
-    ["*/../*", "*/..", "*%2e*", "*%2E*"].map(|path| format!("{stage}/{path}"))
+/// What a policy that holds a wildcard denies: paths that climb, however their dots and slashes are written, and
+/// a backslash, which some take for a slash.
+pub fn climbing_arns(stage: &str) -> [String; 10] {
+    ["*/../*", "*/..", "*%2e*", "*%2E*", "*..%2f*", "*..%2F*", "*%2f..*", "*%2F..*", "*%5c*", "*%5C*"]
+        .map(|path| format!("{stage}/{path}"))
 }
 
 impl Rule {
@@ -208,14 +219,29 @@ fn is_literal(path: &str) -> bool {
     !path.contains(['*', '?'])
 }
 
-fn decoded(path: &str) -> Cow<'_, str> {
-    percent_decode_str(path).decode_utf8_lossy()
+/// Whether some call's path may match a pattern. A rule that never counts leaves open what it was to shut.
+fn can_match(path: &str) -> bool {
+    let segments = pattern(path);
+    let never = |text: &str| matches!(text, "." | "..") || text.contains(['{', '}', '%', '\\']);
+    let greedy = segments.iter().position(|segment| *segment == Segment::Rest);
+    path.starts_with('/')
+        && is_literal(path)
+        && !path.contains(|c: char| c.is_whitespace() || c.is_control())
+        && !segments.iter().any(|segment| matches!(segment, Segment::Literal(text) if never(text)))
+        && greedy.is_none_or(|at| at + 1 == segments.len())
 }
 
-/// The segments of a decoded path without those that lead nowhere: however it is written, it is judged as
-/// what a back end may take it for.
-fn segments(decoded: &str) -> Vec<&str> {
-    decoded.split('/').filter(|text| !matches!(*text, "" | ".")).collect()
+/// What a back end may read a path as: itself, and decoded once more.
+fn readings(path: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    let decoded = percent_decode_str(path).decode_utf8_lossy();
+    let another = matches!(decoded, Cow::Owned(_)).then_some(decoded);
+    iter::once(Cow::Borrowed(path)).chain(another)
+}
+
+/// The segments of a path without those that lead nowhere: however it is written, it is judged as what a back end
+/// may take it for.
+fn segments(path: &str) -> Vec<&str> {
+    path.split(['/', '\\']).filter(|text| !matches!(*text, "" | ".")).collect()
 }
 
 #[cfg(test)]
@@ -230,7 +256,7 @@ mod tests {
     }
 
     fn permits(policy: &RoutePolicy, method: &str, path: &str, scopes: &str) -> bool {
-        policy.permits(&Route { method, path, pattern: None }, &Scopes::parse(scopes).unwrap())
+        policy.permits(&Route { method, path: path.into(), pattern: None }, &Scopes::parse(scopes).unwrap())
     }
 
     #[test]
@@ -256,7 +282,9 @@ mod tests {
     #[test]
     fn a_path_written_otherwise_is_the_same_path() {
         let policy = policy(&[("GET /todo", "a")]);
-        for path in ["/todo", "/todo/", "//todo", "/%74odo", "/%2Ftodo", "/./todo", "/%2e/todo"] {
+        for path in
+            ["/todo", "/todo/", "//todo", "/%74odo", "/%2Ftodo", "/./todo", "/%2e/todo", "\\todo", "%5Ctodo"]
+        {
             assert!(!permits(&policy, "GET", path, ""), "{path}");
         }
     }
@@ -264,10 +292,36 @@ mod tests {
     #[test]
     fn a_path_that_climbs_is_nobodys() {
         let policy = policy(&[("GET /todo", "a")]);
-        for path in ["/x/../todo", "/x/%2e./todo", "/x%2F..%2Ftodo", "/..", "/todo/.."] {
+        for path in ["/x/../todo", "/x/%2e./todo", "/x%2F..%2Ftodo", "/..", "/todo/..", "/x\\..\\todo"] {
             assert!(!permits(&policy, "GET", path, "a"), "{path}");
         }
         assert!(permits(&policy, "GET", "/..todo", "") && permits(&policy, "GET", "/.well-known/x", ""));
+    }
+
+    #[test]
+    fn a_path_that_may_be_read_twice_needs_the_scopes_of_both() {
+        let policy =
+            policy(&[("GET /users/{id}", "read"), ("GET /users/me", ""), ("GET /users/admin", "admin")]);
+        for path in ["/users/%61dmin", "/users/%6de"] {
+            assert!(!permits(&policy, "GET", path, ""), "{path}");
+        }
+        assert!(permits(&policy, "GET", "/users/%6de", "read"));
+        assert!(!permits(&policy, "GET", "/users/%61dmin", "read"));
+        assert!(!permits(&policy, "GET", "/users/%61dmin", "admin"));
+        assert!(permits(&policy, "GET", "/users/%61dmin", "admin read"));
+    }
+
+    #[test]
+    fn a_more_exact_rule_than_that_of_the_apis_own_route_counts_too() {
+        let policy =
+            policy(&[("GET /users/{id}", "read"), ("GET /users/admin", "admin"), ("ANY /{rest+}", "all")]);
+        let permits = |path: &str, scopes| {
+            let route = Route { method: "GET", path: path.into(), pattern: Some("/users/{id}") };
+            policy.permits(&route, &Scopes::parse(scopes).unwrap())
+        };
+        assert!(permits("/users/1", "read") && !permits("/users/1", "all"));
+        assert!(permits("/users/admin", "admin read"));
+        assert!(!permits("/users/admin", "read") && !permits("/users/%61dmin", "read"));
     }
 
     #[test]
@@ -278,7 +332,7 @@ mod tests {
     }
 
     fn arns(policy: &RoutePolicy, scopes: &str, called: Option<&str>) -> Vec<String> {
-        let route = Route { method: "GET", path: "/", pattern: called };
+        let route = Route { method: "GET", path: "/".into(), pattern: called };
         let arns = policy.arns(STAGE, &Scopes::parse(scopes).unwrap(), Rule::of_called(&route).as_ref());
         arns.iter().map(|arn| arn.strip_prefix(STAGE).unwrap().to_owned()).collect()
     }
@@ -337,9 +391,35 @@ mod tests {
 
     #[test]
     fn bad_keys_are_refused() {
-        for key in ["", "todo", "GET", "GET todo", "get /todo", "$default", "GET /*", "GET /a?"] {
-            let routes = BTreeMap::from([(key.to_owned(), Scopes::default())]);
-            assert!(RoutePolicy::new(routes).is_err(), "{key:?}");
+        let refused = |keys: &[&str]| {
+            RoutePolicy::new(keys.iter().map(|key| ((*key).to_owned(), Scopes::default())).collect()).is_err()
+        };
+        for key in [
+            "",
+            "todo",
+            "GET",
+            "GET todo",
+            "get /todo",
+            "$default",
+            "$connect /",
+            "GET /*",
+            "GET /a?",
+            "GET  /a",
+            "GET /a ",
+            "GET x /a",
+            "GET /a b",
+            "GET /%61",
+            "GET /a/./b",
+            "GET /..",
+            "GET /a\\b",
+            "GET /{id}.json",
+            "GET /{rest+}/a",
+        ] {
+            assert!(refused(&[key]), "{key:?}");
         }
+        for keys in [["GET /a/{x}", "GET /a/{y}"], ["GET /a", "GET /a/"], ["ANY /{x+}", "ANY /{y+}"]] {
+            assert!(refused(&keys), "{keys:?}");
+        }
+        assert!(!refused(&["GET /a/{x}", "PUT /a/{x}", "ANY /", "GET /a/{x}/{y+}", "$connect"]));
     }
 }
