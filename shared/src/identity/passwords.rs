@@ -154,6 +154,8 @@ fn is_of(hash: &Phc, params: Params, password: &[u8]) -> bool {
     let mut found = vec![0; expected.len()];
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     let computed = argon2.hash_password_into_with_memory(password, salt, &mut found, &mut memory);
+    // All of it, or the password could be guessed from what is left at a fraction of the hash's cost.
+    memory.fill(Block::new());
     // What an imported hash took more is given back.
     memory.truncate(MEMORY_KIB as usize);
     memory.shrink_to_fit();
@@ -205,6 +207,14 @@ mod tests {
             PasswordHash::verify(None, &"a password that nobody has: thrown away".into()),
             Verification::Wrong
         );
+    }
+
+    #[test]
+    fn the_memory_that_is_kept_holds_nothing() {
+        PasswordHash::verify(None, &"correct horse battery".into());
+        let kept = MEMORY.lock().unwrap();
+        let words = kept.iter().flatten().flat_map(|block| block.as_ref());
+        assert!(words.clone().count() > 0 && words.copied().all(|word| word == 0));
     }
 
     #[test]
