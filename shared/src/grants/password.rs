@@ -108,10 +108,9 @@ fn signed_in(user: User) -> SignedIn {
 
 /// Replaces an imported or outdated hash, now that the password is known to be right.
 async fn renew(user: &User, password: SecretString, users: &Users) -> Result<(), OAuthError> {
-    let read = user.password_hash.as_ref().ok_or_else(|| refused(Some(user)))?;
     let hash =
         spawn_blocking(move || PasswordHash::renewed(&password)).await.map_err(OAuthError::unavailable)?;
-    match users.renew_hash(&user.username, read, &hash).await {
+    match users.renew_hash(user, &hash).await {
         // Deleted, or given another password, a moment ago: nothing to renew, and nothing to grant.
         Err(StoreError::Missing) => Err(refused(Some(user))),
         result => result.map_err(OAuthError::unavailable),
