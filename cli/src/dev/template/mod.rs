@@ -150,6 +150,10 @@ mod tests {
         let profile = template.routes.iter().find(|route| route.path == "/profile").unwrap();
         let authorizer = &template.authorizers[profile.authorizer.as_deref().unwrap()];
         assert_eq!(template.functions[&authorizer.function].name, "authorizer");
+        assert!(
+            template.authorizers.values().all(|authorizer| authorizer.ttl == 0),
+            "a cache grants what is over"
+        );
         assert_eq!(template.functions[&profile.function].name, "whoami");
         assert_eq!(template.table.time_to_live.as_deref(), Some("expires_at"));
         assert!(template.table.backed_up && template.table.protected && template.table.encrypted);
