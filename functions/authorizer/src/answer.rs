@@ -9,7 +9,7 @@ use shared::wire::scope::Scopes;
 
 use crate::caller::Caller;
 use crate::event::{AnswerShape, Event, MethodArn};
-use crate::routes::{Route, RoutePolicy, Rule, climbing_arns};
+use crate::routes::{Route, RoutePolicy, Rule, nobodys_arns};
 
 /// The longest list of resources in a policy, in bytes, and the longest that it is with the context. Invariant: with
 /// all that JSON adds, below the 8 KB that API Gateway takes.
@@ -94,7 +94,7 @@ impl Answer {
             AnswerShape::Simple | AnswerShape::Policy(None) => Self::deny(event),
             AnswerShape::Policy(Some(arn)) => {
                 let principal = context.get("sub").cloned().unwrap_or_default();
-                let room = room_beside(serde_json::to_vec(&context).map_or(usize::MAX, |json| json.len()));
+                let room = room_beside(json_length(&context));
                 let statements = statements(&arn, routes, route, permitted, &scopes, room);
                 Self::policy(principal, statements, context)
             }
@@ -108,6 +108,11 @@ impl Answer {
             context,
         }
     }
+}
+
+/// How long something is in an answer.
+fn json_length(value: &impl Serialize) -> usize {
+    serde_json::to_vec(value).map_or(usize::MAX / 2, |json| json.len())
 }
 
 /// How long the list of resources may be beside a context of that length.
@@ -137,12 +142,12 @@ fn statements(
         denied.push(call.clone().unwrap_or_else(|| everything.clone()));
     }
     if allowed.iter().any(|arn| arn.contains('*')) {
-        denied.extend(climbing_arns(arn.stage));
+        denied.extend(nobodys_arns(arn.stage));
     }
-    if allowed.iter().chain(&denied).map(String::len).sum::<usize>() > room {
+    if json_length(&allowed) + json_length(&denied) > room {
         // Too much to say at once: only this very call, and the next one is asked for again or denied. One
         // whose path alone is too long gets nothing.
-        let resource: Vec<_> = call.filter(|call| call.len() <= room).into_iter().collect();
+        let resource: Vec<_> = call.filter(|call| json_length(call) <= room).into_iter().collect();
         (allowed, denied) = if permitted { (resource, Vec::new()) } else { (Vec::new(), resource) };
     }
     let mut statements = Vec::new();

@@ -58,7 +58,7 @@ async fn prove(
     let text = one(event.header(HEADER))?.ok_or(Reason::InvalidToken)?;
     let (method, path) = event.call().ok_or(Reason::InvalidToken)?;
     let domain = event.domain().ok_or(Reason::InvalidToken)?;
-    let url = issuer.own_url(domain, path);
+    let url = issuer.own_url(domain, &path);
     let target = Target { method, url: &url, access_token: Some(access_token) };
     let proof = Proof::judge(text, target, now).map_err(|_| Reason::InvalidToken)?;
     if proof.key != key {

@@ -5,10 +5,15 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use crate::headers::Headers;
 use crate::routes::Route;
+
+/// What a path of a URL holds only when it is encoded (RFC 3986 §3.3): all but letters, digits and these.
+const NOT_IN_PATHS: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What is read of the event; the rest is passed over.
 #[derive(Deserialize)]
@@ -111,15 +116,16 @@ impl Event {
         self.request_context.as_ref()?.domain_name.as_deref()
     }
 
-    /// The method and the path of the call, as the caller wrote them: with the stage, where there is one.
-    /// A `TOKEN` authorizer isn't told.
-    pub fn call(&self) -> Option<(&str, &str)> {
+    /// The method and the path of the call, as the caller wrote them, but for what an HTTP API has decoded and is
+    /// encoded here: with the stage, where there is one. A `TOKEN` authorizer isn't told.
+    pub fn call(&self) -> Option<(&str, Cow<'_, str>)> {
         let context = self.request_context.as_ref()?;
         match self.answer_shape() {
             AnswerShape::Simple => {
-                Some((context.http.as_ref()?.method.as_deref()?, self.raw_path.as_deref()?))
+                let path = utf8_percent_encode(self.raw_path.as_deref()?, NOT_IN_PATHS).into();
+                Some((context.http.as_ref()?.method.as_deref()?, path))
             }
-            AnswerShape::Policy(_) => Some((self.http_method.as_deref()?, context.path.as_deref()?)),
+            AnswerShape::Policy(_) => Some((self.http_method.as_deref()?, context.path.as_deref()?.into())),
         }
     }
 
@@ -169,8 +175,11 @@ impl Event {
         }
         let method = self.request_context.as_ref()?.http.as_ref()?.method.as_deref()?;
         let pattern = pattern(self.route_key.as_deref()?);
-        let path = pattern.and_then(|pattern| self.filled(pattern));
-        Some(Route { method, path: path.or_else(|| self.path_without_stage())?, pattern })
+        let path = match pattern {
+            Some(pattern) => self.filled(pattern)?,
+            None => self.path_without_stage()?.into(),
+        };
+        Some(Route { method, path, pattern })
     }
 
     /// The API's own route with the call's parameters in it. The path as it was called begins with a custom
@@ -190,12 +199,13 @@ impl Event {
     }
 
     /// The path as it was called, without the stage: the API's own domain has it there, a custom domain has not.
-    fn path_without_stage(&self) -> Option<Cow<'_, str>> {
+    fn path_without_stage(&self) -> Option<&str> {
         let path = self.raw_path.as_deref()?;
+        let is_own = self.domain().is_some_and(|domain| domain.contains(".execute-api."));
         let stage = self.request_context.as_ref()?.stage.as_deref();
-        let stage = stage.filter(|_| self.domain().is_some_and(|domain| domain.contains(".execute-api.")));
+        let stage = stage.filter(|stage| is_own && *stage != "$default");
         let rest = stage.and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage));
-        Some(rest.filter(|rest| rest.is_empty() || rest.starts_with('/')).unwrap_or(path).into())
+        Some(rest.filter(|rest| rest.is_empty() || rest.starts_with('/')).unwrap_or(path))
     }
 }
 
@@ -206,9 +216,12 @@ fn pattern(route_key: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::{Value, json};
+    use shared::wire::scope::Scopes;
 
     use super::*;
+    use crate::routes::RoutePolicy;
 
     #[test]
     fn an_arn_comes_apart() {
@@ -248,9 +261,82 @@ mod tests {
             ("GET /todo/{id}", "/v1/todo/a/b", &json!({"id": "a/b"}), custom, "/todo/a/b"),
             ("ANY /{proxy+}", "/v1/x/todo/1", &json!({"proxy": "todo/1"}), custom, "/todo/1"),
             ("ANY /api/{proxy+}", "/prod/api/todo", &json!({"proxy": "todo"}), own, "/api/todo"),
-            ("ANY /{proxy+}", "/prod/todo", none, own, "/todo"),
         ] {
             assert_eq!(path(route_key, raw_path, parameters, domain), expected, "{route_key} {raw_path}");
+        }
+    }
+    /// An event of an HTTP API, which decodes the path, and cuts it at a question mark.
+    fn event(method: &str, route_key: &str, path: &str, parameters: &Value) -> Event {
+        let raw_path = path.split('?').next().unwrap();
+        serde_json::from_value(json!({
+            "version": "2.0",
+            "routeKey": route_key,
+            "rawPath": raw_path,
+            "pathParameters": parameters,
+            "requestContext": {"domainName": "api.example.com", "stage": "prod", "http": {"method": method}},
+        }))
+        .unwrap()
+    }
+
+    fn is_open(rule: &str, event: &Event) -> bool {
+        let rules = [(rule.to_owned(), Scopes::parse("admin").unwrap())];
+        RoutePolicy::new(rules.into()).unwrap().permits(&event.route().unwrap(), &Scopes::default())
+    }
+
+    #[test]
+    fn what_an_http_api_has_decoded_is_encoded_again() {
+        let asked = event("POST", "$default", "/files/a b%/é", &Value::Null);
+        assert_eq!(asked.call(), Some(("POST", "/files/a%20b%25/%C3%A9".into())));
+    }
+
+    proptest! {
+        /// However a call gets to a back end, a route that a rule shuts is shut, whatever stands for its parameter.
+        #[test]
+        fn a_parameter_opens_nothing(
+            rule in "(GET|ANY) /files/\\{name\\}",
+            method in "GET|HEAD",
+            value in "[ab.%/\\\\;?# \t]{0,3}(%2e|%2F|%5c|%3f|%00|é|a)[ab.;?# ]{0,2}",
+        ) {
+            let path = format!("/files/{value}");
+            for route_key in ["GET /files/{name}", "HEAD /files/{name}", "ANY /files/{name}"] {
+                let asked = event(&method, route_key, &path, &json!({"name": value}));
+                prop_assert!(!is_open(&rule, &asked), "{route_key} {path:?}");
+            }
+            // With a slash it is another path, and what begins with a question mark is gone.
+            if !value.contains('/') && !value.starts_with('?') {
+                let all = json!({"proxy": path.trim_start_matches('/')});
+                for route_key in ["GET /{proxy+}", "ANY /{proxy+}", "$default"] {
+                    let asked = event(&method, route_key, &path, &all);
+                    prop_assert!(!is_open(&rule, &asked), "{route_key} {path:?}");
+                }
+            }
+        }
+
+        /// A path that a back end may take for the one that is shut is shut.
+        #[test]
+        fn another_spelling_opens_nothing(
+            before in "(/|//|/\\./|/x/\\.\\./|/%2e/|\\\\|/%5C| /|/ )",
+            path in "admin|%61dmin|ad%6Din|admin/",
+            after in "([?#]|%3F|%23)[a/]{0,3}|(;|%3b)a{0,3}|[ /\t\\\\]|%20|%09|%2F|/\\.|/%2E|",
+        ) {
+            let path = format!("{before}{path}{after}");
+            let all = json!({"proxy": path.trim_start_matches('/')});
+            for route_key in ["GET /{proxy+}", "ANY /{proxy+}", "$default"] {
+                prop_assert!(!is_open("GET /admin", &event("GET", route_key, &path, &all)), "{route_key} {path:?}");
+            }
+        }
+
+        /// Whatever lies below a path that a rule shuts with all the rest is shut.
+        #[test]
+        fn a_greedy_rule_shuts_all_that_is_below(
+            value in "[ab.%/\\\\;?# \t]{0,3}(%2e|%2F|%5c|%3f|é|a)",
+            method in "GET|HEAD",
+        ) {
+            let path = format!("/admin/{value}");
+            for route_key in ["GET /admin/{rest+}", "ANY /admin/{rest+}"] {
+                let asked = event(&method, route_key, &path, &json!({"rest": value}));
+                prop_assert!(!is_open("ANY /admin/{all+}", &asked), "{route_key} {path:?}");
+            }
         }
     }
 }

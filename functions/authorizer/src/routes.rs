@@ -70,15 +70,12 @@ impl RoutePolicy {
         self.0.is_empty()
     }
 
-    /// Whether a caller with these scopes may use the route, whatever the back end takes its path for. A path
-    /// that climbs is nobody's.
+    /// Whether a caller with these scopes may use the route, in whichever of its readings a back end takes its path.
     pub fn permits(&self, route: &Route<'_>, scopes: &Scopes) -> bool {
+        let allows = |rule: &Rule| scopes.contains_all(&rule.scopes);
         self.is_empty()
-            || readings(&route.path).all(|path| {
-                let called = segments(&path);
-                !called.contains(&"..")
-                    && self.rules(route, &called).all(|rule| scopes.contains_all(&rule.scopes))
-            })
+            || readings(&route.path)
+                .all(|path| !is_nobodys(&path) && self.rules(route, &segments(&path)).all(allows))
     }
 
     /// Whether some rule is about this route.
@@ -86,17 +83,20 @@ impl RoutePolicy {
         readings(&route.path).any(|path| self.rules(route, &segments(&path)).next().is_some())
     }
 
-    /// The rules for a call, all of which count: the one for the API's own route, and the most exact of those that
-    /// match the path, if that is more exact. Then API Gateway took the path for another than the back end may.
+    /// The rules for a call, all of which count: the most exact of those that match the path, and the one for the
+    /// API's own route, unless that is more general. They differ where a back end may take the path for another one
+    /// than API Gateway did.
     fn rules(&self, route: &Route<'_>, called: &[&str]) -> impl Iterator<Item = &Rule> + use<'_> {
-        let own = route.pattern.map(pattern).filter(|segments| !segments.contains(&Segment::Rest));
-        let own = own
-            .and_then(|own| self.0.iter().find(|rule| rule.method == route.method && rule.segments == own));
-        let matching = self.0.iter().filter(|rule| rule.matches(route.method, called));
-        let most_exact =
-            matching.max_by_key(|rule| (&rule.segments, rule.method == route.method, rule.method != "ANY"));
-        let most_exact = most_exact.filter(|rule| own.is_none_or(|own| rule.segments > own.segments));
-        own.into_iter().chain(most_exact)
+        let most_exact = |is_it: &dyn Fn(&Rule) -> bool| {
+            let found = self.0.iter().filter(|rule| rule.is_for(route.method) && is_it(rule));
+            found.max_by_key(|rule| (&rule.segments, rule.method == route.method, rule.method != "ANY"))
+        };
+        let pattern = route.pattern.map(pattern);
+        let own = pattern.and_then(|pattern| most_exact(&|rule| rule.segments == pattern));
+        let of_path = most_exact(&|rule| rule.matches(called));
+        let own = own.filter(|own| of_path.is_none() || !own.segments.contains(&Segment::Rest));
+        let of_path = of_path.filter(|rule| own.is_none_or(|own| rule.segments > own.segments));
+        own.into_iter().chain(of_path)
     }
 
     /// The ARNs of the routes that these scopes open, and that of `also`, for a policy that is kept and asked
@@ -110,11 +110,13 @@ impl RoutePolicy {
     }
 }
 
-/// What a policy that holds a wildcard denies: paths that climb, however their dots and slashes are written, and
-/// a backslash, which some take for a slash.
-pub fn climbing_arns(stage: &str) -> [String; 10] {
-    ["*/../*", "*/..", "*%2e*", "*%2E*", "*..%2f*", "*..%2F*", "*%2f..*", "*%2F..*", "*%5c*", "*%5C*"]
-        .map(|path| format!("{stage}/{path}"))
+/// What a policy that holds a wildcard denies: paths that are nobody's, however their dots and slashes are written.
+pub fn nobodys_arns(stage: &str) -> [String; 12] {
+    [
+        "*/./*", "*/.", "*/../*", "*/..", "*%2e*", "*%2E*", "*..%2f*", "*..%2F*", "*%2f..*", "*%2F..*",
+        "*%5c*", "*%5C*",
+    ]
+    .map(|path| format!("{stage}/{path}"))
 }
 
 impl Rule {
@@ -125,14 +127,14 @@ impl Rule {
         Some(Self { method: route.method.to_owned(), segments, scopes: Scopes::default() })
     }
 
-    fn matches(&self, method: &str, called: &[&str]) -> bool {
-        let is_its_own = self.method == method
+    fn is_for(&self, method: &str) -> bool {
+        self.method == method
             || self.method == "ANY" && !method.starts_with('$')
             // Back ends answer HEAD as they do GET, without the body (RFC 9110 §9.3.2).
-            || self.method == "GET" && method == "HEAD";
-        if !is_its_own {
-            return false;
-        }
+            || self.method == "GET" && method == "HEAD"
+    }
+
+    fn matches(&self, called: &[&str]) -> bool {
         match self.segments.split_last() {
             Some((Segment::Rest, before)) => {
                 called.len() > before.len() && agree(before, &called[..before.len()])
@@ -231,17 +233,36 @@ fn can_match(path: &str) -> bool {
         && greedy.is_none_or(|at| at + 1 == segments.len())
 }
 
-/// What a back end may read a path as: itself, and decoded once more.
+/// What a back end may read a path as: itself, and decoded once more; and both of them bare.
 fn readings(path: &str) -> impl Iterator<Item = Cow<'_, str>> {
     let decoded = percent_decode_str(path).decode_utf8_lossy();
     let another = matches!(decoded, Cow::Owned(_)).then_some(decoded);
-    iter::once(Cow::Borrowed(path)).chain(another)
+    iter::once(Cow::Borrowed(path)).chain(another).flat_map(|reading| {
+        let bare = bare(&reading).map(Cow::Owned);
+        iter::once(reading).chain(bare)
+    })
 }
 
-/// The segments of a path without those that lead nowhere: however it is written, it is judged as what a back end
-/// may take it for.
+/// A path without what some take for a query, a fragment or parameters (RFC 3986 §3.3 to §3.5) or for blanks about
+/// a segment, if it has any of that.
+fn bare(path: &str) -> Option<String> {
+    if !path.contains(['?', '#', ';', ' ']) {
+        return None;
+    }
+    let segments = path.split(['?', '#']).next()?.split('/');
+    let bare = segments.map(|segment| segment.split(';').next().unwrap_or_default().trim());
+    Some(bare.collect::<Vec<_>>().join("/"))
+}
+
+/// Whether a path is one that nobody needs and that back ends read each in its own way.
+fn is_nobodys(path: &str) -> bool {
+    path.contains(|c: char| c == '\\' || c.is_control())
+        || path.split('/').any(|segment| matches!(segment, "." | ".."))
+}
+
+/// The segments of a path without empty ones: however many slashes there are, it is the same path.
 fn segments(path: &str) -> Vec<&str> {
-    path.split(['/', '\\']).filter(|text| !matches!(*text, "" | ".")).collect()
+    path.split('/').filter(|segment| !segment.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -290,9 +311,12 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_climbs_is_nobodys() {
+    fn a_path_that_climbs_or_may_be_read_in_many_ways_is_nobodys() {
         let policy = policy(&[("GET /todo", "a")]);
-        for path in ["/x/../todo", "/x/%2e./todo", "/x%2F..%2Ftodo", "/..", "/todo/..", "/x\\..\\todo"] {
+        for path in ["/./todo", "/%2e/todo", "/todo/.", "\\todo", "/x%5C..%5Ctodo", "/to%09do"] {
+            assert!(!permits(&policy, "GET", path, "a"), "{path}");
+        }
+        for path in ["/x/../todo", "/x/%2e./todo", "/x%2F..%2Ftodo", "/..", "/todo/.."] {
             assert!(!permits(&policy, "GET", path, "a"), "{path}");
         }
         assert!(permits(&policy, "GET", "/..todo", "") && permits(&policy, "GET", "/.well-known/x", ""));
