@@ -236,10 +236,11 @@ async fn a_session_dies_with_its_users_password_and_with_the_user() {
     let hash = PasswordHash::of("ada", &PASSWORD.into()).unwrap();
 
     let token = stack.refresh_token("ada", PASSWORD).await;
-    let read = users.get("ada").await.unwrap().unwrap();
-    users.renew_hash(&read, &hash).await.unwrap();
+    let read = users.get("ada").await.unwrap().unwrap().password_hash.unwrap();
+    users.renew_hash("ada", &read, &hash).await.unwrap();
+    users.renew_hash("ada", &read, &hash).await.expect("a retry of what was applied");
     let late = PasswordHash::of("ada", &PASSWORD.into()).unwrap();
-    users.renew_hash(&read, &late).await.expect("two sign-ins at once, each with a hash of its own");
+    assert!(users.renew_hash("ada", &read, &late).await.is_err(), "another hash is there by now");
     assert_eq!(
         refresh_at(&deps, &token, now).await.0,
         200,
@@ -249,7 +250,6 @@ async fn a_session_dies_with_its_users_password_and_with_the_user() {
     let token = stack.refresh_token("ada", PASSWORD).await;
     users.set_password("ada", &hash).await.unwrap();
     assert!(invalid_grant(&refresh_at(&deps, &token, now).await), "another password");
-    assert!(users.renew_hash(&read, &late).await.is_err(), "the old password must not come back");
 
     let token = stack.refresh_token("ada", PASSWORD).await;
     users.set_disabled("ada", true).await.unwrap();
@@ -258,12 +258,9 @@ async fn a_session_dies_with_its_users_password_and_with_the_user() {
     assert!(invalid_grant(&refresh_at(&deps, &token, now).await), "it stays dead");
 
     let token = stack.refresh_token("ada", PASSWORD).await;
-    let read = users.get("ada").await.unwrap().unwrap();
     users.delete("ada").await.unwrap();
     assert!(invalid_grant(&refresh_at(&deps, &token, now).await), "deleted");
-    assert!(users.renew_hash(&read, &late).await.is_err());
     stack.user("ada", "a b").await;
-    assert!(users.renew_hash(&read, &late).await.is_err(), "another user's password");
     assert!(invalid_grant(&refresh_at(&deps, &token, now).await), "another user of that name");
 }
 

@@ -108,11 +108,17 @@ fn signed_in(user: User) -> SignedIn {
 
 /// Replaces an imported or outdated hash, now that the password is known to be right.
 async fn renew(user: &User, password: SecretString, users: &Users) -> Result<(), OAuthError> {
+    let read = user.password_hash.as_ref().ok_or_else(|| refused(Some(user)))?;
     let hash =
         spawn_blocking(move || PasswordHash::renewed(&password)).await.map_err(OAuthError::unavailable)?;
-    match users.renew_hash(user, &hash).await {
-        // Deleted, or given another password, a moment ago: nothing to renew, and nothing to grant.
-        Err(StoreError::Missing) => Err(refused(Some(user))),
+    match users.renew_hash(&user.username, read, &hash).await {
+        Err(StoreError::Missing) => {
+            // Deleted, or given another password, a moment ago: nothing to renew, and nothing to grant. Or another
+            // sign-in renewed it.
+            let found = users.get(&user.username).await.map_err(OAuthError::unavailable)?;
+            let is_as_before = found.is_some_and(|found| found.sub == user.sub && found.epoch == user.epoch);
+            if is_as_before { Ok(()) } else { Err(refused(Some(user))) }
+        }
         result => result.map_err(OAuthError::unavailable),
     }
 }

@@ -2,8 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use argon2::password_hash::PasswordHasher;
-use argon2::password_hash::phc::PasswordHash as Phc;
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash as Phc, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use secrecy::{ExposeSecret, SecretString};
@@ -72,9 +71,9 @@ pub enum Verification {
     RightButOutdated,
 }
 
-fn argon2() -> Argon2<'static> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).expect("the constants are valid parameters");
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+/// Today's parameters.
+fn params() -> Params {
+    Params::new(MEMORY_KIB, PASSES, LANES, None).expect("the constants are valid parameters")
 }
 
 impl PasswordHash {
@@ -97,8 +96,18 @@ impl PasswordHash {
     }
 
     fn compute(password: &SecretString) -> Self {
-        let hash = argon2().hash_password(password.expose_secret().as_bytes());
-        Self(hash.expect("the parameters are valid and the system has randomness").to_string())
+        let (params, salt, mut hash) = (params(), Salt::generate(), [0; Params::DEFAULT_OUTPUT_LEN]);
+        let named = ParamsString::try_from(&params).expect("parameters have names");
+        compute(params, password.expose_secret().as_bytes(), &salt, &mut hash)
+            .expect("the salt is long enough");
+        let hash = Phc {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: named,
+            salt: Some(salt),
+            hash: Some(Output::new(&hash).expect("the hash is as long as it is by default")),
+        };
+        Self(hash.to_string())
     }
 
     /// Takes a hash that another system made.
@@ -141,26 +150,39 @@ impl PasswordHash {
     }
 }
 
-/// Memory for hashes, one piece for each that is computed at a time, kept for the next: taken anew for each, it is
-/// cleared each time, and the heap keeps several times as much (`BENCHMARKS.md`).
-static MEMORY: Mutex<Vec<Vec<Block>>> = Mutex::new(Vec::new());
-
 /// Whether an Argon2id hash, of these parameters, is this password's.
 fn is_of(hash: &Phc, params: Params, password: &[u8]) -> bool {
     let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else { return false };
+    let mut found = vec![0; expected.len()];
+    let computed = compute(params, password, salt, &mut found);
+    computed.is_ok() && verify_slices_are_equal(&found, expected.as_bytes()).is_ok()
+}
+
+/// Computes an Argon2id hash.
+fn compute(params: Params, password: &[u8], salt: &[u8], hash: &mut [u8]) -> argon2::Result<()> {
+    with_memory(params.block_count(), |memory| {
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        argon2.hash_password_into_with_memory(password, salt, hash, memory)
+    })
+}
+
+/// Memory for hashes, one piece for each that is computed at a time, kept for the next: taken anew for each, it costs
+/// more than it does to clear it, and the heap keeps several times as much (`BENCHMARKS.md`).
+static MEMORY: Mutex<Vec<Vec<Block>>> = Mutex::new(Vec::new());
+
+fn with_memory<T>(blocks: usize, work: impl FnOnce(&mut [Block]) -> T) -> T {
     let kept = || MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
     let mut memory = kept().pop().unwrap_or_default();
-    memory.resize(params.block_count().max(memory.len()), Block::new());
-    let mut found = vec![0; expected.len()];
-    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    let computed = argon2.hash_password_into_with_memory(password, salt, &mut found, &mut memory);
-    // All of it, or the password could be guessed from what is left at a fraction of the hash's cost.
+    memory.resize(blocks.max(memory.len()), Block::new());
+    let result = work(&mut memory);
+    // All of it, or the password could be guessed from what is left at a fraction of the hash's cost: the last pass
+    // can be undone, down to a block that follows from the password by two BLAKE2b.
     memory.fill(Block::new());
     // What an imported hash took more is given back.
     memory.truncate(MEMORY_KIB as usize);
     memory.shrink_to_fit();
     kept().push(memory);
-    computed.is_ok() && verify_slices_are_equal(&found, expected.as_bytes()).is_ok()
+    result
 }
 
 enum Scheme {
@@ -182,6 +204,8 @@ impl Scheme {
 
 #[cfg(test)]
 mod tests {
+    use argon2::PasswordHasher;
+
     use super::*;
 
     const WEAK_ARGON2: &str =
@@ -212,9 +236,8 @@ mod tests {
     #[test]
     fn the_memory_that_is_kept_holds_nothing() {
         PasswordHash::verify(None, &"correct horse battery".into());
-        let kept = MEMORY.lock().unwrap();
-        let words = kept.iter().flatten().flat_map(|block| block.as_ref());
-        assert!(words.clone().count() > 0 && words.copied().all(|word| word == 0));
+        let is_clear = |memory: &mut [Block]| memory.iter().flat_map(Block::as_ref).all(|word| *word == 0);
+        assert!(with_memory(MEMORY_KIB as usize, is_clear));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Users: the people who sign in.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value;
 use serde_json::json;
@@ -78,20 +77,24 @@ impl Users {
         self.0.list(KIND).await
     }
 
-    /// Replaces the hash of a user's password, which stays the same. `Missing` if it may be another one than when
-    /// the user was read, or another user's: a password that was changed meanwhile must not come back.
-    pub async fn renew_hash(&self, user: &User, hash: &PasswordHash) -> Result<(), StoreError> {
-        let hash = to_attribute_value(hash).map_err(|_| StoreError::Malformed(KIND.to_owned()))?;
+    /// Replaces the hash of a user's password, which stays the same. `Missing` if it is no longer the one
+    /// that was read: a password that was changed meanwhile must not come back.
+    pub async fn renew_hash(
+        &self,
+        username: &str,
+        read: &PasswordHash,
+        hash: &PasswordHash,
+    ) -> Result<(), StoreError> {
+        let value = |hash| to_attribute_value(hash).map_err(|_| StoreError::Malformed(KIND.to_owned()));
+        let new = value(hash)?;
         let update = self
             .0
-            .update(key(&user.username))?
-            .update_expression("SET password_hash = :hash")
-            // Not the hash itself: another sign-in may have renewed it a moment ago, which is as good.
-            .condition_expression("#sub = :sub AND (epoch = :epoch OR attribute_not_exists(epoch))")
-            .expression_attribute_names("#sub", "sub")
-            .expression_attribute_values(":hash", hash)
-            .expression_attribute_values(":sub", AttributeValue::S(user.sub.clone()))
-            .expression_attribute_values(":epoch", AttributeValue::S(user.epoch.clone()));
+            .update(key(username))?
+            .update_expression("SET password_hash = :new")
+            // The new one too: a retry of a write that was applied meets its own work.
+            .condition_expression("password_hash = :read OR password_hash = :new")
+            .expression_attribute_values(":new", new)
+            .expression_attribute_values(":read", value(read)?);
         match update.send().await {
             Ok(_) => Ok(()),
             Err(error) => condition_failed(error).and(Err(StoreError::Missing)),
