@@ -82,8 +82,8 @@ enum UserCommand {
     },
     /// Take users over from another system, with the hashes of their passwords
     #[command(
-        after_help = "Each line is a JSON object with username, password_hash (bcrypt or an Argon2 PHC \
-        string), and optionally email and scopes:\n  \
+        after_help = "Each line is a JSON object with username, password_hash (bcrypt of cost 10 to 12, \
+        or a PHC string of Argon2id, $argon2id$v=19$…, from m=19456,t=2), and optionally email and scopes:\n  \
         {\"username\":\"ada\",\"password_hash\":\"$2b$12$…\",\"email\":\"ada@example.com\",\"scopes\":[\"todo:read\"]}\n\n\
         Who exists is skipped: an import that was stopped, or had bad lines, can be run again."
     )]
