@@ -105,8 +105,8 @@ pub fn is_good(answer: &Value) -> bool {
 }
 
 /// How long the first answer of a process that was frozen may take: an attempt that nobody answers is given up
-/// after 1.2 s, and a second one must do.
-pub const THAW: Duration = Duration::from_millis(2500);
+/// after 1.2 s. Two may meet a connection that is gone, one after the other, and a third must do.
+pub const THAW: Duration = Duration::from_millis(3700);
 
 /// A process is frozen for some time after it has answered, as Lambda does, and its connections come to an
 /// end meanwhile. The first request after that must succeed. Each event must be one that the store is asked

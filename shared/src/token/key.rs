@@ -112,9 +112,13 @@ fn bytes(jwk: &Members, name: &'static str) -> Result<Vec<u8>, KeyError> {
     jwk.string(name).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()).ok_or(KeyError::Malformed(name))
 }
 
-/// A key's id: the RFC 7638 thumbprint over its required members.
+/// A key's id: the RFC 7638 thumbprint over its required members. What else the key says of itself has no part in it,
+/// well-formed or not.
 pub fn thumbprint(jwk: &Value) -> Option<String> {
-    Jwk::deserialize(jwk).ok()?.thumbprint(ThumbprintHash::SHA256).ok()
+    let required = ["crv", "e", "kty", "n", "x", "y"];
+    let required = required.into_iter().filter_map(|name| Some((name.to_owned(), jwk.get(name)?.clone())));
+    let key = Jwk::deserialize(Value::Object(required.collect())).ok()?;
+    key.thumbprint(ThumbprintHash::SHA256).ok()
 }
 
 #[cfg(test)]
@@ -128,7 +132,8 @@ mod tests {
             "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
             "e": "AQAB",
             "alg": "RS256",
-            "kid": "2011-04-29"
+            "kid": "2011-04-29",
+            "x5u": ["not a URL"]
         });
         assert_eq!(thumbprint(&jwk).as_deref(), Some("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"));
     }
