@@ -9,7 +9,7 @@ use shared::wire::scope::Scopes;
 
 use crate::caller::Caller;
 use crate::event::{AnswerShape, Event, MethodArn};
-use crate::routes::{Route, RoutePolicy, Rule, nobodys_arns};
+use crate::routes::{Route, RoutePolicy, Rule, ambiguous_arns, is_ambiguous};
 
 /// The longest list of resources in a policy, in bytes, and the longest that it is with the context. Invariant: with
 /// all that JSON adds, below the 8 KB that API Gateway takes.
@@ -142,10 +142,10 @@ fn statements(
         denied.push(call.clone().unwrap_or_else(|| everything.clone()));
     }
     if allowed.iter().any(|arn| arn.contains('*')) {
-        denied.extend(nobodys_arns(arn.stage));
+        denied.extend(ambiguous_arns(arn.stage));
     }
-    if json_length(&allowed) + json_length(&denied) > room {
-        // Too much to say at once: only this very call, and the next one is asked for again or denied. One
+    if is_ambiguous(arn.path) || json_length(&allowed) + json_length(&denied) > room {
+        // Not to be said at once: only this very call, and the next one is asked for again or denied. One
         // whose path alone is too long gets nothing.
         let resource: Vec<_> = call.filter(|call| json_length(call) <= room).into_iter().collect();
         (allowed, denied) = if permitted { (resource, Vec::new()) } else { (Vec::new(), resource) };
@@ -223,7 +223,7 @@ mod tests {
         let encoded = path.bytes().map(|byte| format!("%{byte:02x}")).collect();
         let doubled = path.replace('/', "//");
         let climbing =
-            ["..%2f", "c/..%2F", "c%2f..%2f", "c%2F../", "c/..%5c", "%5C"].map(|up| format!("{up}{path}"));
+            ["..%2f", "c/..%2F", "c%2f..%2f", "c/..%3B/", "c/..;/", "%5C"].map(|up| format!("{up}{path}"));
         let [one, two, three, four, five, six] = climbing;
         let around =
             [("", ""), ("", "/"), ("/", ""), ("./", ""), ("a/../", ""), ("c/%2E%2e/", ""), ("b//../", "/.")];

@@ -201,9 +201,9 @@ impl Event {
     /// The path as it was called, without the stage: the API's own domain has it there, a custom domain has not.
     fn path_without_stage(&self) -> Option<&str> {
         let path = self.raw_path.as_deref()?;
-        let is_own = self.domain().is_some_and(|domain| domain.contains(".execute-api."));
+        let is_own = |domain: &str| domain.to_ascii_lowercase().contains(".execute-api.");
         let stage = self.request_context.as_ref()?.stage.as_deref();
-        let stage = stage.filter(|stage| is_own && *stage != "$default");
+        let stage = stage.filter(|stage| *stage != "$default" && self.domain().is_some_and(is_own));
         let rest = stage.and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage));
         Some(rest.filter(|rest| rest.is_empty() || rest.starts_with('/')).unwrap_or(path))
     }

@@ -84,8 +84,8 @@ impl RoutePolicy {
     }
 
     /// The rules for a call, all of which count: the most exact of those that match the path, and the one for the
-    /// API's own route, unless that is more general. They differ where a back end may take the path for another one
-    /// than API Gateway did.
+    /// API's own route, unless that is for all the rest and the other more exact. They differ where a back end may
+    /// take the path for another one than API Gateway did.
     fn rules(&self, route: &Route<'_>, called: &[&str]) -> impl Iterator<Item = &Rule> + use<'_> {
         let most_exact = |is_it: &dyn Fn(&Rule) -> bool| {
             let found = self.0.iter().filter(|rule| rule.is_for(route.method) && is_it(rule));
@@ -94,8 +94,10 @@ impl RoutePolicy {
         let pattern = route.pattern.map(pattern);
         let own = pattern.and_then(|pattern| most_exact(&|rule| rule.segments == pattern));
         let of_path = most_exact(&|rule| rule.matches(called));
-        let own = own.filter(|own| of_path.is_none() || !own.segments.contains(&Segment::Rest));
-        let of_path = of_path.filter(|rule| own.is_none_or(|own| rule.segments > own.segments));
+        let own = own.filter(|own| {
+            let is_greedy = own.segments.contains(&Segment::Rest);
+            !is_greedy || of_path.is_none_or(|of_path| own.segments > of_path.segments)
+        });
         own.into_iter().chain(of_path)
     }
 
@@ -110,13 +112,18 @@ impl RoutePolicy {
     }
 }
 
-/// What a policy that holds a wildcard denies: paths that are nobody's, however their dots and slashes are written.
-pub fn nobodys_arns(stage: &str) -> [String; 12] {
-    [
-        "*/./*", "*/.", "*/../*", "*/..", "*%2e*", "*%2E*", "*..%2f*", "*..%2F*", "*%2f..*", "*%2F..*",
-        "*%5c*", "*%5C*",
-    ]
-    .map(|path| format!("{stage}/{path}"))
+/// What a policy that holds a wildcard denies: paths that are nobody's, and all that may be read as another path than
+/// it is written. Of what is encoded that is ASCII but for its letters and `@`.
+pub fn ambiguous_arns(stage: &str) -> [String; 10] {
+    ["*/./*", "*/.", "*/../*", "*/..", "*;*", "*%0*", "*%1*", "*%2*", "*%3*", "*%5*"]
+        .map(|path| format!("{stage}/{path}"))
+}
+
+/// Whether a path is among them, so that a policy can't both hold a wildcard and open it.
+pub fn is_ambiguous(path: &str) -> bool {
+    is_nobodys(path)
+        || path.contains(';')
+        || path.split('%').skip(1).any(|rest| rest.starts_with(['0', '1', '2', '3', '5']))
 }
 
 impl Rule {
@@ -246,7 +253,7 @@ fn readings(path: &str) -> impl Iterator<Item = Cow<'_, str>> {
 /// A path without what some take for a query, a fragment or parameters (RFC 3986 §3.3 to §3.5) or for blanks about
 /// a segment, if it has any of that.
 fn bare(path: &str) -> Option<String> {
-    if !path.contains(['?', '#', ';', ' ']) {
+    if !path.contains(|c: char| matches!(c, '?' | '#' | ';') || c.is_whitespace()) {
         return None;
     }
     let segments = path.split(['?', '#']).next()?.split('/');
@@ -344,8 +351,30 @@ mod tests {
             policy.permits(&route, &Scopes::parse(scopes).unwrap())
         };
         assert!(permits("/users/1", "read") && !permits("/users/1", "all"));
-        assert!(permits("/users/admin", "admin read"));
+        assert!(permits("/users/admin", "admin read") && !permits("/users/a/b", "read"));
         assert!(!permits("/users/admin", "read") && !permits("/users/%61dmin", "read"));
+    }
+
+    #[test]
+    fn a_rule_that_matches_one_reading_counts_beside_that_of_the_apis_own_route() {
+        let policy = policy(&[
+            ("GET /users", "list"),
+            ("GET /users/{id}", "read"),
+            ("GET /users/{id}/photo", ""),
+            ("GET /files/{name}", ""),
+            ("ANY /files/{rest+}", "all"),
+        ]);
+        for (pattern, path) in [
+            ("/users/{id}/photo", "/users/1?/photo"),
+            ("/users/{id}/photo", "/users/1%3f/photo"),
+            ("/users/{id}", "/users/?"),
+            ("/files/{name}", "/files/a/b"),
+            ("/files/{name}", "/files/a%2Fb"),
+        ] {
+            let route = Route { method: "GET", path: path.into(), pattern: Some(pattern) };
+            assert!(!policy.permits(&route, &Scopes::default()), "{path}");
+            assert!(policy.permits(&route, &Scopes::parse("list read all").unwrap()), "{path}");
+        }
     }
 
     #[test]
