@@ -96,7 +96,15 @@ fn names_a_route(asked: &Value) -> bool {
     match asked["version"].as_str() {
         Some("2.0") => {
             let names = ["/rawPath", "/routeKey", "/requestContext/http/method"];
+            // With all that its route stands for: without, nobody can tell what is asked for.
+            let mut segments = asked["routeKey"].as_str().unwrap_or_default().split('/');
+            let has =
+                |name: &str| asked["pathParameters"][name.strip_suffix('+').unwrap_or(name)].is_string();
             names.iter().all(|name| asked.pointer(name).is_some_and(Value::is_string))
+                && segments.all(|text| {
+                    let name = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
+                    name.is_none_or(has)
+                })
         }
         _ => stage(asked).is_some(),
     }
