@@ -83,22 +83,22 @@ impl RoutePolicy {
         readings(&route.path).any(|path| self.rules(route, &segments(&path)).next().is_some())
     }
 
-    /// The rules for a call, all of which count: the most exact of those that match the path, and the one for the
-    /// API's own route, unless that is for all the rest and the other more exact. They differ where a back end may
+    /// The rules for a call, all of which count: the most exact of those that match the path, and of those for the
+    /// API's own route, if it is for that route alone or does not match the path. They differ where a back end may
     /// take the path for another one than API Gateway did.
     fn rules(&self, route: &Route<'_>, called: &[&str]) -> impl Iterator<Item = &Rule> + use<'_> {
         let most_exact = |is_it: &dyn Fn(&Rule) -> bool| {
             let found = self.0.iter().filter(|rule| rule.is_for(route.method) && is_it(rule));
             found.max_by_key(|rule| (&rule.segments, rule.method == route.method, rule.method != "ANY"))
         };
-        let pattern = route.pattern.map(pattern);
-        let own = pattern.and_then(|pattern| most_exact(&|rule| rule.segments == pattern));
-        let of_path = most_exact(&|rule| rule.matches(called));
-        let own = own.filter(|own| {
-            let is_greedy = own.segments.contains(&Segment::Rest);
-            !is_greedy || of_path.is_none_or(|of_path| own.segments > of_path.segments)
+        let own = route.pattern.and_then(|path| {
+            let (route, path) = (pattern(path), segments(path));
+            let is_greedy = route.contains(&Segment::Rest);
+            let found = most_exact(&|rule| rule.matches(&path) && rule.is_greedy() >= is_greedy)?;
+            let is_for_it_alone = !is_greedy && found.segments == route;
+            (is_for_it_alone || !found.matches(called)).then_some(found)
         });
-        own.into_iter().chain(of_path)
+        own.into_iter().chain(most_exact(&|rule| rule.matches(called)))
     }
 
     /// The ARNs of the routes that these scopes open, and that of `also`, for a policy that is kept and asked
@@ -139,6 +139,11 @@ impl Rule {
             || self.method == "ANY" && !method.starts_with('$')
             // Back ends answer HEAD as they do GET, without the body (RFC 9110 §9.3.2).
             || self.method == "GET" && method == "HEAD"
+    }
+
+    /// Whether it is for all the rest of a path.
+    fn is_greedy(&self) -> bool {
+        self.segments.contains(&Segment::Rest)
     }
 
     fn matches(&self, called: &[&str]) -> bool {
@@ -363,6 +368,8 @@ mod tests {
             ("GET /users/{id}/photo", ""),
             ("GET /files/{name}", ""),
             ("ANY /files/{rest+}", "all"),
+            ("ANY /{dir}/{rest+}", "all"),
+            ("GET /health", ""),
         ]);
         for (pattern, path) in [
             ("/users/{id}/photo", "/users/1?/photo"),
@@ -370,6 +377,9 @@ mod tests {
             ("/users/{id}", "/users/?"),
             ("/files/{name}", "/files/a/b"),
             ("/files/{name}", "/files/a%2Fb"),
+            ("/docs/{name}", "/docs//"),
+            ("/{dir}/{rest+}", "//health"),
+            ("/{dir}/{rest+}", "/health//"),
         ] {
             let route = Route { method: "GET", path: path.into(), pattern: Some(pattern) };
             assert!(!policy.permits(&route, &Scopes::default()), "{path}");
