@@ -9,7 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use crate::headers::Headers;
-use crate::routes::Route;
+use crate::routes::{Route, parameter};
 
 /// What a path of a URL holds only when it is encoded (RFC 3986 §3.3): all but letters, digits and these.
 const NOT_IN_PATHS: &AsciiSet =
@@ -189,10 +189,7 @@ impl Event {
             return Some(pattern.into());
         }
         let filled = pattern.split('/').map(|text| {
-            let Some(name) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) else {
-                return Some(text);
-            };
-            let name = name.strip_suffix('+').unwrap_or(name);
+            let Some((name, _)) = parameter(text) else { return Some(text) };
             self.path_parameters.as_ref()?.get(name).map(String::as_str)
         });
         Some(filled.collect::<Option<Vec<_>>>()?.join("/").into())

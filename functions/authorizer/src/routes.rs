@@ -112,18 +112,21 @@ impl RoutePolicy {
     }
 }
 
+/// The first digits of what is encoded and may make another path of one: ASCII's controls, digits and punctuation,
+/// and `P` to `_`. All other letters, `@` and what is not ASCII begin otherwise.
+const AMBIGUOUS: [char; 5] = ['0', '1', '2', '3', '5'];
+
 /// What a policy that holds a wildcard denies: paths that are nobody's, and all that may be read as another path than
-/// it is written. Of what is encoded that is ASCII but for its letters and `@`.
-pub fn ambiguous_arns(stage: &str) -> [String; 10] {
-    ["*/./*", "*/.", "*/../*", "*/..", "*;*", "*%0*", "*%1*", "*%2*", "*%3*", "*%5*"]
-        .map(|path| format!("{stage}/{path}"))
+/// it is written.
+pub fn ambiguous_arns(stage: &str) -> impl Iterator<Item = String> {
+    let plain = ["*/./*", "*/.", "*/../*", "*/..", "*;*"].map(str::to_owned);
+    let encoded = AMBIGUOUS.map(|digit| format!("*%{digit}*"));
+    plain.into_iter().chain(encoded).map(move |path| format!("{stage}/{path}"))
 }
 
 /// Whether a path is among them, so that a policy can't both hold a wildcard and open it.
 pub fn is_ambiguous(path: &str) -> bool {
-    is_nobodys(path)
-        || path.contains(';')
-        || path.split('%').skip(1).any(|rest| rest.starts_with(['0', '1', '2', '3', '5']))
+    is_nobodys(path) || path.contains(';') || path.split('%').skip(1).any(|rest| rest.starts_with(AMBIGUOUS))
 }
 
 impl Rule {
@@ -220,12 +223,18 @@ fn agree(pattern: &[Segment], called: &[&str]) -> bool {
 }
 
 fn pattern(path: &str) -> Vec<Segment> {
-    let segment = |text: &str| match text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
-        Some(name) if name.ends_with('+') => Segment::Rest,
-        Some(_) => Segment::Any,
+    let segment = |text: &str| match parameter(text) {
+        Some((_, true)) => Segment::Rest,
+        Some((_, false)) => Segment::Any,
         None => Segment::Literal(text.to_owned()),
     };
-    path.split('/').filter(|text| !text.is_empty()).map(segment).collect()
+    segments(path).into_iter().map(segment).collect()
+}
+
+/// The name of a parameter, `{name}` or `{name+}`, and whether it is for all the rest.
+pub(crate) fn parameter(segment: &str) -> Option<(&str, bool)> {
+    let name = segment.strip_prefix('{')?.strip_suffix('}')?;
+    Some(name.strip_suffix('+').map_or((name, false), |name| (name, true)))
 }
 
 /// Whether a path is no wildcard where it stands in a policy.
