@@ -93,9 +93,7 @@ async fn end_session(deps: &Deps, token: &RefreshToken, client_id: &str, now: u6
     if bundle.is_session_revoked(&family.session_id) {
         return Ok(());
     }
-    // The clock of whoever refreshed it last may be ahead of ours.
-    let now = now.max(family.rotated_at);
-    let revoked = deps.revocations.session(&family.sub, &family.session_id, now).await;
+    let revoked = deps.revocations.session(&family.sub, &family.session_id, family.latest(now)).await;
     revoked.map_err(OAuthError::unavailable)
 }
 

@@ -142,10 +142,9 @@ impl Refreshing {
             Standing::Retry(salt) => Ok(Live::Retry(salt)),
             Standing::Dead => Err(refused().concerning(&family.sub)),
             Standing::Reused => {
-                // The clock of whoever refreshed it last may be ahead of ours.
-                let now = now.max(family.rotated_at);
                 // In this order: stopped in between, the next use of the token does the rest.
-                let revoked = self.revocations.session(&family.sub, &family.session_id, now).await;
+                let until = family.latest(now);
+                let revoked = self.revocations.session(&family.sub, &family.session_id, until).await;
                 revoked.map_err(OAuthError::unavailable)?;
                 sessions.families().revoke(token.family()).await.map_err(OAuthError::unavailable)?;
                 Err(refused()

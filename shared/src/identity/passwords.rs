@@ -98,7 +98,7 @@ impl PasswordHash {
     fn compute(password: &SecretString) -> Self {
         let (params, salt, mut hash) = (params(), Salt::generate(), [0; Params::DEFAULT_OUTPUT_LEN]);
         let named = ParamsString::try_from(&params).expect("parameters have names");
-        compute(params, password.expose_secret().as_bytes(), &salt, &mut hash)
+        argon2id(params, password.expose_secret().as_bytes(), &salt, &mut hash)
             .expect("the salt is long enough");
         let hash = Phc {
             algorithm: Algorithm::Argon2id.ident(),
@@ -154,12 +154,12 @@ impl PasswordHash {
 fn is_of(hash: &Phc, params: Params, password: &[u8]) -> bool {
     let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else { return false };
     let mut found = vec![0; expected.len()];
-    let computed = compute(params, password, salt, &mut found);
+    let computed = argon2id(params, password, salt, &mut found);
     computed.is_ok() && verify_slices_are_equal(&found, expected.as_bytes()).is_ok()
 }
 
-/// Computes an Argon2id hash.
-fn compute(params: Params, password: &[u8], salt: &[u8], hash: &mut [u8]) -> argon2::Result<()> {
+/// Computes a hash.
+fn argon2id(params: Params, password: &[u8], salt: &[u8], hash: &mut [u8]) -> argon2::Result<()> {
     with_memory(params.block_count(), |memory| {
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         argon2.hash_password_into_with_memory(password, salt, hash, memory)

@@ -70,6 +70,12 @@ pub enum Standing {
 }
 
 impl Family {
+    /// The time by which all its tokens were issued: now, or later if the clock of whoever refreshed it last is ahead
+    /// of ours.
+    pub fn latest(&self, now: u64) -> u64 {
+        now.max(self.rotated_at)
+    }
+
     /// Whether the user is still who they were at the sign-in.
     pub fn is_of(&self, account: &Account) -> bool {
         account.sub == self.sub && !account.disabled && account.epoch == self.epoch
