@@ -88,8 +88,12 @@ fn members(value: &Value) -> Vec<&str> {
 
 /// The API and the stage that the event asks for, where it has an ARN with a method.
 fn stage(asked: &Value) -> Option<String> {
-    let parts: Vec<_> = asked["methodArn"].as_str()?.splitn(4, '/').collect();
-    matches!(parts.as_slice(), [_, _, method, ..] if !method.is_empty()).then(|| parts[..2].join("/"))
+    method(asked)?;
+    Some(asked["methodArn"].as_str()?.split('/').take(2).collect::<Vec<_>>().join("/"))
+}
+
+fn method(asked: &Value) -> Option<&str> {
+    asked["methodArn"].as_str()?.split('/').nth(2).filter(|method| !method.is_empty())
 }
 
 fn names_a_route(asked: &Value) -> bool {
@@ -97,7 +101,9 @@ fn names_a_route(asked: &Value) -> bool {
         Some("2.0") => {
             let names = ["/rawPath", "/routeKey", "/requestContext/http/method"];
             // With all that its route stands for: without, nobody can tell what is asked for.
-            let mut segments = asked["routeKey"].as_str().unwrap_or_default().split('/');
+            let (_, path) =
+                asked["routeKey"].as_str().unwrap_or_default().split_once(' ').unwrap_or_default();
+            let mut segments = path.split('/');
             let has =
                 |name: &str| asked["pathParameters"][name.strip_suffix('+').unwrap_or(name)].is_string();
             names.iter().all(|name| asked.pointer(name).is_some_and(Value::is_string))
@@ -106,6 +112,7 @@ fn names_a_route(asked: &Value) -> bool {
                     name.is_none_or(has)
                 })
         }
-        _ => stage(asked).is_some(),
+        // What begins with a dollar is no method, but for that of a WebSocket that is opened.
+        _ => method(asked).is_some_and(|method| method == "$connect" || !method.starts_with('$')),
     }
 }

@@ -21,7 +21,8 @@ fn rules(resources: usize) -> RoutePolicy {
 
 pub fn measure(criterion: &mut Criterion) {
     let scopes = Scopes::parse("resource0:read resource0:write resource1:read").expect("scopes");
-    let route = Route { method: "GET", path: "/resource1/74".into(), pattern: Some("/resource1/{id}") };
+    let route =
+        Route { method: "GET", path: "/resource1/74".into(), pattern: Some("/resource1/{id}"), stage: None };
     for resources in [2, 20] {
         let policy = rules(resources);
         let count = 2 * resources;

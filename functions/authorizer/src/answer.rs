@@ -191,7 +191,7 @@ mod tests {
     ) -> (Vec<Statement>, String, bool) {
         let whole = format!("{STAGE}/{method}/{path}");
         let arn = MethodArn { whole: &whole, stage: STAGE, method, path };
-        let route = Route { method, path: path.into(), pattern };
+        let route = Route { method, path: path.into(), pattern, stage: None };
         let permitted = routes.permits(&route, held);
         (statements(&arn, routes, &route, permitted, held, room), whole.clone(), permitted)
     }
@@ -260,7 +260,7 @@ mod tests {
             };
             for (method, path) in probes.iter().chain(&named).flat_map(written) {
                 let (method, path) = (method.as_str(), path.as_str());
-                let route = Route { method, path: path.into(), pattern: None };
+                let route = Route { method, path: path.into(), pattern: None, stage: None };
                 let probe = format!("{STAGE}/{method}/{path}");
                 prop_assert!(!opens(&policy, &probe) || routes.permits(&route, &held), "{method} {path}");
             }
@@ -296,7 +296,7 @@ mod tests {
             prop_assert!(permitted || !opens(&policy, &arn));
             for key in rules.keys() {
                 let path = key.replace("GET /", "").replace("{x}", "y");
-                let route = Route { method: "GET", path: path.as_str().into(), pattern: None };
+                let route = Route { method: "GET", path: path.as_str().into(), pattern: None, stage: None };
                 let opens = opens(&policy, &format!("{STAGE}/GET/{path}"));
                 prop_assert!(!opens || routes.permits(&route, &held), "{path}");
             }

@@ -166,20 +166,23 @@ impl Event {
     /// stage or without, depending on the kind of API.
     pub fn route(&self) -> Option<Route<'_>> {
         if let AnswerShape::Policy(arn) = self.answer_shape() {
-            let arn = arn?;
+            // A WebSocket is asked about when it is opened, and never again: what else begins so is no method.
+            let arn = arn.filter(|arn| arn.method == "$connect" || !arn.method.starts_with('$'))?;
             return Some(Route {
                 method: arn.method,
                 path: arn.path.into(),
-                pattern: self.resource.as_deref(),
+                pattern: self.resource.as_deref().filter(|path| path.starts_with('/')),
+                stage: None,
             });
         }
-        let method = self.request_context.as_ref()?.http.as_ref()?.method.as_deref()?;
+        let context = self.request_context.as_ref()?;
+        let method = context.http.as_ref()?.method.as_deref()?;
         let pattern = pattern(self.route_key.as_deref()?);
-        let path = match pattern {
-            Some(pattern) => self.filled(pattern)?,
-            None => self.path_without_stage()?.into(),
+        let (path, stage) = match pattern {
+            Some(pattern) => (self.filled(pattern)?, None),
+            None => self.called(context.stage.as_deref())?,
         };
-        Some(Route { method, path, pattern })
+        Some(Route { method, path, pattern, stage })
     }
 
     /// The API's own route with the call's parameters in it. The path as it was called begins with a custom
@@ -195,14 +198,17 @@ impl Event {
         Some(filled.collect::<Option<Vec<_>>>()?.join("/").into())
     }
 
-    /// The path as it was called, without the stage: the API's own domain has it there, a custom domain has not.
-    fn path_without_stage(&self) -> Option<&str> {
+    /// The path as it was called, without the stage: on the API's own domain it is there. On a custom domain it is
+    /// there or not, as others report, depending on the API mapping, and the rules must hold either way.
+    fn called<'a>(&'a self, stage: Option<&'a str>) -> Option<(Cow<'a, str>, Option<&'a str>)> {
         let path = self.raw_path.as_deref()?;
-        let is_own = |domain: &str| domain.to_ascii_lowercase().contains(".execute-api.");
-        let stage = self.request_context.as_ref()?.stage.as_deref();
-        let stage = stage.filter(|stage| *stage != "$default" && self.domain().is_some_and(is_own));
+        let stage = stage.filter(|stage| *stage != "$default");
+        if !self.domain().is_some_and(|domain| domain.to_ascii_lowercase().contains(".execute-api.")) {
+            return Some((path.into(), stage));
+        }
         let rest = stage.and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage));
-        Some(rest.filter(|rest| rest.is_empty() || rest.starts_with('/')).unwrap_or(path))
+        let rest = rest.filter(|rest| rest.is_empty() || rest.starts_with('/'));
+        Some((rest.unwrap_or(path).into(), None))
     }
 }
 
@@ -233,6 +239,7 @@ mod tests {
             assert_eq!(MethodArn::parse(bad), None, "{bad}");
         }
     }
+
     fn path(route_key: &str, raw_path: &str, parameters: &Value, domain: &str) -> String {
         let event: Event = serde_json::from_value(json!({
             "version": "2.0",
@@ -262,6 +269,27 @@ mod tests {
             assert_eq!(path(route_key, raw_path, parameters, domain), expected, "{route_key} {raw_path}");
         }
     }
+
+    #[test]
+    fn behind_default_a_custom_domains_path_may_begin_with_the_stage() {
+        for path in ["/prod/todo", "//prod/todo", "/todo"] {
+            assert!(!is_open("GET /todo", &event("GET", "$default", path, &Value::Null)), "{path}");
+        }
+    }
+
+    #[test]
+    fn default_is_no_path_and_no_method() {
+        let event = |arn: &str| -> Event {
+            let event =
+                json!({"version": "1.0", "type": "REQUEST", "resource": "$default", "methodArn": arn});
+            serde_json::from_value(event).unwrap()
+        };
+        let api = "arn:aws:execute-api:eu-west-1:1:api/prod";
+        assert_eq!(event(&format!("{api}/GET/todo")).route().unwrap().pattern, None);
+        assert!(event(&format!("{api}/$default")).route().is_none());
+        assert!(event(&format!("{api}/$connect")).route().is_some());
+    }
+
     /// An event of an HTTP API, which decodes the path, and cuts it at a question mark.
     fn event(method: &str, route_key: &str, path: &str, parameters: &Value) -> Event {
         let raw_path = path.split('?').next().unwrap();

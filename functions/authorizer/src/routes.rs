@@ -4,7 +4,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::iter;
 
 use percent_encoding::percent_decode_str;
 use shared::config::ConfigError;
@@ -19,6 +18,8 @@ pub struct Route<'a> {
     pub path: Cow<'a, str>,
     /// The path of the API's own route that matched, such as `/todo/{id}`, when the event says it.
     pub pattern: Option<&'a str>,
+    /// The stage, where the path may begin with it and the event doesn't tell.
+    pub stage: Option<&'a str>,
 }
 
 /// The rules of an API.
@@ -74,29 +75,32 @@ impl RoutePolicy {
     pub fn permits(&self, route: &Route<'_>, scopes: &Scopes) -> bool {
         let allows = |rule: &Rule| scopes.contains_all(&rule.scopes);
         self.is_empty()
-            || readings(&route.path)
-                .all(|path| !is_nobodys(&path) && self.rules(route, &segments(&path)).all(allows))
+            || readings(route).is_some_and(|readings| {
+                let mut readings = readings.iter();
+                readings.all(|called| !is_nobodys(called) && self.rules(route, called).all(allows))
+            })
     }
 
     /// Whether some rule is about this route.
     pub fn names(&self, route: &Route<'_>) -> bool {
-        readings(&route.path).any(|path| self.rules(route, &segments(&path)).next().is_some())
+        let Some(readings) = readings(route) else { return true };
+        readings.iter().any(|called| self.rules(route, called).next().is_some())
     }
 
     /// The rules for a call, all of which count: the most exact of those that match the path, and of those for the
-    /// API's own route, if it is for that route alone or does not match the path. They differ where a back end may
-    /// take the path for another one than API Gateway did.
-    fn rules(&self, route: &Route<'_>, called: &[&str]) -> impl Iterator<Item = &Rule> + use<'_> {
+    /// API's own route, if it is for that route alone or if either doesn't match the path. They differ where a back
+    /// end may take the path for another one than API Gateway did.
+    fn rules(&self, route: &Route<'_>, called: &Path<'_>) -> impl Iterator<Item = &Rule> + use<'_> {
         let most_exact = |is_it: &dyn Fn(&Rule) -> bool| {
             let found = self.0.iter().filter(|rule| rule.is_for(route.method) && is_it(rule));
-            found.max_by_key(|rule| (&rule.segments, rule.method == route.method, rule.method != "ANY"))
+            found.max_by_key(|rule| (rule.exactness(), rule.method == route.method, rule.method != "ANY"))
         };
         let own = route.pattern.and_then(|path| {
-            let (route, path) = (pattern(path), segments(path));
-            let is_greedy = route.contains(&Segment::Rest);
-            let found = most_exact(&|rule| rule.matches(&path) && rule.is_greedy() >= is_greedy)?;
-            let is_for_it_alone = !is_greedy && found.segments == route;
-            (is_for_it_alone || !found.matches(called)).then_some(found)
+            let (route, path) = (pattern(path), split(path));
+            let greedy = is_greedy(&route);
+            let found = most_exact(&|rule| rule.matches(&path) && greedy <= is_greedy(&rule.segments))?;
+            let is_for_it_alone = !greedy && found.segments == route;
+            (is_for_it_alone || !fits(&found.segments, called) || !fits(&route, called)).then_some(found)
         });
         own.into_iter().chain(most_exact(&|rule| rule.matches(called)))
     }
@@ -126,7 +130,9 @@ pub fn ambiguous_arns(stage: &str) -> impl Iterator<Item = String> {
 
 /// Whether a path is among them, so that a policy can't both hold a wildcard and open it.
 pub fn is_ambiguous(path: &str) -> bool {
-    is_nobodys(path) || path.contains(';') || path.split('%').skip(1).any(|rest| rest.starts_with(AMBIGUOUS))
+    is_nobodys(&split(path))
+        || path.contains(';')
+        || path.split('%').skip(1).any(|rest| rest.starts_with(AMBIGUOUS))
 }
 
 impl Rule {
@@ -138,23 +144,22 @@ impl Rule {
     }
 
     fn is_for(&self, method: &str) -> bool {
-        self.method == method
+        self.method.eq_ignore_ascii_case(method)
             || self.method == "ANY" && !method.starts_with('$')
             // Back ends answer HEAD as they do GET, without the body (RFC 9110 §9.3.2).
-            || self.method == "GET" && method == "HEAD"
+            || self.method == "GET" && method.eq_ignore_ascii_case("HEAD")
     }
 
-    /// Whether it is for all the rest of a path.
-    fn is_greedy(&self) -> bool {
-        self.segments.contains(&Segment::Rest)
+    fn matches(&self, called: &Path<'_>) -> bool {
+        matches(&self.segments, called)
     }
 
-    fn matches(&self, called: &[&str]) -> bool {
+    /// Greater for the more exact of two rules that match one path: what comes first in it decides, and all the rest
+    /// is less than its end.
+    fn exactness(&self) -> (&[Segment], bool) {
         match self.segments.split_last() {
-            Some((Segment::Rest, before)) => {
-                called.len() > before.len() && agree(before, &called[..before.len()])
-            }
-            _ => called.len() == self.segments.len() && agree(&self.segments, called),
+            Some((Segment::Rest, before)) => (before, false),
+            _ => (&self.segments, true),
         }
     }
 
@@ -215,11 +220,29 @@ fn meets(open: &[Segment], by_any_method: bool, shut: &[Segment]) -> bool {
     shorter[0]
 }
 
-fn agree(pattern: &[Segment], called: &[&str]) -> bool {
-    pattern.iter().zip(called).all(|(segment, called)| match segment {
-        Segment::Literal(text) => text == called,
-        Segment::Any | Segment::Rest => true,
-    })
+/// Whether a path is one of a pattern's. All the rest may be nothing: to many back ends `/a/` is one of `/a/{rest+}`,
+/// and `/a` is the same as `/a/`.
+fn matches(pattern: &[Segment], called: &Path<'_>) -> bool {
+    fits(pattern, called)
+        || pattern.split_last().is_some_and(|(last, before)| *last == Segment::Rest && fits(before, called))
+}
+
+/// The same as API Gateway takes it: all the rest is something.
+fn fits(pattern: &[Segment], called: &Path<'_>) -> bool {
+    let is_long_enough = match is_greedy(pattern) {
+        true => called.len() >= pattern.len(),
+        false => called.len() == pattern.len(),
+    };
+    is_long_enough
+        && pattern.iter().zip(called).all(|(segment, called)| match segment {
+            Segment::Literal(text) => text == called,
+            Segment::Any | Segment::Rest => true,
+        })
+}
+
+/// Whether a pattern is for all the rest of a path.
+fn is_greedy(pattern: &[Segment]) -> bool {
+    pattern.contains(&Segment::Rest)
 }
 
 fn pattern(path: &str) -> Vec<Segment> {
@@ -228,7 +251,7 @@ fn pattern(path: &str) -> Vec<Segment> {
         Some((_, false)) => Segment::Any,
         None => Segment::Literal(text.to_owned()),
     };
-    segments(path).into_iter().map(segment).collect()
+    split(path).iter().map(|text| segment(text)).collect()
 }
 
 /// The name of a parameter, `{name}` or `{name+}`, and whether it is for all the rest.
@@ -254,14 +277,43 @@ fn can_match(path: &str) -> bool {
         && greedy.is_none_or(|at| at + 1 == segments.len())
 }
 
-/// What a back end may read a path as: itself, and decoded once more; and both of them bare.
-fn readings(path: &str) -> impl Iterator<Item = Cow<'_, str>> {
-    let decoded = percent_decode_str(path).decode_utf8_lossy();
-    let another = matches!(decoded, Cow::Owned(_)).then_some(decoded);
-    iter::once(Cow::Borrowed(path)).chain(another).flat_map(|reading| {
-        let bare = bare(&reading).map(Cow::Owned);
-        iter::once(reading).chain(bare)
-    })
+/// A path in segments, without empty ones: however many slashes there are, it is the same path.
+type Path<'a> = [Cow<'a, str>];
+
+/// How many times a path may be encoded. One that is encoded more often is nobody's, and read by nobody.
+const MAX_ENCODED: usize = 3;
+
+/// What a back end may read a route's path as: itself, and decoded as often as it is encoded, by segments or as a
+/// whole; all of them bare, too; and without the stage. None if it is encoded too often.
+fn readings<'a>(route: &'a Route<'_>) -> Option<Vec<Vec<Cow<'a, str>>>> {
+    let mut readings = vec![split(&route.path)];
+    if route.path.contains(|c: char| matches!(c, '%' | '?' | '#' | ';') || c.is_whitespace()) {
+        readings.clear();
+        let (mut text, mut left) = (route.path.clone(), MAX_ENCODED);
+        loop {
+            for text in [Some(Cow::Borrowed(&*text)), bare(&text).map(Cow::Owned)].into_iter().flatten() {
+                let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+                readings.push(split(&text).into_iter().map(owned).collect());
+                readings.push(split(&text).into_iter().map(|segment| owned(decoded(&segment))).collect());
+            }
+            match decoded(&text) {
+                Cow::Borrowed(_) => break,
+                Cow::Owned(inner) => text = Cow::Owned(inner),
+            }
+            left = left.checked_sub(1)?;
+        }
+    }
+    if let Some(stage) = route.stage {
+        let staged = readings.iter().filter(|path| path.first().is_some_and(|first| first == stage));
+        let rest: Vec<_> = staged.map(|path| path[1..].to_vec()).collect();
+        readings.extend(rest);
+    }
+    Some(readings)
+}
+
+/// Owned if there was something to decode.
+fn decoded(text: &str) -> Cow<'_, str> {
+    percent_decode_str(text).decode_utf8_lossy()
 }
 
 /// A path without what some take for a query, a fragment or parameters (RFC 3986 §3.3 to §3.5) or for blanks about
@@ -276,14 +328,14 @@ fn bare(path: &str) -> Option<String> {
 }
 
 /// Whether a path is one that nobody needs and that back ends read each in its own way.
-fn is_nobodys(path: &str) -> bool {
-    path.contains(|c: char| c == '\\' || c.is_control())
-        || path.split('/').any(|segment| matches!(segment, "." | ".."))
+fn is_nobodys(path: &Path<'_>) -> bool {
+    path.iter().any(|segment| {
+        matches!(&**segment, "." | "..") || segment.contains(|c: char| c == '\\' || c.is_control())
+    })
 }
 
-/// The segments of a path without empty ones: however many slashes there are, it is the same path.
-fn segments(path: &str) -> Vec<&str> {
-    path.split('/').filter(|segment| !segment.is_empty()).collect()
+fn split(path: &str) -> Vec<Cow<'_, str>> {
+    path.split('/').filter(|segment| !segment.is_empty()).map(Cow::Borrowed).collect()
 }
 
 #[cfg(test)]
@@ -298,7 +350,10 @@ mod tests {
     }
 
     fn permits(policy: &RoutePolicy, method: &str, path: &str, scopes: &str) -> bool {
-        policy.permits(&Route { method, path: path.into(), pattern: None }, &Scopes::parse(scopes).unwrap())
+        policy.permits(
+            &Route { method, path: path.into(), pattern: None, stage: None },
+            &Scopes::parse(scopes).unwrap(),
+        )
     }
 
     #[test]
@@ -332,6 +387,49 @@ mod tests {
     }
 
     #[test]
+    fn a_path_is_read_as_often_as_it_is_encoded() {
+        let policy = policy(&[("GET /admin", "a"), ("GET /users/{id}", "a"), ("GET /{tenant}/keys", "a")]);
+        for path in [
+            "/%2561dmin",
+            "/%252561dmin",
+            "/adm%69n;%2Fx",
+            "/adm%69n;a%2Fb/",
+            "/%75sers/a%2Fb",
+            "/%2575sers/a%252Fb",
+            "/users/a%2Fb%2Fc",
+            "/a%2Fb/%6Beys",
+        ] {
+            assert!(!permits(&policy, "GET", path, "") && permits(&policy, "GET", path, "a"), "{path}");
+        }
+        assert!(!permits(&policy, "GET", "/%25252561dmin", "a"), "nobody encodes four times");
+        assert!(permits(&policy, "GET", "/%7Euser/100%25", "") && permits(&policy, "GET", "/%zz%", ""));
+    }
+
+    #[test]
+    fn all_the_rest_may_be_nothing_unless_another_rule_says_what_that_is() {
+        let policy =
+            policy(&[("ANY /admin/{rest+}", "admin"), ("ANY /users/{rest+}", "a"), ("GET /users", "")]);
+        for path in ["/admin", "/admin/", "/admin/x", "/users/x"] {
+            assert!(!permits(&policy, "GET", path, ""), "{path}");
+        }
+        assert!(permits(&policy, "GET", "/users", "") && !permits(&policy, "PUT", "/users", ""));
+        assert!(permits(&policy, "GET", "/", "") && permits(&policy, "GET", "/administrator", ""));
+    }
+
+    #[test]
+    fn a_stage_that_may_be_in_the_path_is_read_both_ways() {
+        let policy = policy(&[("GET /todo", "a"), ("GET /prod/users", "b")]);
+        let permits = |path: &str, scopes| {
+            let route = Route { method: "GET", path: path.into(), pattern: None, stage: Some("prod") };
+            policy.permits(&route, &Scopes::parse(scopes).unwrap())
+        };
+        for path in ["/prod/todo", "//prod/todo", "/%70rod/todo", "/todo"] {
+            assert!(!permits(path, "b") && permits(path, "a"), "{path}");
+        }
+        assert!(!permits("/prod/users", "a") && permits("/users", "") && permits("/product/todo", ""));
+    }
+
+    #[test]
     fn a_path_that_climbs_or_may_be_read_in_many_ways_is_nobodys() {
         let policy = policy(&[("GET /todo", "a")]);
         for path in ["/./todo", "/%2e/todo", "/todo/.", "\\todo", "/x%5C..%5Ctodo", "/to%09do"] {
@@ -361,7 +459,7 @@ mod tests {
         let policy =
             policy(&[("GET /users/{id}", "read"), ("GET /users/admin", "admin"), ("ANY /{rest+}", "all")]);
         let permits = |path: &str, scopes| {
-            let route = Route { method: "GET", path: path.into(), pattern: Some("/users/{id}") };
+            let route = Route { method: "GET", path: path.into(), pattern: Some("/users/{id}"), stage: None };
             policy.permits(&route, &Scopes::parse(scopes).unwrap())
         };
         assert!(permits("/users/1", "read") && !permits("/users/1", "all"));
@@ -390,9 +488,33 @@ mod tests {
             ("/{dir}/{rest+}", "//health"),
             ("/{dir}/{rest+}", "/health//"),
         ] {
-            let route = Route { method: "GET", path: path.into(), pattern: Some(pattern) };
+            let route = Route { method: "GET", path: path.into(), pattern: Some(pattern), stage: None };
             assert!(!policy.permits(&route, &Scopes::default()), "{path}");
             assert!(policy.permits(&route, &Scopes::parse("list read all").unwrap()), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_general_rule_counts_where_the_path_is_none_of_the_apis_own_route() {
+        let policy = policy(&[("ANY /users/{rest+}", "staff"), ("GET /users/{id}/photo", "")]);
+        let route = |path: &'static str| Route {
+            method: "GET",
+            path: path.into(),
+            pattern: Some("/users/{id}"),
+            stage: None,
+        };
+        let staff = Scopes::parse("staff").unwrap();
+        for path in ["/users/1/photo", "/users/1%2Fphoto"] {
+            assert!(!policy.permits(&route(path), &Scopes::default()), "{path}");
+            assert!(policy.permits(&route(path), &staff), "{path}");
+        }
+    }
+
+    #[test]
+    fn methods_are_the_same_in_small_letters() {
+        let policy = policy(&[("GET /a", "read"), ("$connect", "read")]);
+        for method in ["get", "Get", "head", "$connect"] {
+            assert!(!permits(&policy, method, if method == "$connect" { "" } else { "/a" }, ""), "{method}");
         }
     }
 
@@ -404,7 +526,7 @@ mod tests {
     }
 
     fn arns(policy: &RoutePolicy, scopes: &str, called: Option<&str>) -> Vec<String> {
-        let route = Route { method: "GET", path: "/".into(), pattern: called };
+        let route = Route { method: "GET", path: "/".into(), pattern: called, stage: None };
         let arns = policy.arns(STAGE, &Scopes::parse(scopes).unwrap(), Rule::of_called(&route).as_ref());
         arns.iter().map(|arn| arn.strip_prefix(STAGE).unwrap().to_owned()).collect()
     }
