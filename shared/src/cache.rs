@@ -52,7 +52,12 @@ pub fn chain(error: &dyn Error) -> String {
 struct Held<T> {
     value: Arc<T>,
     loaded_at: u64,
-    fresh_until: u64,
+    fresh_for: u64,
+}
+
+/// Whether something lasts that began then. What lies ahead of a clock that was set back is long over.
+fn lasts(since: u64, seconds: u64, now: u64) -> bool {
+    now.checked_sub(since).is_some_and(|age| age < seconds)
 }
 
 struct State<T> {
@@ -114,8 +119,7 @@ impl<T> Cache<T> {
             if let Some(held) = state.held.as_ref().filter(|held| !Arc::ptr_eq(&held.value, seen)) {
                 return Ok(held.value.clone());
             }
-            let asked_lately =
-                state.asked_at.is_some_and(|asked_at| now < asked_at.saturating_add(self.limits.cool_down));
+            let asked_lately = state.asked_at.is_some_and(|at| lasts(at, self.limits.cool_down, now));
             if asked_lately || state.failed.as_ref().is_some_and(|(failed_at, _)| self.rests(*failed_at, now))
             {
                 return Ok(seen.clone());
@@ -136,7 +140,7 @@ impl<T> Cache<T> {
     /// An answer that needs no load: a fresh value, or what a recent failure leaves.
     fn without_loading(&self, now: u64) -> Option<Result<Arc<T>, Unavailable>> {
         let state = self.state();
-        if let Some(held) = state.held.as_ref().filter(|held| now < held.fresh_until) {
+        if let Some(held) = state.held.as_ref().filter(|held| lasts(held.loaded_at, held.fresh_for, now)) {
             return Some(Ok(held.value.clone()));
         }
         let (failed_at, error) = state.failed.as_ref()?;
@@ -156,7 +160,7 @@ impl<T> Cache<T> {
 
     /// Whether the source is still left alone after it failed.
     fn rests(&self, failed_at: u64, now: u64) -> bool {
-        now < failed_at.saturating_add(self.limits.after_failure)
+        lasts(failed_at, self.limits.after_failure, now)
     }
 
     async fn load<E: Error>(
@@ -169,8 +173,7 @@ impl<T> Cache<T> {
             Ok(Loaded { value, fresh_for }) => {
                 let value = Arc::new(value);
                 let mut state = self.state();
-                let fresh_until = now.saturating_add(fresh_for);
-                state.held = Some(Held { value: value.clone(), loaded_at: now, fresh_until });
+                state.held = Some(Held { value: value.clone(), loaded_at: now, fresh_for });
                 state.failed = None;
                 Ok(value)
             }
@@ -222,6 +225,17 @@ mod tests {
         assert_eq!(value(&cache, &source, 100).await, Some(1));
         assert_eq!(value(&cache, &source, 114).await, Some(1));
         assert_eq!(value(&cache, &source, 115).await, Some(2));
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_back_keeps_nothing_fresh_and_no_source_alone() {
+        let (cache, source) = (Cache::new(LIMITS), Source::default());
+        assert_eq!(value(&cache, &source, 10_000).await, Some(1));
+        assert_eq!(value(&cache, &source, 9_000).await, Some(2));
+        source.down.set(true);
+        assert_eq!(value(&cache, &source, 9_016).await, Some(2));
+        source.down.set(false);
+        assert_eq!(value(&cache, &source, 8_000).await, Some(4));
     }
 
     #[tokio::test]

@@ -291,6 +291,11 @@ async fn introspection_knows_what_has_ended() {
     let sub = claims(access)["sub"].as_str().unwrap().to_owned();
     TrustStore::new(stack.table()).shut_out(&sub, now).await.unwrap();
     assert!(!active(access, now).await, "its user was shut out, just now");
+    let other = stack.token("server", &secret).await;
+    assert!(active(&other, now).await);
+    let key_id = stack.timeline().await.iter().last().unwrap().key.kid.clone();
+    stack.rotation().revoke(&key_id, Algorithm::Es256, now).await.unwrap();
+    assert!(!active(&other, now).await, "its key was revoked, just now");
 }
 
 #[tokio::test]
@@ -318,6 +323,40 @@ async fn a_token_of_a_key_that_is_not_known_yet_is_not_said_to_be_revoked() {
     let jwt = UnverifiedJwt::parse(token, usize::MAX).unwrap();
     let expected = Expected { issuer: Some(&stack.running.url), audiences: None };
     assert!(matches!(bundle.accept(jwt, &expected, now), Err(NotAccepted::Revoked)));
+}
+
+#[tokio::test]
+async fn a_clock_that_is_behind_says_of_no_live_token_that_it_is_revoked() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "").await;
+    let now = clock::now();
+    let issuer = token::Deps::from_settings(&stack.settings(&[])).unwrap();
+    let form = [("grant_type", "client_credentials")];
+    let (_, body) = post_token(&issuer, basic("backend", &secret), &form, now + 60).await;
+    let token = body["access_token"].as_str().unwrap();
+    let revoke = revoke::Deps::from_settings(&stack.settings(&[])).unwrap();
+    let event = form_event("/oauth2/revoke", basic("backend", &secret), &[("token", token)]);
+    let status = async |now| {
+        let answer = call(&event, |request| revoke::handle(&revoke, request, now)).await;
+        answer["statusCode"].clone()
+    };
+    assert_eq!(status(now).await, 503, "the token is from the future");
+    assert_eq!(status(now - 60).await, 503, "the key is, too");
+    assert_eq!(status(now + 60).await, 200);
+}
+
+#[tokio::test]
+async fn a_session_that_is_over_by_one_clock_is_ended_by_all() {
+    let stack = Stack::start().await;
+    stack.user("ada", "").await;
+    let session = stack.refresh_token("ada", PASSWORD).await;
+    let revoke = revoke::Deps::from_settings(&stack.settings(&[])).unwrap();
+    let fields = [("client_id", "latchkey"), ("token", session.as_str())];
+    let event = form_event("/oauth2/revoke", json!({}), &fields);
+    let ahead = clock::now() + 8 * 86_400;
+    assert_eq!(call(&event, |request| revoke::handle(&revoke, request, ahead)).await["statusCode"], 200);
+    let form = [("grant_type", "refresh_token"), ("refresh_token", session.as_str())];
+    assert_eq!(read(stack.post("/oauth2/token").form(&form)).await.1["error"], "invalid_grant");
 }
 
 #[tokio::test]

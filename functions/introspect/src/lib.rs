@@ -15,7 +15,8 @@ use shared::store::refresh::{Families, Standing};
 use shared::store::table::Table;
 use shared::store::trust::{NotAccepted, Trust, TrustStore};
 use shared::telemetry::{Outcome, Telemetry};
-use shared::token::claims::{AccessClaims, Expected};
+use shared::token::claims::{AccessClaims, Expected, MAX_ACCESS_TOKEN};
+use shared::token::jwt::UnverifiedJwt;
 use shared::wire::context::domain;
 use shared::wire::http::{Form, refuse_in_query};
 use shared::wire::introspection::Introspection;
@@ -92,21 +93,20 @@ async fn about_access_token(
     let issuer = deps.issuer.resolve(domain);
     let issuer = issuer.ok_or_else(|| OAuthError::unavailable("the issuer is not known"))?;
     let expected = Expected { issuer: Some(&issuer), audiences: None };
-    let token = match deps.trust.accept(token.expose_secret(), &expected, now).await {
-        Ok(token) => token,
+    let token = token.expose_secret();
+    let accepted = match deps.trust.accept(token, &expected, now).await {
+        Ok(accepted) => accepted,
         Err(NotAccepted::Token(_) | NotAccepted::Revoked) => return Ok(None),
         Err(NotAccepted::Unavailable(error)) => return Err(OAuthError::unavailable(error)),
     };
-    let claims = token.claims();
-    if !may_know(client, &claims.client_id) {
+    if !may_know(client, &accepted.claims().client_id) {
         return Ok(None);
     }
     // Whoever asks wants to know how it is now: the bundle at hand may be some seconds old.
     let bundle = deps.revocations.bundle().await.map_err(OAuthError::unavailable)?;
-    if bundle.is_revoked(claims) {
-        return Ok(None);
-    }
-    Ok(Some(told_of(claims)))
+    let jwt = UnverifiedJwt::parse(token, MAX_ACCESS_TOKEN);
+    let accepted = jwt.map_err(NotAccepted::from).and_then(|jwt| bundle.accept(jwt, &expected, now));
+    Ok(accepted.ok().map(|token| told_of(token.claims())))
 }
 
 /// What the claims of a good access token come to.

@@ -9,7 +9,7 @@ use shared::grants::FIRST_PARTY;
 use shared::grants::client_auth::{Caller, ClientAuth};
 use shared::grants::response::tell;
 use shared::identity::refresh_tokens::RefreshToken;
-use shared::store::refresh::{Families, Standing};
+use shared::store::refresh::Families;
 use shared::store::revocations::Revocations;
 use shared::store::table::Table;
 use shared::store::trust::{NotAccepted, Trust, TrustStore};
@@ -84,9 +84,9 @@ async fn end_session(deps: &Deps, token: &RefreshToken, client_id: &str, now: u6
     let family = deps.families.get(token.family()).await.map_err(OAuthError::unavailable)?;
     let Some(family) = family else { return Ok(()) };
     check_owner(&family.client_id, client_id)?;
-    // Of a session that has ended already the access tokens are shut out all the same: a first try may
-    // have stopped in between.
-    if family.standing(token, now) != Standing::Dead {
+    // Even if its time is over: another clock may see that otherwise. And of a session that was ended already the
+    // access tokens are shut out all the same: a first try may have stopped in between.
+    if !family.revoked {
         deps.families.revoke(token.family()).await.map_err(OAuthError::unavailable)?;
     }
     let bundle = deps.trust.bundle(now).await.map_err(OAuthError::unavailable)?;
@@ -114,6 +114,7 @@ async fn end_token(deps: &Deps, token: &SecretString, client_id: &str, now: u64)
     };
     let token = match accepted {
         Ok(token) => token,
+        Err(NotAccepted::Token(JwtError::InvalidClaim("iat"))) => return Err(behind()),
         Err(NotAccepted::Token(_) | NotAccepted::Revoked) => return Ok(()),
         Err(NotAccepted::Unavailable(error)) => return Err(OAuthError::unavailable(error)),
     };
@@ -129,7 +130,15 @@ async fn end_token(deps: &Deps, token: &SecretString, client_id: &str, now: u64)
 async fn knows(deps: &Deps, token: &str, now: u64) -> Result<bool, OAuthError> {
     let Ok(jwt) = UnverifiedJwt::parse(token, MAX_ACCESS_TOKEN) else { return Ok(false) };
     let timeline = deps.store.timeline().await.map_err(OAuthError::unavailable)?;
-    Ok(timeline.iter().any(|timed| timed.is_trusted(now) && jwt.key_id() == Some(&timed.key.kid)))
+    match timeline.iter().find(|timed| jwt.key_id() == Some(&timed.key.kid)) {
+        Some(timed) if timed.published_at > now => Err(behind()),
+        key => Ok(key.is_some_and(|timed| timed.is_trusted(now))),
+    }
+}
+
+/// Our clock is behind that of whoever issued a token: it may be as good as can be, and isn't yet by our clock.
+fn behind() -> OAuthError {
+    OAuthError::unavailable("the clock is behind that of whoever issued the token")
 }
 
 fn check_owner(owner: &str, client_id: &str) -> Result<(), OAuthError> {
