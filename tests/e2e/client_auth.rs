@@ -1,5 +1,6 @@
 //! Clients without a shared secret, clients with two, and clients with a quota.
 
+use e2e::proofs::{ASSERTION, assertion, jwks};
 use e2e::{Stack, claims, read};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -13,25 +14,10 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use crate::authorizer::bearer;
 use crate::events::{basic, call, form_event, post_token, status_and_body};
 
-const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const GRANT: (&str, &str) = ("grant_type", "client_credentials");
 
 fn key(algorithm: Algorithm) -> PrivateKey {
     PrivateKey::parse(algorithm, &PrivateKey::generate(algorithm).unwrap()).unwrap()
-}
-
-fn jwks(key: &PrivateKey) -> ClientKeys {
-    ClientKeys::Jwks(json!({"keys": [key.public_jwk()]}).to_string())
-}
-
-fn assertion(stack: &Stack, key: &PrivateKey, change: impl FnOnce(&mut Value)) -> String {
-    let now = clock::now();
-    let mut claims = json!({
-        "iss": "app", "sub": "app", "aud": stack.running.url, "iat": now, "exp": now + 60,
-        "jti": shared::identity::secrets::random_id(""),
-    });
-    change(&mut claims);
-    key.sign("JWT", &claims).unwrap().expose_secret().to_owned()
 }
 
 async fn by_assertion(stack: &Stack, assertion: &str, more: &[(&str, &str)]) -> (u16, Value) {

@@ -1,37 +1,8 @@
 //! Tokens that are bound to a key, from the token endpoint to the authorizer (RFC 9449).
 
-use aws_lc_rs::digest;
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use e2e::proofs::Holder;
 use e2e::{PASSWORD, Stack, claims, read};
 use serde_json::{Value, json};
-use shared::clock;
-use shared::identity::secrets::random_id;
-
-/// Somebody who holds a key.
-struct Holder(Ed25519KeyPair);
-
-impl Holder {
-    fn new() -> Self {
-        Self(Ed25519KeyPair::generate().unwrap())
-    }
-
-    /// A proof for a request, with a token or without.
-    fn proof(&self, method: &str, url: &str, token: Option<&str>) -> String {
-        let x = URL_SAFE_NO_PAD.encode(self.0.public_key());
-        let header =
-            json!({"alg": "EdDSA", "typ": "dpop+jwt", "jwk": {"kty": "OKP", "crv": "Ed25519", "x": x}});
-        let mut claims = json!({"htm": method, "htu": url, "iat": clock::now(), "jti": random_id("")});
-        if let Some(token) = token {
-            let hash = digest::digest(&digest::SHA256, token.as_bytes());
-            claims["ath"] = URL_SAFE_NO_PAD.encode(hash).into();
-        }
-        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let input = format!("{}.{}", part(&header), part(&claims));
-        format!("{input}.{}", URL_SAFE_NO_PAD.encode(self.0.sign(input.as_bytes())))
-    }
-}
 
 async fn client_token(stack: &Stack, secret: &str, proof: &str) -> (u16, Value) {
     let request = stack.post("/oauth2/token").basic_auth("backend", Some(secret)).header("dpop", proof);

@@ -8,8 +8,8 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::Stack;
-use crate::lambda::Function;
-use crate::proxy::{End, Fault, Proxy};
+use crate::proxy::{End, Fault};
+use crate::stores::{Stores, name};
 
 /// Set to anything, it makes the tests take the time that the bars speak of. Without it they take seconds.
 pub const LONG: &str = "FAULTS_LONG";
@@ -68,36 +68,8 @@ pub const IN_TIME: Duration = Duration::from_secs(10);
 /// How long after a store's return there must be good answers again.
 pub const RECOVERY: Duration = Duration::from_secs(5);
 
-/// The stores of a stack, each behind a proxy.
-pub struct Stores {
-    pub dynamodb: Proxy,
-    pub secrets_manager: Proxy,
-}
-
-impl Stores {
-    pub async fn of(stack: &Stack) -> Self {
-        let at = |name: &str| &stack.running.environment[name];
-        Self {
-            dynamodb: Proxy::start(at("AWS_ENDPOINT_URL_DYNAMODB")).await,
-            secrets_manager: Proxy::start(at("AWS_ENDPOINT_URL_SECRETS_MANAGER")).await,
-        }
-    }
-
-    /// Starts a function's binary that knows them by their proxies.
-    pub async fn function(&self, binary: &str, stack: &Stack) -> Function {
-        let settings = [
-            ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb.url.as_str()),
-            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.secrets_manager.url.as_str()),
-            // What is read at every request but for the cache is read at nearly every request.
-            ("TRUST_REFRESH_SECONDS", "1"),
-        ];
-        Function::start(binary, stack, &settings).await
-    }
-
-    fn each(&self) -> [&Proxy; 2] {
-        [&self.dynamodb, &self.secrets_manager]
-    }
-}
+/// What is read at every request but for the cache is read at nearly every request.
+pub const READ_OFTEN: (&str, &str) = ("TRUST_REFRESH_SECONDS", "1");
 
 /// Whether an answer is what was asked for.
 pub fn is_good(answer: &Value) -> bool {
@@ -117,8 +89,8 @@ pub async fn freeze_and_thaw(binary: &'static str, stack: &Stack, event: impl As
     let mut tasks = JoinSet::new();
     for seconds in short_or_long(vec![1, 3], vec![1, 5, 15, 60, 120, 180]) {
         for end in End::ALL {
-            let stores = Stores::of(stack).await;
-            let mut function = stores.function(binary, stack).await;
+            let stores = Stores::of(stack, binary).await;
+            let mut function = stores.function(stack, &[READ_OFTEN]).await;
             // Twice: what is opened beside each other the first time is all in the pool the second.
             for _ in 0..2 {
                 let answer = function.call(&event().await).await;
@@ -163,10 +135,10 @@ pub async fn freeze_and_thaw(binary: &'static str, stack: &Stack, event: impl As
 pub async fn black_hole(binary: &'static str, stack: &Stack, event: Value, is_authorizer: bool) {
     let mut tasks = JoinSet::new();
     for warm in [true, false] {
-        let stores = Stores::of(stack).await;
+        let stores = Stores::of(stack, binary).await;
         let mut function = None;
         if warm {
-            function = Some(stores.function(binary, stack).await);
+            function = Some(stores.function(stack, &[READ_OFTEN]).await);
             assert!(is_good(&function.as_mut().expect("just started").call(&event).await));
         }
         for proxy in stores.each() {
@@ -174,7 +146,7 @@ pub async fn black_hole(binary: &'static str, stack: &Stack, event: Value, is_au
         }
         let mut function = match function {
             Some(function) => function,
-            None => stores.function(binary, stack).await,
+            None => stores.function(stack, &[READ_OFTEN]).await,
         };
         let event = event.clone();
         tasks.spawn(async move {
@@ -213,10 +185,6 @@ pub async fn black_hole(binary: &'static str, stack: &Stack, event: Value, is_au
         assert!(tally.slowest < IN_TIME && recovered < RECOVERY);
         assert_eq!(tally.granted, if warm && is_authorizer { tally.asked } else { 0 });
     }
-}
-
-fn name(binary: &str) -> &str {
-    binary.rsplit('/').next().unwrap_or(binary)
 }
 
 /// A refresh by somebody who signed in without a client.

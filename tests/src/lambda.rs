@@ -18,6 +18,7 @@ use tokio::sync::{Mutex, mpsc};
 
 use crate::Stack;
 use crate::events::recorded;
+use crate::stores::Stores;
 
 /// A function that runs in the stand-in.
 pub struct Function {
@@ -119,10 +120,16 @@ impl Function {
     }
 }
 
-/// Runs every recorded event of a function through its binary.
-pub async fn answer_every_recorded_event(function: &str, binary: &str, settings: Settings<'_>) {
+/// Runs every recorded event of a function through its binary, in the role that the template gives it. The
+/// process is as it was left.
+pub async fn answer_every_recorded_event(
+    function: &str,
+    binary: &'static str,
+    settings: Settings<'_>,
+) -> (Stack, Stores, Function) {
     let stack = Stack::start().await;
-    let mut process = Function::start(binary, &stack, settings).await;
+    let stores = Stores::of(&stack, binary).await;
+    let mut process = stores.function(&stack, settings).await;
     let mut wrong = Vec::new();
     let mut count = 0;
     for recorded in recorded(&stack).await.iter().filter(|recorded| recorded.function() == function) {
@@ -131,6 +138,7 @@ pub async fn answer_every_recorded_event(function: &str, binary: &str, settings:
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(count > 0, "{function} has no events");
+    (stack, stores, process)
 }
 
 /// Starts a binary that can't start, and returns what it says.

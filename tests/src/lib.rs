@@ -3,7 +3,10 @@
 pub mod events;
 pub mod faults;
 pub mod lambda;
+pub mod proofs;
 pub mod proxy;
+pub mod role;
+pub mod stores;
 
 use std::collections::BTreeMap;
 

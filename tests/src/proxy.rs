@@ -11,12 +11,14 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{HeaderMap, Request, Response};
 use hyper_util::rt::TokioIo;
 use reqwest::Client as Http;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, broadcast};
 use tokio::task::{AbortHandle, JoinHandle};
+
+use crate::role::Role;
 
 /// What can go wrong with a request.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +71,7 @@ pub struct Proxy {
 struct Way {
     target: String,
     http: Http,
+    role: Option<Arc<Role>>,
     count: AtomicUsize,
     faults: AtomicUsize,
     plan: Mutex<Plan>,
@@ -99,11 +102,21 @@ impl Drop for Stop {
 impl Proxy {
     /// A proxy in front of `target`, a URL without a path.
     pub async fn start(target: &str) -> Self {
+        Self::with(target, None).await
+    }
+
+    /// The same, which lets through what a role may ask for, and nothing else.
+    pub async fn judging(target: &str, role: Arc<Role>) -> Self {
+        Self::with(target, Some(role)).await
+    }
+
+    async fn with(target: &str, role: Option<Arc<Role>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let way = Arc::new(Way {
             target: target.to_owned(),
             http: Http::builder().no_proxy().build().expect("an HTTP client"),
+            role,
             count: AtomicUsize::default(),
             faults: AtomicUsize::default(),
             plan: Mutex::default(),
@@ -275,6 +288,9 @@ impl Way {
     async fn forward(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.expect("a request's body").to_bytes();
+        if self.role.as_ref().is_some_and(|role| !role.allows(operation(&parts.headers), &body)) {
+            return error(400, "com.amazon.coral.service#AccessDeniedException");
+        }
         let sent = self.http.request(parts.method, format!("{}{}", self.target, parts.uri));
         let answer = sent.headers(parts.headers).body(body).send().await.expect("the store answers");
         let mut response = Response::builder().status(answer.status());
@@ -287,8 +303,7 @@ impl Way {
 /// As AWS says it (docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html): a
 /// transaction is cancelled, with the reason for each of its items.
 fn throttled(request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    let operation = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
-    match operation.unwrap_or_default() {
+    match operation(request.headers()) {
         "DynamoDB_20120810.TransactWriteItems" => answer(
             400,
             r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","Message":"Transaction cancelled, please refer cancellation reasons for specific reasons [ThrottlingError, None]","CancellationReasons":[{"Code":"ThrottlingError","Message":"Throughput exceeds the current capacity of your table or index."},{"Code":"None"}]}"#,
@@ -298,6 +313,11 @@ fn throttled(request: &Request<Incoming>) -> Response<Full<Bytes>> {
         }
         _ => error(400, "ThrottlingException"),
     }
+}
+
+/// What a request asks the store to do.
+fn operation(headers: &HeaderMap) -> &str {
+    headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default()
 }
 
 fn error(status: u16, kind: &str) -> Response<Full<Bytes>> {

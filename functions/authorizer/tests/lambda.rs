@@ -1,16 +1,30 @@
 //! The authorizer as a process on Lambda.
 
-use e2e::Stack;
 use e2e::events::event;
+use e2e::faults::authorized;
 use e2e::lambda::{Function, answer_every_recorded_event, refusal};
+use e2e::proofs::Holder;
 use e2e::proxy::Proxy;
+use e2e::{Stack, read};
+use serde_json::json;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_authorizer");
 const SCOPES: (&str, &str) = ("ROUTE_SCOPES", r#"{"GET /todo":["todo:read"]}"#);
 
 #[tokio::test]
-async fn every_recorded_event_comes_to_what_is_expected() {
-    answer_every_recorded_event("authorizer", BINARY, &[SCOPES]).await;
+async fn every_recorded_event_comes_to_what_is_expected_within_its_role() {
+    let (stack, stores, mut authorizer) = answer_every_recorded_event("authorizer", BINARY, &[SCOPES]).await;
+    // A token that is bound to a key.
+    let (holder, secret) = (Holder::new(), stack.client("backend", "a").await);
+    let request = stack.post("/oauth2/token").basic_auth("backend", Some(&secret));
+    let proof = holder.proof("POST", &stack.url("/oauth2/token"), None);
+    let (_, body) = read(request.header("dpop", proof).form(&[("grant_type", "client_credentials")])).await;
+    let token = body["access_token"].as_str().expect("an access token");
+    let proof = holder.proof("GET", "http://api.example.com/profile", Some(token));
+    let mut event = authorized(json!({"authorization": format!("DPoP {token}"), "dpop": proof}));
+    event["requestContext"]["domainName"] = json!("api.example.com");
+    assert_eq!(authorizer.call(&event).await["isAuthorized"], true);
+    stores.role.assert_just_enough();
 }
 
 #[tokio::test]

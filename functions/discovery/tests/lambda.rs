@@ -6,8 +6,9 @@ use e2e::lambda::{answer_every_recorded_event, refusal};
 const BINARY: &str = env!("CARGO_BIN_EXE_discovery");
 
 #[tokio::test]
-async fn every_recorded_event_comes_to_what_is_expected() {
-    answer_every_recorded_event("discovery", BINARY, &[]).await;
+async fn every_recorded_event_comes_to_what_is_expected_within_its_role() {
+    let (_, stores, _) = answer_every_recorded_event("discovery", BINARY, &[]).await;
+    stores.role.assert_just_enough();
 }
 
 #[tokio::test]

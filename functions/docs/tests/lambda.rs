@@ -10,8 +10,9 @@ const BINARY: &str = env!("CARGO_BIN_EXE_docs");
 const SETTINGS: &[(&str, &str)] = &[("DEPLOY_EXAMPLES", "true")];
 
 #[tokio::test]
-async fn every_recorded_event_comes_to_what_is_expected() {
-    answer_every_recorded_event("docs", BINARY, SETTINGS).await;
+async fn every_recorded_event_comes_to_what_is_expected_within_its_role() {
+    let (_, stores, _) = answer_every_recorded_event("docs", BINARY, SETTINGS).await;
+    stores.role.assert_just_enough();
 }
 
 #[tokio::test]

@@ -1,13 +1,22 @@
 //! The Google exchange as a process on Lambda.
 
 use e2e::Stack;
+use e2e::events::http_event;
 use e2e::lambda::{answer_every_recorded_event, refusal};
+use e2e::proofs::Holder;
+use serde_json::json;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_google");
 
 #[tokio::test]
-async fn every_recorded_event_comes_to_what_is_expected() {
-    answer_every_recorded_event("google", BINARY, &[]).await;
+async fn every_recorded_event_comes_to_what_is_expected_within_its_role() {
+    let (stack, stores, mut google) = answer_every_recorded_event("google", BINARY, &[]).await;
+    let bearer = format!("Bearer {}", stack.id_token("ada@example.com"));
+    let proof = Holder::new().proof("POST", "http://api.example.com/google", None);
+    let headers = json!({"authorization": bearer, "dpop": proof});
+    let answer = google.call(&http_event("POST", "/google", headers, None)).await;
+    assert_eq!(answer["statusCode"], 200, "{answer}");
+    stores.role.assert_just_enough();
 }
 
 #[tokio::test]

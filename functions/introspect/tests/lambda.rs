@@ -1,13 +1,29 @@
 //! Token introspection as a process on Lambda.
 
-use e2e::Stack;
+use e2e::events::{form_event, status_and_body};
 use e2e::lambda::{answer_every_recorded_event, refusal};
+use e2e::proofs::{ASSERTION, assertion, jwks};
+use e2e::{PASSWORD, Stack};
+use serde_json::json;
+use shared::token::private_key::PrivateKey;
+use shared::wire::jose::Algorithm;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_introspect");
 
 #[tokio::test]
-async fn every_recorded_event_comes_to_what_is_expected() {
-    answer_every_recorded_event("introspect", BINARY, &[]).await;
+async fn every_recorded_event_comes_to_what_is_expected_within_its_role() {
+    let (stack, stores, mut function) = answer_every_recorded_event("introspect", BINARY, &[]).await;
+    // A client that signs instead of showing a secret, and the session of a user.
+    let key = PrivateKey::parse(Algorithm::Es256, &PrivateKey::generate(Algorithm::Es256).unwrap()).unwrap();
+    let keys = Some(jwks(&key));
+    stack.client_with("app", introspect::INTROSPECT_ALL, |client| client.public_keys = keys).await;
+    stack.user("ada", "a").await;
+    let token = stack.refresh_token("ada", PASSWORD).await;
+    let signed = assertion(&stack, &key, |_| {});
+    let fields = [("token", &*token), ("client_assertion_type", ASSERTION), ("client_assertion", &signed)];
+    let answer = function.call(&form_event("/oauth2/introspect", json!({}), &fields)).await;
+    assert_eq!(status_and_body(&answer).1["active"], true, "{answer}");
+    stores.role.assert_just_enough();
 }
 
 #[tokio::test]

@@ -15,8 +15,9 @@ fn event(stack: &Stack, step: &str, token: &str) -> Value {
 }
 
 #[tokio::test]
-async fn every_recorded_event_comes_to_what_is_expected() {
-    answer_every_recorded_event("rotation", BINARY, &[]).await;
+async fn every_recorded_event_comes_to_what_is_expected_within_its_role() {
+    let (_, stores, _) = answer_every_recorded_event("rotation", BINARY, &[]).await;
+    stores.role.assert_just_enough();
 }
 
 #[tokio::test]

@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use e2e::events::{basic, form_event, status_and_body};
-use e2e::faults::{Stores, black_hole, figure, freeze_and_thaw, is_good, refresh, short_or_long};
+use e2e::faults::{READ_OFTEN, black_hole, figure, freeze_and_thaw, is_good, refresh, short_or_long};
 use e2e::lambda::Function;
 use e2e::proxy::{Cut, Fault};
+use e2e::stores::Stores;
 use e2e::{PASSWORD, Stack};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -17,7 +18,7 @@ const STEPS: usize = 3;
 
 /// A process that has done all that it does before its first event.
 async fn ready(stores: &Stores, stack: &Stack) -> Function {
-    let mut function = stores.function(BINARY, stack).await;
+    let mut function = stores.function(stack, &[READ_OFTEN]).await;
     let nothing = form_event("/oauth2/token", json!({}), &[("grant_type", "nothing")]);
     assert_eq!(function.call(&nothing).await["statusCode"], 400);
     function
@@ -37,7 +38,7 @@ async fn client_credentials(stack: &Stack) -> Value {
 #[tokio::test]
 async fn killed_at_any_step_of_a_refresh_the_clients_retry_succeeds() {
     let stack = Stack::start().await;
-    let stores = Stores::of(&stack).await;
+    let stores = Stores::of(&stack, BINARY).await;
     stack.user("ada", "a").await;
     let mut token = stack.refresh_token("ada", PASSWORD).await;
     let rounds = short_or_long(100, 1000);
@@ -76,7 +77,7 @@ async fn frozen_while_its_connections_end_it_answers_the_first_request() {
 async fn a_store_that_refuses_everything_is_not_hammered() {
     let stack = Stack::start().await;
     let event = client_credentials(&stack).await;
-    let stores = Stores::of(&stack).await;
+    let stores = Stores::of(&stack, BINARY).await;
     let mut function = ready(&stores, &stack).await;
     // The first use of the day is written down.
     assert!(is_good(&function.call(&event).await));

@@ -8,8 +8,9 @@ use serde_json::json;
 const BINARY: &str = env!("CARGO_BIN_EXE_whoami");
 
 #[tokio::test]
-async fn every_recorded_event_comes_to_what_is_expected() {
-    answer_every_recorded_event("whoami", BINARY, &[]).await;
+async fn every_recorded_event_comes_to_what_is_expected_within_its_role() {
+    let (_, stores, _) = answer_every_recorded_event("whoami", BINARY, &[]).await;
+    stores.role.assert_just_enough();
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ mod api;
 mod function;
 mod intrinsics;
 mod table;
-mod yaml;
+pub mod yaml;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,0 +1,47 @@
+//! The stores of a stack as one function meets them: each behind a proxy that knows what the function may do.
+
+use std::sync::Arc;
+
+use crate::Stack;
+use crate::lambda::{Function, Settings};
+use crate::proxy::Proxy;
+use crate::role::Role;
+
+/// Both stores, for the processes of one binary.
+pub struct Stores {
+    pub dynamodb: Proxy,
+    pub secrets_manager: Proxy,
+    pub role: Arc<Role>,
+    binary: &'static str,
+}
+
+impl Stores {
+    pub async fn of(stack: &Stack, binary: &'static str) -> Self {
+        let role = Role::of(name(binary));
+        let at = |name: &str| &stack.running.environment[name];
+        Self {
+            dynamodb: Proxy::judging(at("AWS_ENDPOINT_URL_DYNAMODB"), role.clone()).await,
+            secrets_manager: Proxy::judging(at("AWS_ENDPOINT_URL_SECRETS_MANAGER"), role.clone()).await,
+            role,
+            binary,
+        }
+    }
+
+    /// Starts the binary, which knows the stores by their proxies.
+    pub async fn function(&self, stack: &Stack, settings: Settings<'_>) -> Function {
+        let endpoints = [
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb.url.as_str()),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.secrets_manager.url.as_str()),
+        ];
+        Function::start(self.binary, stack, &[&endpoints, settings].concat()).await
+    }
+
+    pub fn each(&self) -> [&Proxy; 2] {
+        [&self.dynamodb, &self.secrets_manager]
+    }
+}
+
+/// The name of a binary.
+pub fn name(binary: &str) -> &str {
+    binary.rsplit('/').next().unwrap_or(binary)
+}
