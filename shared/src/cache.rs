@@ -155,7 +155,8 @@ impl<T> Cache<T> {
     fn usable(&self, now: u64) -> Option<Arc<T>> {
         let state = self.state();
         let held = state.held.as_ref()?;
-        (now < held.loaded_at.saturating_add(self.limits.usable_for)).then(|| held.value.clone())
+        // A clock that was set back by more than that leaves nothing to go by; by less, the limit at most twice.
+        (now.abs_diff(held.loaded_at) < self.limits.usable_for).then(|| held.value.clone())
     }
 
     /// Whether the source is still left alone after it failed.
@@ -234,8 +235,10 @@ mod tests {
         assert_eq!(value(&cache, &source, 9_000).await, Some(2));
         source.down.set(true);
         assert_eq!(value(&cache, &source, 9_016).await, Some(2));
+        assert_eq!(value(&cache, &source, 8_950).await, Some(2));
+        assert_eq!(value(&cache, &source, 8_000).await, None);
         source.down.set(false);
-        assert_eq!(value(&cache, &source, 8_000).await, Some(4));
+        assert_eq!(value(&cache, &source, 7_000).await, Some(source.loads.get()));
     }
 
     #[tokio::test]

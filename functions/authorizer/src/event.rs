@@ -208,7 +208,7 @@ impl Event {
         }
         let rest = stage.and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage));
         let rest = rest.filter(|rest| rest.is_empty() || rest.starts_with('/'));
-        Some((rest.unwrap_or(path).into(), None))
+        Some(rest.map_or((path.into(), stage), |rest| (rest.into(), None)))
     }
 }
 

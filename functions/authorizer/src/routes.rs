@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::iter;
 
 use percent_encoding::percent_decode_str;
 use shared::config::ConfigError;
@@ -87,22 +88,23 @@ impl RoutePolicy {
         readings.iter().any(|called| self.rules(route, called).next().is_some())
     }
 
-    /// The rules for a call, all of which count: the most exact of those that match the path, and of those for the
-    /// API's own route, if it is for that route alone or if either doesn't match the path. They differ where a back
-    /// end may take the path for another one than API Gateway did.
+    /// The rules for a call, all of which count: the most exact of those that match the path as API Gateway sees it,
+    /// and of all that match; and of those for the API's own route, if it is for that route alone or if either
+    /// doesn't match the path. They differ where a back end may take the path for another one than API Gateway did.
     fn rules(&self, route: &Route<'_>, called: &Path<'_>) -> impl Iterator<Item = &Rule> + use<'_> {
-        let most_exact = |is_it: &dyn Fn(&Rule) -> bool| {
-            let found = self.0.iter().filter(|rule| rule.is_for(route.method) && is_it(rule));
+        let most_exact = |is_it: &dyn Fn(&[Segment]) -> bool| {
+            let found = self.0.iter().filter(|rule| rule.is_for(route.method) && is_it(&rule.segments));
             found.max_by_key(|rule| (rule.exactness(), rule.method == route.method, rule.method != "ANY"))
         };
         let own = route.pattern.and_then(|path| {
             let (route, path) = (pattern(path), split(path));
             let greedy = is_greedy(&route);
-            let found = most_exact(&|rule| rule.matches(&path) && greedy <= is_greedy(&rule.segments))?;
+            let found = most_exact(&|rule| fits(rule, &path) && greedy <= is_greedy(rule))?;
             let is_for_it_alone = !greedy && found.segments == route;
             (is_for_it_alone || !fits(&found.segments, called) || !fits(&route, called)).then_some(found)
         });
-        own.into_iter().chain(most_exact(&|rule| rule.matches(called)))
+        let fitting = most_exact(&|rule| fits(rule, called));
+        own.into_iter().chain(fitting).chain(most_exact(&|rule| matches(rule, called)))
     }
 
     /// The ARNs of the routes that these scopes open, and that of `also`, for a policy that is kept and asked
@@ -148,10 +150,6 @@ impl Rule {
             || self.method == "ANY" && !method.starts_with('$')
             // Back ends answer HEAD as they do GET, without the body (RFC 9110 §9.3.2).
             || self.method == "GET" && method.eq_ignore_ascii_case("HEAD")
-    }
-
-    fn matches(&self, called: &Path<'_>) -> bool {
-        matches(&self.segments, called)
     }
 
     /// Greater for the more exact of two rules that match one path: what comes first in it decides, and all the rest
@@ -287,20 +285,24 @@ const MAX_ENCODED: usize = 3;
 /// whole; all of them bare, too; and without the stage. None if it is encoded too often.
 fn readings<'a>(route: &'a Route<'_>) -> Option<Vec<Vec<Cow<'a, str>>>> {
     let mut readings = vec![split(&route.path)];
-    if route.path.contains(|c: char| matches!(c, '%' | '?' | '#' | ';') || c.is_whitespace()) {
+    if route.path.contains('%') || route.path.contains(is_mark) {
         readings.clear();
-        let (mut text, mut left) = (route.path.clone(), MAX_ENCODED);
-        loop {
-            for text in [Some(Cow::Borrowed(&*text)), bare(&text).map(Cow::Owned)].into_iter().flatten() {
-                let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
-                readings.push(split(&text).into_iter().map(owned).collect());
-                readings.push(split(&text).into_iter().map(|segment| owned(decoded(&segment))).collect());
+        for start in both(&route.path) {
+            let (mut text, mut left) = (start, MAX_ENCODED);
+            loop {
+                for text in both(&text) {
+                    let owned = |text: &str| Cow::Owned(text.to_owned());
+                    let segments = split(&text);
+                    readings.push(segments.iter().map(|segment| owned(segment)).collect());
+                    readings.push(segments.iter().map(|segment| owned(&decoded(segment))).collect());
+                    readings.push(segments.iter().map(|segment| owned(cut(&decoded(segment)))).collect());
+                }
+                match decoded(&text) {
+                    Cow::Borrowed(_) => break,
+                    Cow::Owned(inner) => text = inner,
+                }
+                left = left.checked_sub(1)?;
             }
-            match decoded(&text) {
-                Cow::Borrowed(_) => break,
-                Cow::Owned(inner) => text = Cow::Owned(inner),
-            }
-            left = left.checked_sub(1)?;
         }
     }
     if let Some(stage) = route.stage {
@@ -316,15 +318,24 @@ fn decoded(text: &str) -> Cow<'_, str> {
     percent_decode_str(text).decode_utf8_lossy()
 }
 
-/// A path without what some take for a query, a fragment or parameters (RFC 3986 §3.3 to §3.5) or for blanks about
-/// a segment, if it has any of that.
-fn bare(path: &str) -> Option<String> {
-    if !path.contains(|c: char| matches!(c, '?' | '#' | ';') || c.is_whitespace()) {
-        return None;
-    }
-    let segments = path.split(['?', '#']).next()?.split('/');
-    let bare = segments.map(|segment| segment.split(';').next().unwrap_or_default().trim());
-    Some(bare.collect::<Vec<_>>().join("/"))
+/// A path, and the same without what some take for a query, a fragment or parameters (RFC 3986 §3.3 to §3.5) or for
+/// blanks about a segment, if it has any of that.
+fn both(path: &str) -> impl Iterator<Item = String> + use<> {
+    let bare = path.contains(is_mark).then(|| {
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        path.split('/').map(cut).collect::<Vec<_>>().join("/")
+    });
+    iter::once(path.to_owned()).chain(bare)
+}
+
+/// Whether some take a character for the end of a path or of a segment.
+fn is_mark(character: char) -> bool {
+    matches!(character, '?' | '#' | ';') || character.is_whitespace()
+}
+
+/// A segment as far as that.
+fn cut(segment: &str) -> &str {
+    segment.split(['?', '#', ';']).next().unwrap_or_default().trim()
 }
 
 /// Whether a path is one that nobody needs and that back ends read each in its own way.
@@ -398,6 +409,8 @@ mod tests {
             "/%2575sers/a%252Fb",
             "/users/a%2Fb%2Fc",
             "/a%2Fb/%6Beys",
+            "/admin%3Bx%2Fy",
+            "/adm%2569n;%2Fx",
         ] {
             assert!(!permits(&policy, "GET", path, "") && permits(&policy, "GET", path, "a"), "{path}");
         }
@@ -414,6 +427,30 @@ mod tests {
         }
         assert!(permits(&policy, "GET", "/users", "") && !permits(&policy, "PUT", "/users", ""));
         assert!(permits(&policy, "GET", "/", "") && permits(&policy, "GET", "/administrator", ""));
+    }
+
+    #[test]
+    fn a_rule_for_all_the_rest_opens_nothing_that_is_before_it() {
+        let policy = policy(&[
+            ("ANY /{rest+}", "admin"),
+            ("GET /public/{rest+}", ""),
+            ("ANY /users/{rest+}", "admin"),
+            ("GET /users/{id}/{rest+}", "read"),
+        ]);
+        for (path, own, others) in [
+            ("/users/1", "/users/{id}", "read"),
+            ("/users/1", "/users/{proxy+}", "read"),
+            ("/users/1", "/{proxy+}", "read"),
+            ("/public", "/public", ""),
+            ("/public/", "/{proxy+}", ""),
+        ] {
+            for pattern in [None, Some(own)] {
+                let route = Route { method: "GET", path: path.into(), pattern, stage: None };
+                assert!(!policy.permits(&route, &Scopes::parse(others).unwrap()), "{path} {pattern:?}");
+                assert!(policy.permits(&route, &Scopes::parse("admin read").unwrap()), "{path} {pattern:?}");
+            }
+        }
+        assert!(permits(&policy, "GET", "/public/x", "") && permits(&policy, "GET", "/users/1/x", "read"));
     }
 
     #[test]
