@@ -55,9 +55,9 @@ struct Held<T> {
     fresh_for: u64,
 }
 
-/// Whether something lasts that began then. What lies ahead of a clock that was set back is long over.
+/// Whether something lasts that began then. If the clock was set back meanwhile it lasts twice as long, at most.
 fn lasts(since: u64, seconds: u64, now: u64) -> bool {
-    now.checked_sub(since).is_some_and(|age| age < seconds)
+    now.abs_diff(since) < seconds
 }
 
 struct State<T> {
@@ -155,8 +155,7 @@ impl<T> Cache<T> {
     fn usable(&self, now: u64) -> Option<Arc<T>> {
         let state = self.state();
         let held = state.held.as_ref()?;
-        // A clock that was set back by more than that leaves nothing to go by; by less, the limit at most twice.
-        (now.abs_diff(held.loaded_at) < self.limits.usable_for).then(|| held.value.clone())
+        lasts(held.loaded_at, self.limits.usable_for, now).then(|| held.value.clone())
     }
 
     /// Whether the source is still left alone after it failed.

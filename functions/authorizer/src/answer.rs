@@ -219,17 +219,28 @@ mod tests {
     }
 
     /// A path, and the same path written otherwise.
-    fn otherwise(path: &str) -> [String; 15] {
+    fn otherwise(path: &str) -> [String; 16] {
         let encoded = path.bytes().map(|byte| format!("%{byte:02x}")).collect();
         let doubled = path.replace('/', "//");
         let climbing =
             ["..%2f", "c/..%2F", "c%2f..%2f", "c/..%3B/", "c/..;/", "%5C"].map(|up| format!("{up}{path}"));
         let [one, two, three, four, five, six] = climbing;
-        let around =
-            [("", ""), ("", "/"), ("/", ""), ("./", ""), ("a/../", ""), ("c/%2E%2e/", ""), ("b//../", "/.")];
-        let [own, after, before, here, up, encoded_up, odd] =
+        let around = [
+            ("", ""),
+            ("", "/"),
+            ("/", ""),
+            ("./", ""),
+            ("a/../", ""),
+            ("c/%2E%2e/", ""),
+            ("b//../", "/."),
+            ("", "#/c"),
+        ];
+        let [own, after, before, here, up, encoded_up, odd, fragment] =
             around.map(|(before, after)| format!("{before}{path}{after}"));
-        [own, after, before, here, up, encoded_up, odd, encoded, doubled, one, two, three, four, five, six]
+        [
+            own, after, before, here, up, encoded_up, odd, fragment, encoded, doubled, one, two, three, four,
+            five, six,
+        ]
     }
 
     proptest! {
