@@ -135,7 +135,7 @@ pub fn ambiguous_arns(stage: &str) -> impl Iterator<Item = String> {
 /// Whether a path is among them, so that a policy can't both hold a wildcard and open it.
 pub fn is_ambiguous(path: &str) -> bool {
     is_nobodys(&split(path))
-        || path.contains(';')
+        || path.contains([';', '#'])
         || path.split('%').skip(1).any(|rest| rest.starts_with(AMBIGUOUS))
 }
 
