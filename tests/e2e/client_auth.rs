@@ -1,6 +1,6 @@
 //! Clients without a shared secret, clients with two, and clients with a quota.
 
-use e2e::proofs::{ASSERTION, assertion, jwks};
+use e2e::proofs::{ASSERTION, assertion, jwks, key};
 use e2e::{Stack, claims, read};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -15,10 +15,6 @@ use crate::authorizer::bearer;
 use crate::events::{basic, call, form_event, post_token, status_and_body};
 
 const GRANT: (&str, &str) = ("grant_type", "client_credentials");
-
-fn key(algorithm: Algorithm) -> PrivateKey {
-    PrivateKey::parse(algorithm, &PrivateKey::generate(algorithm).unwrap()).unwrap()
-}
 
 async fn by_assertion(stack: &Stack, assertion: &str, more: &[(&str, &str)]) -> (u16, Value) {
     let form =

@@ -24,8 +24,7 @@ struct Issuer {
 
 impl Issuer {
     async fn start() -> Self {
-        let key =
-            PrivateKey::parse(Algorithm::Rs256, &PrivateKey::generate(Algorithm::Rs256).unwrap()).unwrap();
+        let key = e2e::proofs::key(Algorithm::Rs256);
         let server = MockServer::start().await;
         let jwks = json!({"keys": [key.public_jwk()]});
         Mock::given(method("GET"))

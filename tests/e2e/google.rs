@@ -9,6 +9,7 @@ use shared::clock;
 use shared::store::trust::TrustStore;
 use shared::store::users::Users;
 use shared::token::private_key::PrivateKey;
+use shared::wire::jose::Algorithm;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -48,11 +49,7 @@ async fn a_token_that_is_not_for_us_signs_nobody_in() {
     let ours = stack.google_key();
     let expired = person.id_token(&ours, CLIENT_ID, now - 7200).unwrap();
     assert_eq!(status(&stack, expired.expose_secret()).await, 401);
-    let other = PrivateKey::parse(
-        shared::wire::jose::Algorithm::Rs256,
-        &PrivateKey::generate(shared::wire::jose::Algorithm::Rs256).unwrap(),
-    );
-    let forged = person.id_token(&other.unwrap(), CLIENT_ID, now).unwrap();
+    let forged = person.id_token(&e2e::proofs::key(Algorithm::Rs256), CLIENT_ID, now).unwrap();
     assert_eq!(status(&stack, forged.expose_secret()).await, 401);
     let secret = stack.client("backend", "").await;
     assert_eq!(status(&stack, &stack.token("backend", &secret).await).await, 401, "our own access token");
@@ -226,11 +223,7 @@ async fn a_rotated_key_is_found_and_random_ones_cost_one_fetch() {
     let stack = Stack::start().await;
     let server = MockServer::start().await;
     let (deps, key) = (deps_with(&stack, &server).await, stack.google_key());
-    let new = || {
-        let algorithm = shared::wire::jose::Algorithm::Rs256;
-        PrivateKey::parse(algorithm, &PrivateKey::generate(algorithm).unwrap()).unwrap()
-    };
-    let (old, unknown) = (new(), new());
+    let (old, unknown) = (e2e::proofs::key(Algorithm::Rs256), e2e::proofs::key(Algorithm::Rs256));
     let now = clock::now();
     serve(&server, jwks(&[&old])).await;
     let person = Person { email: "ada@example.com".to_owned(), hosted_domain: None };

@@ -10,11 +10,18 @@ use shared::clock;
 use shared::identity::secrets::random_id;
 use shared::store::clients::ClientKeys;
 use shared::token::private_key::PrivateKey;
+use shared::wire::jose::Algorithm;
 
 use crate::Stack;
 
 /// The `client_assertion_type` of [`assertion`] (RFC 7523 section 2.2).
 pub const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// A new key.
+pub fn key(algorithm: Algorithm) -> PrivateKey {
+    let pkcs8 = PrivateKey::generate(algorithm).expect("a key");
+    PrivateKey::parse(algorithm, &pkcs8).expect("the same key")
+}
 
 /// What a client registers that is to sign with this key.
 pub fn jwks(key: &PrivateKey) -> ClientKeys {

@@ -283,38 +283,43 @@ type Path<'a> = [Cow<'a, str>];
 /// How many times a path may be encoded. One that is encoded more often is nobody's, and read by nobody.
 const MAX_ENCODED: usize = 3;
 
-/// What a back end may read a route's path as: itself, and decoded as often as it is encoded, by segments or as a
-/// whole or both; all of them bare, too; and without the stage. None if it is encoded too often.
+/// What a back end may read a route's path as, with the stage and without. None if it is encoded too often.
 fn readings<'a>(route: &'a Route<'_>) -> Option<Vec<Vec<Cow<'a, str>>>> {
-    let mut readings = vec![split(&route.path)];
-    if route.path.contains('%') || route.path.contains(is_mark) {
-        readings.clear();
-        for start in both(&route.path) {
-            let mut segments = each(&split(&start), str::to_owned);
-            let (mut text, mut left) = (start, MAX_ENCODED);
-            loop {
-                for text in both(&text) {
-                    readings.push(each(&split(&text), str::to_owned));
-                    readings.push(each(&split(&text), |segment| decoded(segment).into_owned()));
-                }
-                let bare = each(&segments, |segment| cut(segment).to_owned());
-                readings.push(bare.iter().filter(|segment| !segment.is_empty()).cloned().collect());
-                readings.extend([segments.clone(), bare]);
-                match decoded(&text) {
-                    Cow::Borrowed(_) => break,
-                    Cow::Owned(inner) => text = inner,
-                }
-                segments = each(&segments, |segment| decoded(segment).into_owned());
-                left = left.checked_sub(1)?;
-            }
-        }
-    }
+    let mut readings = match route.path.contains(|c: char| c == '%' || is_mark(c)) {
+        true => spellings(&route.path)?,
+        false => vec![split(&route.path)],
+    };
     if let Some(stage) = route.stage {
         let staged = readings.iter().filter(|path| path.first().is_some_and(|first| first == stage));
         let rest: Vec<_> = staged.map(|path| path[1..].to_vec()).collect();
         readings.extend(rest);
     }
     Some(readings)
+}
+
+/// A path itself, and decoded as often as it is encoded, by segments or as a whole or both; all of them bare, too.
+fn spellings<'a>(path: &str) -> Option<Vec<Vec<Cow<'a, str>>>> {
+    let mut spellings = Vec::new();
+    for start in both(path) {
+        let mut segments = each(&split(&start), str::to_owned);
+        let (mut text, mut left) = (start, MAX_ENCODED);
+        loop {
+            for text in both(&text) {
+                spellings.push(each(&split(&text), str::to_owned));
+                spellings.push(each(&split(&text), |segment| decoded(segment).into_owned()));
+            }
+            let bare = each(&segments, |segment| cut(segment).to_owned());
+            spellings.push(bare.iter().filter(|segment| !segment.is_empty()).cloned().collect());
+            spellings.extend([segments.clone(), bare]);
+            match decoded(&text) {
+                Cow::Borrowed(_) => break,
+                Cow::Owned(inner) => text = inner,
+            }
+            segments = each(&segments, |segment| decoded(segment).into_owned());
+            left = left.checked_sub(1)?;
+        }
+    }
+    Some(spellings)
 }
 
 fn each<'a>(path: &Path<'_>, change: impl Fn(&str) -> String) -> Vec<Cow<'a, str>> {

@@ -2,10 +2,9 @@
 
 use e2e::events::{form_event, status_and_body};
 use e2e::lambda::{answer_every_recorded_event, refusal};
-use e2e::proofs::{ASSERTION, assertion, jwks};
+use e2e::proofs::{ASSERTION, assertion, jwks, key};
 use e2e::{PASSWORD, Stack};
 use serde_json::json;
-use shared::token::private_key::PrivateKey;
 use shared::wire::jose::Algorithm;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_introspect");
@@ -14,7 +13,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_introspect");
 async fn every_recorded_event_comes_to_what_is_expected_within_its_role() {
     let (stack, stores, mut function) = answer_every_recorded_event("introspect", BINARY, &[]).await;
     // A client that signs instead of showing a secret, and the session of a user.
-    let key = PrivateKey::parse(Algorithm::Es256, &PrivateKey::generate(Algorithm::Es256).unwrap()).unwrap();
+    let key = key(Algorithm::Es256);
     let keys = Some(jwks(&key));
     stack.client_with("app", introspect::INTROSPECT_ALL, |client| client.public_keys = keys).await;
     stack.user("ada", "a").await;

@@ -3,9 +3,8 @@
 use e2e::Stack;
 use e2e::events::form_event;
 use e2e::lambda::{answer_every_recorded_event, refusal};
-use e2e::proofs::{ASSERTION, assertion, jwks};
+use e2e::proofs::{ASSERTION, assertion, jwks, key};
 use serde_json::json;
-use shared::token::private_key::PrivateKey;
 use shared::wire::jose::Algorithm;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_revoke");
@@ -14,7 +13,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_revoke");
 async fn every_recorded_event_comes_to_what_is_expected_within_its_role() {
     let (stack, stores, mut revoke) = answer_every_recorded_event("revoke", BINARY, &[]).await;
     // A client that signs instead of showing a secret, and a token of a key that nobody published.
-    let key = PrivateKey::parse(Algorithm::Es256, &PrivateKey::generate(Algorithm::Es256).unwrap()).unwrap();
+    let key = key(Algorithm::Es256);
     stack.client_with("app", "a", |client| client.public_keys = Some(jwks(&key))).await;
     let signed = assertion(&stack, &key, |_| {});
     let fields = [("token", &*signed), ("client_assertion_type", ASSERTION), ("client_assertion", &signed)];

@@ -152,6 +152,16 @@ impl TrustBundle {
         if self.is_revoked(token.claims()) { Err(NotAccepted::Revoked) } else { Ok(token) }
     }
 
+    /// The same of a token's text.
+    pub fn accept_text(
+        &self,
+        token: &str,
+        expected: &Expected<'_>,
+        now: u64,
+    ) -> Result<VerifiedAccessToken, NotAccepted> {
+        self.accept(UnverifiedJwt::parse(token, MAX_ACCESS_TOKEN)?, expected, now)
+    }
+
     fn read(items: Vec<Item>) -> Result<Self, StoreError> {
         let mut bundle = Self::default();
         for item in items {
