@@ -451,6 +451,9 @@ async fn a_leaked_signing_key_is_ended_and_another_signs() {
     let client = ["DEMO_CLIENT_ID", "DEMO_CLIENT_SECRET"].map(|name| stack.running.environment[name].clone());
     let leaked = text(&keys(&stack.json(&["signing-key", "status"]))[0], "kid").to_owned();
 
+    let unknown = stack.run(&["signing-key", "revoke", "-b_is_how_a_key_id_may_begin"]);
+    assert!(unknown.stderr.contains("no key of that id is in use"), "{}", unknown.stderr);
+
     let revoke = |kid: &str| {
         let outcome = stack.run(&["signing-key", "revoke", kid, "--output", "json"]);
         assert!(

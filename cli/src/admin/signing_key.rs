@@ -50,7 +50,8 @@ enum SigningKeyCommand {
         who holds one of its tokens has to sign in again.")]
     Revoke {
         /// The key's id, as `signing-key status` shows it
-        #[arg(value_name = "KID")]
+        // One in 64 begins with a hyphen: it is a digest in base64url.
+        #[arg(value_name = "KID", allow_hyphen_values = true)]
         key_id: String,
     },
 }
