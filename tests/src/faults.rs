@@ -77,7 +77,7 @@ pub fn is_good(answer: &Value) -> bool {
 }
 
 /// How long the first answer of a process that was frozen may take: an attempt that nobody answers is given up
-/// after 1.2 s. Two may meet a connection that is gone, one after the other, and a third must do.
+/// after 1.15 s. Two may meet a connection that is gone, one after the other, and a third must do.
 pub const THAW: Duration = Duration::from_millis(3700);
 
 /// A process is frozen for some time after it has answered, as Lambda does, and its connections come to an
