@@ -103,15 +103,21 @@ impl Settings {
     pub fn issuer(&self) -> Result<Issuer, ConfigError> {
         match self.optional("ISSUER") {
             None => Ok(Issuer::OwnDomain),
-            Some(url) if is_secure_url(url) => Ok(Issuer::Fixed(url.to_owned())),
-            Some(_) => Err(ConfigError::new("ISSUER", "is not an https:// URL without query and fragment")),
+            Some(url) if secure_url(url).is_some() => Ok(Issuer::Fixed(url.to_owned())),
+            Some(_) => Err(ConfigError::new(
+                "ISSUER",
+                "is not an https:// URL without user name, query and fragment",
+            )),
         }
     }
 
     /// `GOOGLE_JWKS_URL`: where Google's keys are.
     pub fn google_jwks_url(&self) -> Result<Uri, ConfigError> {
         secure_url(self.required("GOOGLE_JWKS_URL")?).ok_or_else(|| {
-            ConfigError::new("GOOGLE_JWKS_URL", "is not an https:// URL without query and fragment")
+            ConfigError::new(
+                "GOOGLE_JWKS_URL",
+                "is not an https:// URL without user name, query and fragment",
+            )
         })
     }
 
@@ -221,22 +227,20 @@ impl Settings {
     }
 }
 
-/// Reads an https URL without query and fragment.
+/// Reads an https URL without query and fragment, and without a user's name: what stands before it would look like the
+/// host.
+///
+/// Plain http is for the laptop alone (RFC 8414 §2).
 pub fn secure_url(url: &str) -> Option<Uri> {
-    Some(url).filter(|url| is_secure_url(url))?.parse().ok()
-}
-
-/// RFC 8414 §2: an https URL with no query or fragment. Plain http is for the laptop alone.
-fn is_secure_url(url: &str) -> bool {
-    let local = ["http://127.0.0.1", "http://localhost"];
-    let rest = match url.strip_prefix("https://") {
-        Some(rest) => rest,
-        None => match local.iter().find_map(|prefix| url.strip_prefix(prefix)) {
-            Some(rest) if rest.is_empty() || rest.starts_with([':', '/']) => "localhost",
-            _ => return false,
-        },
+    let bare = url.bytes().all(|byte| byte.is_ascii_graphic()) && !url.contains(['?', '#']);
+    let uri: Uri = Some(url).filter(|_| bare)?.parse().ok()?;
+    let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?;
+    let is_secure = match authority.host() {
+        "" => false,
+        "127.0.0.1" | "localhost" if url.starts_with("http://") => true,
+        _ => url.starts_with("https://"),
     };
-    !rest.is_empty() && url.bytes().all(|byte| byte.is_ascii_graphic()) && !url.contains(['?', '#'])
+    is_secure.then_some(uri)
 }
 
 #[cfg(test)]
@@ -278,6 +282,10 @@ mod tests {
             ("http://127.0.0.1:3000", true),
             ("http://localhost:3000", true),
             ("http://localhost.example.com", false),
+            ("http://localhost:x@evil.example", false),
+            ("HTTP://localhost:3000", false),
+            ("HTTPS://auth.example.com", false),
+            ("https://ours.example@evil.example", false),
             ("http://auth.example.com", false),
             ("https://", false),
             ("https://a?b", false),

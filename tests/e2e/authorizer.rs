@@ -10,6 +10,8 @@ use shared::store::api_keys::ApiKeys;
 use shared::store::trust::TrustStore;
 use shared::wire::jose::Algorithm;
 
+use crate::events::{basic, call, http_event, post_token, status_and_body};
+
 const ROUTE_SCOPES: (&str, &str) = (
     "ROUTE_SCOPES",
     r#"{"GET /todo":["todo:read"],"DELETE /todo/{id}":["todo:write"],"GET /profile":[],"$connect":["chat"]}"#,
@@ -287,6 +289,25 @@ async fn an_api_key_ends_when_it_expires_or_is_revoked() {
 }
 
 #[tokio::test]
+async fn an_api_key_is_read_again_after_an_hour_though_the_clock_was_ahead() {
+    let stack = Stack::start().await;
+    let key = stack.api_key("", None).await;
+    let proxy = Proxy::start(&stack.running.environment["AWS_ENDPOINT_URL_DYNAMODB"]).await;
+    let settings = [("AWS_ENDPOINT_URL_DYNAMODB", proxy.url.as_str()), ("TRUST_REFRESH_SECONDS", "300")];
+    let deps = authorizer::Deps::from_settings(&stack.settings(&settings)).unwrap();
+    let now = clock::now();
+    let reads = async |now| {
+        let before = proxy.count();
+        let answer = ask(&deps, &http(json!({"x-api-key": key}), "GET /users"), now).await;
+        assert_eq!(answer["isAuthorized"], true);
+        proxy.count() - before
+    };
+    assert_eq!(reads(now + 86_400).await, 2, "the trust bundle and the key");
+    assert_eq!(reads(now).await, 2);
+    assert_eq!((reads(now + 200).await, reads(now + 3600).await), (0, 2));
+}
+
+#[tokio::test]
 async fn without_the_store_nothing_is_allowed() {
     let (stack, _, token) = ready("").await;
     let key = stack.api_key("", None).await;
@@ -315,6 +336,36 @@ async fn without_the_store_what_was_read_serves_for_five_minutes() {
     assert!(authorizer::handle(&deps, event().unwrap(), now + 300).await.is_err());
     proxy.heal();
     assert_eq!(bearer(&deps, &token, now + 304).await["isAuthorized"], true);
+}
+
+#[tokio::test]
+async fn without_a_setting_the_issuer_is_the_apis_own_domain_whatever_the_caller_says() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "").await;
+    let settings = stack.settings(&[("ISSUER", "")]);
+    let own = "https://api.example.com";
+    let mut headers = basic("backend", &secret);
+    headers["host"] = json!("evil.example");
+    headers["x-forwarded-host"] = json!("evil.example");
+    let endpoint = token::Deps::from_settings(&settings).unwrap();
+    let form = [("grant_type", "client_credentials")];
+    let (status, body) = post_token(&endpoint, headers.clone(), &form, clock::now()).await;
+    let token = body["access_token"].as_str().unwrap();
+    assert_eq!((status, &claims(token)["iss"]), (200, &json!(own)));
+    let discovery = discovery::Deps::from_settings(&settings).unwrap();
+    for document in ["oauth-authorization-server", "openid-configuration"] {
+        let event = http_event("GET", &format!("/.well-known/{document}"), headers.clone(), None);
+        let answer = call(&event, |request| discovery::handle(&discovery, request, clock::now())).await;
+        let (status, body) = status_and_body(&answer);
+        assert_eq!((status, &body["issuer"]), (200, &json!(own)), "{document}");
+        assert_eq!(body["jwks_uri"], format!("{own}/.well-known/jwks.json"), "{document}");
+    }
+    let deps = authorizer::Deps::from_settings(&settings).unwrap();
+    for (domain, good) in [("api.example.com", true), ("evil.example", false)] {
+        let mut asked = http(json!({"authorization": format!("Bearer {token}")}), "GET /profile");
+        asked["requestContext"]["domainName"] = json!(domain);
+        assert_eq!(ask(&deps, &asked, clock::now()).await["isAuthorized"], good, "{domain}");
+    }
 }
 
 #[tokio::test]

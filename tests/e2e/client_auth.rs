@@ -5,6 +5,7 @@ use e2e::{Stack, claims, read};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use shared::clock;
+use shared::identity::secrets::{SecretKind, generate};
 use shared::store::clients::{ClientKeys, ClientSecret, Clients, GrantType, Quota};
 use shared::token::private_key::PrivateKey;
 use shared::wire::jose::Algorithm;
@@ -238,7 +239,7 @@ async fn two_secrets_are_good_while_they_overlap() {
     let clients = Clients::new(stack.table());
     let now = clock::now();
     let before = clients.get("backend").await.unwrap().unwrap().secrets;
-    let (new, digest) = shared::grants::client_auth::new_secret();
+    let (new, digest) = generate(SecretKind::ClientSecret);
     let mut after = before.clone();
     after[0].expires_at = Some(now + 100);
     after.push(ClientSecret { digest, created_at: now, expires_at: None });

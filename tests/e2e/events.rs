@@ -24,7 +24,7 @@ pub async fn post_token(
 }
 
 #[tokio::test]
-async fn what_lambda_http_would_trip_over_is_a_400() {
+async fn what_lambda_http_would_trip_over_is_no_error_of_ours() {
     let good = http_event(
         "POST",
         "/oauth2/token",
@@ -38,20 +38,22 @@ async fn what_lambda_http_would_trip_over_is_a_400() {
     };
     let mut bad_base64 = with("/body", json!("%%%"));
     bad_base64["isBase64Encoded"] = json!(true);
-    for event in [
-        bad_base64,
-        with("/rawPath", json!("@evil:99999")),
-        with("/rawPath", json!("")),
-        with("/rawQueryString", json!("a=\u{1}")),
-        with("/rawQueryString", json!("a=\"<>{}|\\^ é")),
-        with("/rawQueryString", json!("x".repeat(100_000))),
-        with("/rawPath", json!(format!("/{}", "x".repeat(100_000)))),
-        with("/headers", json!({"host": "a b", "x-forwarded-proto": "::", "content-type": "text/plain"})),
-        with("/requestContext/stage", json!("a b:c@/")),
+    for (event, expected) in [
+        (bad_base64, 400),
+        (with("/rawPath", json!("@evil:99999")), 400),
+        (with("/rawPath", json!("")), 400),
+        (with("/rawQueryString", json!("a=\u{1}")), 400),
+        (with("/rawQueryString", json!("a=\"<>{}|\\^ é")), 400),
+        (with("/rawQueryString", json!("x".repeat(100_000))), 400),
+        (with("/rawPath", json!(format!("/{}", "x".repeat(100_000)))), 400),
+        (
+            with("/headers", json!({"host": "a b", "x-forwarded-proto": "::", "content-type": "text/plain"})),
+            200,
+        ),
+        (with("/requestContext/stage", json!("a b:c@/")), 200),
     ] {
         let answer = call(&event, async |_: Request| whoami_like()).await;
-        let status = answer["statusCode"].as_u64().unwrap();
-        assert!(status == 400 || status == 200, "{event}");
+        assert_eq!(answer["statusCode"], expected, "{event}");
     }
 }
 

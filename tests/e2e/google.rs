@@ -210,6 +210,23 @@ async fn cached_keys_serve_while_google_is_broken() {
 }
 
 #[tokio::test]
+async fn google_signs_by_rs256_alone() {
+    let stack = Stack::start().await;
+    let server = MockServer::start().await;
+    let (deps, rsa) = (deps_with(&stack, &server).await, stack.google_key());
+    let others = [Algorithm::Es256, Algorithm::EdDsa].map(e2e::proofs::key);
+    let keys: Vec<_> = [&rsa].into_iter().chain(&others).collect();
+    serve(&server, jwks(&keys)).await;
+    let person = Person { email: "ada@example.com".to_owned(), hosted_domain: None };
+    let now = clock::now();
+    for (number, key) in keys.into_iter().enumerate() {
+        let token = person.id_token(key, CLIENT_ID, now).unwrap();
+        let expected = if number == 0 { 200 } else { 401 };
+        assert_eq!(exchange(&deps, token.expose_secret(), now).await, expected, "key {number}");
+    }
+}
+
+#[tokio::test]
 async fn without_googles_keys_nobody_signs_in() {
     let stack = Stack::start().await;
     let server = MockServer::start().await;

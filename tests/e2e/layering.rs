@@ -6,18 +6,22 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The folders of `shared` and what each may import, itself apart.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("clock", &[]),
     ("wire", &[]),
     ("identity", &[]),
+    ("bounded", &[]),
     ("cache", &[]),
     ("https", &[]),
     ("config", &["wire"]),
     ("telemetry", &["config"]),
     ("aws", &["config", "https"]),
     ("token", &["wire", "identity", "config", "cache", "clock", "https", "aws"]),
-    ("store", &["wire", "identity", "config", "cache", "clock", "token"]),
-    ("grants", &["wire", "identity", "config", "cache", "clock", "aws", "telemetry", "token", "store"]),
+    ("store", &["wire", "identity", "config", "bounded", "cache", "clock", "token"]),
+    (
+        "grants",
+        &["wire", "identity", "config", "bounded", "cache", "clock", "aws", "telemetry", "token", "store"],
+    ),
 ];
 
 /// What each function has no business with: crates that must not be in its dependency tree.

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use shared::clock;
 use shared::identity::passwords::PasswordHash;
 use shared::identity::refresh_tokens::RefreshToken;
-use shared::store::clients::GrantType;
+use shared::identity::secrets::{SecretKind, generate};
+use shared::store::clients::{Clients, GrantType};
 use shared::store::refresh::{Families, Standing};
 use shared::store::users::Users;
 use tokio::task::JoinSet;
@@ -315,6 +316,14 @@ async fn a_refresh_token_is_bound_to_its_client() {
     assert!(invalid_grant(&ask(basic("machine", &machine), &token, &[]).await));
     assert_eq!(ask(basic("app", &app), &token, &[]).await.0, 200, "none of this did it any harm");
     assert_eq!(ask(json!({}), &first_partys, &[]).await.0, 200);
+    let clients = Clients::new(stack.table());
+    clients.set_disabled("app", true).await.unwrap();
+    assert_eq!(
+        ask(basic("app", &app), &token, &[]).await.1["error"],
+        "invalid_client",
+        "as if it were unknown"
+    );
+    clients.set_disabled("app", false).await.unwrap();
     let key = shared::store::table::Key::new("CLIENT#", "app", "PROFILE");
     stack.table().set(key, &json!({"grants": ["client_credentials"]})).await.unwrap();
     assert_eq!(
@@ -341,8 +350,8 @@ async fn what_is_no_refresh_token_of_ours_is_refused() {
     let (stack, deps, first) = ready().await;
     let now = clock::now();
     let access_token = text(&stack.sign_in("ada", PASSWORD).await, "access_token");
-    let unknown = shared::identity::secrets::generate(shared::identity::secrets::SecretKind::RefreshToken);
-    let unknown = secrecy::ExposeSecret::expose_secret(&unknown);
+    let (unknown, _) = generate(SecretKind::RefreshToken);
+    let unknown = unknown.expose_secret();
     for token in ["x", &first[..first.len() - 1], &access_token, unknown, &"x".repeat(9_000)] {
         assert!(invalid_grant(&refresh_at(&deps, token, now).await));
     }

@@ -346,6 +346,32 @@ async fn a_clock_that_is_behind_says_of_no_live_token_that_it_is_revoked() {
 }
 
 #[tokio::test]
+async fn a_token_of_a_client_that_was_let_in_again_is_live_at_once() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "").await;
+    let (trust, now) = (TrustStore::new(stack.table()), clock::now());
+    let settings = stack.settings(&[("TRUST_REFRESH_SECONDS", "300")]);
+    let revoke = revoke::Deps::from_settings(&settings).unwrap();
+    let introspect = introspect::Deps::from_settings(&settings).unwrap();
+    trust.shut_out("backend", now).await.unwrap();
+    revoke.warm_up(now).await;
+    introspect.warm_up(now).await;
+    trust.readmit("backend", now - 1).await.unwrap();
+    let token = stack.token("backend", &secret).await;
+    let asked = form_event("/oauth2/introspect", basic("backend", &secret), &[("token", &token)]);
+    let told = async || {
+        let answer = call(&asked, |request| introspect::handle(&introspect, request, now)).await;
+        status_and_body(&answer).1["active"].clone()
+    };
+    assert_eq!(told().await, true);
+    let event = form_event("/oauth2/revoke", basic("backend", &secret), &[("token", &token)]);
+    assert_eq!(call(&event, |request| revoke::handle(&revoke, request, now)).await["statusCode"], 200);
+    assert_eq!(told().await, false);
+    let authorizer = authorizer::Deps::from_settings(&settings).unwrap();
+    assert_eq!(bearer(&authorizer, &token, now).await["isAuthorized"], false);
+}
+
+#[tokio::test]
 async fn a_session_that_is_over_by_one_clock_is_ended_by_all() {
     let stack = Stack::start().await;
     stack.user("ada", "").await;

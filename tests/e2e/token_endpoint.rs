@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use e2e::{Stack, claims, json as body_of, read};
+use e2e::{PASSWORD, Stack, claims, json as body_of, read};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::{Value, json};
 
@@ -106,6 +106,38 @@ async fn basic_reads_the_same_encoded_and_raw() {
             read(stack.post("/oauth2/token").header(AUTHORIZATION, header).form(&[GRANT])).await.0,
             200
         );
+    }
+}
+
+#[tokio::test]
+async fn credentials_in_the_query_are_refused_by_every_endpoint() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "").await;
+    stack.user("ada", "").await;
+    let token = stack.token("backend", &secret).await;
+    let client = ["client_id", "client_secret", "client_assertion"];
+    for (path, form, names) in [
+        ("/oauth2/token", vec![GRANT], vec!["password", "refresh_token", "subject_token"]),
+        ("/oauth2/revoke", vec![("token", token.as_str())], vec!["token"]),
+        ("/oauth2/introspect", vec![("token", token.as_str())], vec!["token"]),
+    ] {
+        for name in names.into_iter().chain(client) {
+            let query = format!("{path}?{name}=x");
+            let asked = stack.post(&query).basic_auth("backend", Some(&secret)).form(&form);
+            assert_eq!(read(asked).await.1["error"], "invalid_request", "{query}");
+        }
+    }
+    for name in ["username", "password"] {
+        let form =
+            stack.post(&format!("/token?{name}=ada")).form(&[("username", "ada"), ("password", PASSWORD)]);
+        assert_eq!(read(form).await.1["error"], "invalid_request", "/token {name}");
+        let body = json!({"username": "ada", "password": PASSWORD});
+        let asked = stack.post(&format!("/login?{name}=ada")).json(&body);
+        assert_eq!(read(asked).await.1["error"], "invalid_request", "/login {name}");
+    }
+    for name in ["id_token", "credential"] {
+        let asked = stack.post(&format!("/google?{name}=x")).bearer_auth(stack.id_token("ada@example.com"));
+        assert_eq!(read(asked).await.1["error"], "invalid_request", "/google {name}");
     }
 }
 
@@ -276,7 +308,7 @@ async fn without_the_store_nothing_is_granted() {
             .unwrap();
     let answer = crate::events::call_token(&deps, &secret).await;
     assert_eq!(answer["statusCode"], 503);
-    assert_eq!(answer["headers"]["retry-after"], "2");
+    assert_eq!(answer["headers"]["retry-after"], "5");
     assert!(answer["body"].as_str().unwrap().contains("temporarily_unavailable"));
 }
 

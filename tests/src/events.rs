@@ -79,6 +79,11 @@ impl Recorded {
 
     /// What is wrong with an answer, if anything.
     pub fn complaint(&self, answer: &Value) -> Option<String> {
+        let kept = &answer["headers"]["cache-control"];
+        let is_secret = ["google", "introspect", "login", "revoke", "token"].contains(&self.function());
+        if is_secret && (kept != "no-store" || answer["headers"]["pragma"] != "no-cache") {
+            return Some(format!("{}: may be kept by others: {kept}", self.name));
+        }
         let found = comes_to(&self.event, answer, &self.expected);
         (found != self.expected).then(|| format!("{}: expected {}, found {found}", self.name, self.expected))
     }

@@ -19,9 +19,8 @@ use serde_json::Value;
 use shared::aws::Aws;
 use shared::clock;
 use shared::config::Settings;
-use shared::grants::client_auth::new_secret;
 use shared::identity::passwords::PasswordHash;
-use shared::identity::secrets::{SecretDigest, SecretKind, generate, random_id};
+use shared::identity::secrets::{SecretKind, generate, random_id};
 use shared::store::api_keys::{ApiKey, ApiKeys};
 use shared::store::clients::{Client, ClientSecret, Clients};
 use shared::store::rotation::Rotation;
@@ -142,7 +141,7 @@ impl Stack {
         scopes: &str,
         change: impl FnOnce(&mut Client),
     ) -> String {
-        let (secret, digest) = new_secret();
+        let (secret, digest) = generate(SecretKind::ClientSecret);
         let mut client = Client {
             client_id: client_id.to_owned(),
             secrets: vec![ClientSecret { digest, created_at: clock::now(), expires_at: None }],
@@ -186,8 +185,7 @@ impl Stack {
 
     /// An API key.
     pub async fn api_key(&self, scopes: &str, expires_at: Option<u64>) -> String {
-        let key = generate(SecretKind::ApiKey);
-        let digest = SecretDigest::of(SecretKind::ApiKey, &key).expect("a well-formed key");
+        let (key, digest) = generate(SecretKind::ApiKey);
         let api_key = ApiKey {
             id: ApiKey::id_of(&digest),
             digest,

@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use secrecy::SecretString;
 use serde::Serialize;
 use shared::clock;
-use shared::grants::client_auth::new_secret;
+use shared::identity::secrets::{SecretKind, generate};
 use shared::store::clients::{Client, ClientKeys, ClientSecret, GrantType, Quota};
 use shared::store::table::StoreError;
 
@@ -256,7 +256,7 @@ struct Rotated {
 /// # Errors
 /// A specification that breaks a rule, and an id that is taken.
 pub async fn create(connection: &Connection, spec: Spec, now: u64) -> anyhow::Result<Created> {
-    let made = spec.with_secret.then(new_secret);
+    let made = spec.with_secret.then(|| generate(SecretKind::ClientSecret));
     let (client_secret, digest) = made.unzip();
     let secret = digest.map(|digest| ClientSecret { digest, created_at: now, expires_at: None });
     let client = spec.into_client(secret, now)?;
@@ -290,10 +290,10 @@ async fn rotate_secret(connection: &Connection, id: &str, overlap: u64, now: u64
         secrets.len() < MAX_SECRETS,
         "client {id} has {MAX_SECRETS} secrets that work: wait until some expire, or give --overlap 0s"
     );
-    let (client_secret, digest) = new_secret();
+    let (client_secret, digest) = generate(SecretKind::ClientSecret);
     secrets.push(ClientSecret { digest, created_at: now, expires_at: None });
     match connection.clients.replace_secrets(id, &client.secrets, &secrets).await {
-        Err(StoreError::Exists) => {
+        Err(StoreError::Changed) => {
             bail!("somebody else changed the secrets of client {id} just now: run it again")
         }
         Err(StoreError::Missing) => bail!(unknown(id)),

@@ -150,19 +150,18 @@ impl Connection {
 
     /// Puts a store's complaint into words that say what to do next; any other error stays as it is.
     pub fn explain(&self, error: anyhow::Error) -> anyhow::Error {
-        let error = match error.downcast() {
-            Ok(RotationError::Store(error)) => error.into(),
-            Ok(RotationError::Secret(error)) => error.into(),
-            Ok(error @ RotationError::Mismatch) => {
-                Complaint::new(error.to_string(), "are TABLE_NAME and SIGNING_SECRET_ID of one stack?").into()
+        let complaint = match error.downcast_ref() {
+            Some(RotationError::Store(error)) => self.store_complaint(error),
+            Some(RotationError::Secret(error)) => self.secret_complaint(error),
+            Some(error @ RotationError::Mismatch) => {
+                Complaint::new(error.to_string(), "are TABLE_NAME and SIGNING_SECRET_ID of one stack?")
             }
-            Ok(error) => error.into(),
-            Err(error) => error,
-        };
-        let complaint = match (error.downcast_ref(), error.downcast_ref()) {
-            (Some(error), _) => self.store_complaint(error),
-            (_, Some(error)) => self.secret_complaint(error),
-            _ => return error,
+            Some(_) => return error,
+            None => match (error.downcast_ref(), error.downcast_ref()) {
+                (Some(error), _) => self.store_complaint(error),
+                (_, Some(error)) => self.secret_complaint(error),
+                _ => return error,
+            },
         };
         if complaint.advice.is_empty() { error } else { complaint.into() }
     }
@@ -175,6 +174,7 @@ impl Connection {
             }
             StoreError::Malformed(_) => Complaint::new(error.to_string(), STRANGE),
             StoreError::Exists | StoreError::Missing => Complaint::new(error.to_string(), ""),
+            StoreError::Changed => Complaint::new(error.to_string(), "run it again"),
         }
     }
 

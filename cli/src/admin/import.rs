@@ -176,6 +176,7 @@ impl Report for Imported {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shared::wire::scope::Scopes;
 
     const HASH: &str = "$2b$12$abcdefghijklmnopqrstuuOcGvNgpRSKa7I8bIYwbgPnPO4dLyAaS";
 
@@ -196,7 +197,7 @@ mod tests {
             (Some("ada@example.com"), "a b")
         );
         let least = format!(r#"{{"username":"ada","password_hash":"{HASH}","email":null}}"#);
-        assert!(read(least.as_bytes(), 7).unwrap().unwrap().scopes.is_empty());
+        assert_eq!(read(least.as_bytes(), 7).unwrap().unwrap().scopes, Scopes::default());
         assert!(read(b" \n", 7).unwrap().is_none());
     }
 

@@ -128,6 +128,19 @@ async fn revoke(
             "the key is revoked, but there may be no other that signs: run `latchkey signing-key rotate`";
         return Err(if revoked { explained.context(words) } else { explained });
     }
+    prepare_successor(rotation, connection, algorithm, now).await.map_err(|error| {
+        let words = "the key is revoked and another signs, but its successor is not ready: run `latchkey signing-key rotate`";
+        connection.explain(error).context(words)
+    })
+}
+
+/// After a hasty change the next key should come at leisure.
+async fn prepare_successor(
+    rotation: &Rotation,
+    connection: &Connection,
+    algorithm: Algorithm,
+    now: u64,
+) -> anyhow::Result<()> {
     let timeline = connection.trust.timeline().await?;
     let signs = timeline.signing(now).next();
     let since = timeline.iter().find(|timed| Some(&timed.key) == signs).map(|timed| timed.published_at);
@@ -135,7 +148,6 @@ async fn revoke(
         warn("the key that signs now was published a short while ago: caches may not know it yet");
     }
     if !timeline.iter().any(|timed| timed.is_waiting(now)) {
-        // After a hasty change the next key should come at leisure.
         rotation.rotate(algorithm, DEFAULT_LEAD, now).await?;
     }
     Ok(())

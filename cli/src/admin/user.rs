@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use serde::Serialize;
 use shared::clock;
 use shared::identity::passwords::PasswordHash;
-use shared::identity::secrets::random_id;
+use shared::identity::subjects::new_person;
 use shared::store::table::StoreError;
 use shared::store::users::User;
 use shared::wire::scope::Scopes;
@@ -174,7 +174,7 @@ impl Spec {
         Ok(User {
             scopes: self.check()?,
             username: self.username,
-            sub: random_id("usr_"),
+            sub: new_person(),
             password_hash: Some(password_hash),
             email: self.email,
             disabled: false,

@@ -3,10 +3,10 @@
 //! Their secrets are random, made on the first start, and kept in `dev.env` alone. The stores follow
 //! that file: what it says works after every start.
 
-use anyhow::Context;
 use secrecy::{ExposeSecret, SecretString};
 use shared::identity::passwords::{PasswordHash, Verification};
 use shared::identity::secrets::{SecretDigest, SecretKind, generate, random_id};
+use shared::identity::subjects::new_person;
 use shared::store::api_keys::{ApiKey, ApiKeys};
 use shared::store::clients::{Client, ClientSecret, Clients};
 use shared::store::rotation::Rotation;
@@ -57,7 +57,7 @@ pub async fn make_identities(table: &Table, before: &Environment, now: u64) -> a
 }
 
 async fn make_client(table: &Table, kept: Option<SecretString>, now: u64) -> anyhow::Result<SecretString> {
-    let (secret, digest) = kept_or_new(SecretKind::ClientSecret, kept)?;
+    let (secret, digest) = kept_or_new(SecretKind::ClientSecret, kept);
     let clients = Clients::new(table.clone());
     if let Some(client) = clients.get(CLIENT_ID).await? {
         if client.secrets.iter().any(|secret| secret.digest.matches(&digest) && secret.expires_at.is_none()) {
@@ -106,7 +106,7 @@ async fn make_user(table: &Table, kept: Option<SecretString>, now: u64) -> anyho
         None => {
             let user = User {
                 username: USERNAME.to_owned(),
-                sub: random_id("usr_"),
+                sub: new_person(),
                 password_hash: Some(hash),
                 email: Some("demo@example.com".to_owned()),
                 scopes: Scopes::parse(SCOPES)?,
@@ -121,7 +121,7 @@ async fn make_user(table: &Table, kept: Option<SecretString>, now: u64) -> anyho
 }
 
 async fn make_api_key(table: &Table, kept: Option<SecretString>, now: u64) -> anyhow::Result<SecretString> {
-    let (secret, digest) = kept_or_new(SecretKind::ApiKey, kept)?;
+    let (secret, digest) = kept_or_new(SecretKind::ApiKey, kept);
     let api_keys = ApiKeys::new(table.clone());
     if api_keys.get(&digest).await?.is_none() {
         let api_key = ApiKey {
@@ -139,12 +139,7 @@ async fn make_api_key(table: &Table, kept: Option<SecretString>, now: u64) -> an
 }
 
 /// The secret that was kept, if it is one of that kind, or a new one.
-fn kept_or_new(kind: SecretKind, kept: Option<SecretString>) -> anyhow::Result<(SecretString, SecretDigest)> {
-    let kept = kept.and_then(|kept| Some((SecretDigest::of(kind, &kept)?, kept)));
-    if let Some((digest, kept)) = kept {
-        return Ok((kept, digest));
-    }
-    let secret = generate(kind);
-    let digest = SecretDigest::of(kind, &secret).context("a new secret is malformed")?;
-    Ok((secret, digest))
+fn kept_or_new(kind: SecretKind, kept: Option<SecretString>) -> (SecretString, SecretDigest) {
+    let digest = kept.as_ref().and_then(|kept| SecretDigest::of(kind, kept));
+    kept.zip(digest).unwrap_or_else(|| generate(kind))
 }

@@ -9,7 +9,8 @@ use shared::wire::scope::Scopes;
 
 use crate::caller::Caller;
 use crate::event::{AnswerShape, Event, MethodArn};
-use crate::routes::{Route, RoutePolicy, Rule, ambiguous_arns, is_ambiguous};
+use crate::resource::{ambiguous, is_ambiguous};
+use crate::routes::{Route, RoutePolicy, Rule};
 
 /// The longest list of resources in a policy, in bytes, and the longest that it is with the context. Invariant: with
 /// all that JSON adds, below the 8 KB that API Gateway takes.
@@ -128,41 +129,43 @@ fn statements(
     scopes: &Scopes,
     room: usize,
 ) -> Vec<Statement> {
-    if routes.is_empty() {
-        return vec![Statement::new("Allow", vec![format!("{}/*", arn.stage)])];
-    }
-    let also = Rule::of_called(route).filter(|_| permitted && !routes.names(route));
-    let (mut allowed, mut denied) = (routes.arns(arn.stage, scopes, also.as_ref()), Vec::new());
     let everything = format!("{}/*", arn.stage);
-    // The caller's own text could be a wildcard: then it is never opened by itself.
-    let call = (!arn.holds_wildcard()).then(|| arn.whole.to_owned());
-    if permitted {
-        allowed.extend(call.clone().filter(|call| !allowed.contains(call)));
-    } else {
-        denied.push(call.clone().unwrap_or_else(|| everything.clone()));
+    if routes.is_empty() {
+        return vec![Statement::new("Allow", vec![everything])];
+    }
+    let call = arn.can_be_said().then(|| arn.whole.to_owned());
+    let also = Rule::of_called(route).filter(|_| permitted && !routes.names(route));
+    let mut allowed = routes.arns(arn.stage, scopes, also.as_ref());
+    let mut denied = Vec::new();
+    // Where a wildcard is open, what it must not open is denied: so it can't stand beside a call that is shut and can't
+    // be named, or one that is open and is denied with all that is like it.
+    if is_ambiguous(arn.path) || call.is_none() && !permitted {
+        allowed.retain(|arn| !arn.contains('*'));
     }
     if allowed.iter().any(|arn| arn.contains('*')) {
-        denied.extend(ambiguous_arns(arn.stage));
+        denied.extend(ambiguous(arn.stage));
     }
-    if is_ambiguous(arn.path) || json_length(&allowed) + json_length(&denied) > room {
-        // Not to be said at once: only this very call, and the next one is asked for again or denied. One
-        // whose path alone is too long gets nothing.
-        let resource: Vec<_> = call.filter(|call| json_length(call) <= room).into_iter().collect();
-        (allowed, denied) = if permitted { (resource, Vec::new()) } else { (Vec::new(), resource) };
+    let own = if permitted { &mut allowed } else { &mut denied };
+    if call.as_ref().is_some_and(|call| !own.contains(call)) {
+        own.extend(call.clone());
     }
-    let mut statements = Vec::new();
-    if !allowed.is_empty() {
-        statements.push(Statement::new("Allow", allowed));
+    if json_length(&allowed) + json_length(&denied) > room {
+        // Not to be said at once: only this very call, and the next one is asked for again or denied.
+        let call = Vec::from_iter(call.filter(|call| json_length(call) <= room));
+        (allowed, denied) = if permitted { (call, Vec::new()) } else { (Vec::new(), call) };
     }
-    if !denied.is_empty() || statements.is_empty() {
-        statements.push(Statement::new("Deny", if denied.is_empty() { vec![everything] } else { denied }));
+    if allowed.is_empty() && denied.is_empty() {
+        denied.push(everything);
     }
-    statements
+    let statements = [("Allow", allowed), ("Deny", denied)].into_iter();
+    let said = statements.filter(|(_, resources)| !resources.is_empty());
+    said.map(|(effect, resources)| Statement::new(effect, resources)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resource::MAX_LENGTH;
     use e2e::events::covers;
     use proptest::prelude::*;
 
@@ -190,8 +193,10 @@ mod tests {
         room: usize,
     ) -> (Vec<Statement>, String, bool) {
         let whole = format!("{STAGE}/{method}/{path}");
-        let arn = MethodArn { whole: &whole, stage: STAGE, method, path };
-        let route = Route { method, path: path.into(), pattern, stage: None };
+        let arn =
+            MethodArn { whole: &whole, stage: STAGE, method, path: &whole[STAGE.len() + 1 + method.len()..] };
+        let path = format!("/{path}");
+        let route = Route { method, path: path.as_str().into(), pattern, stage: None };
         let permitted = routes.permits(&route, held);
         (statements(&arn, routes, &route, permitted, held, room), whole.clone(), permitted)
     }
@@ -243,14 +248,31 @@ mod tests {
         ]
     }
 
+    #[test]
+    fn a_path_that_a_header_of_another_call_may_fill_is_in_no_policy() {
+        let rules = [("ANY /admin/{rest+}", "s"), ("GET /users/{id}", ""), ("GET /me", "")];
+        let routes = routes(&rules.map(|(key, scopes)| (key.to_owned(), scopes.to_owned())).into());
+        for (path, permitted) in
+            [("${aws:Referer}", true), ("users/${aws:Referer}", true), ("admin/${*}", false)]
+        {
+            let (policy, _, found) = policy(&routes, &Scopes::default(), "GET", path, None, MAX_RESOURCES);
+            assert_eq!(found, permitted, "{path}");
+            let mut resources = policy.iter().flat_map(|statement| &statement.resource);
+            assert!(resources.all(|resource| !resource.contains('$')), "{path}");
+            assert!(opens(&policy, &format!("{STAGE}/GET/me")), "what has nothing to do with it stays open");
+            assert_eq!(opens(&policy, &format!("{STAGE}/GET/users/1")), permitted);
+            assert!(!opens(&policy, &format!("{STAGE}/GET/users/../admin/x")));
+        }
+    }
+
     proptest! {
         /// Whatever call a policy was made for, it is about this API and stage, and it opens no call that the
         /// scopes do not open.
         #[test]
         fn a_policy_opens_nothing_that_is_shut(
-            rules in rules("(GET|PUT|ANY) (/[ab]|/\\{x\\}){1,2}(/[ab]|/\\{r\\+\\})?"),
+            rules in rules("(GET|PUT|HEAD|ANY) (/[ab]|/\\{x\\}){1,2}(/[ab]|/\\{r\\+\\})?"),
             held in "[rw]( s)?",
-            called in ("GET|PUT", "[abc*?](/[abc*?]){0,2}", any::<u8>()),
+            called in ("GET|PUT|HEAD", "([abc*?]|\\$\\{x\\})(/[abc*?]){0,2}", any::<u8>()),
             probes in proptest::collection::vec(("GET|PUT", "[abc](/[abc]){0,3}"), 1..8),
         ) {
             let (routes, held) = (routes(&rules), Scopes::parse(&held).unwrap());
@@ -293,7 +315,7 @@ mod tests {
         /// However much there is to say, API Gateway takes the policy.
         #[test]
         fn a_policy_is_never_too_large(
-            rules in proptest::collection::btree_map("GET /[a-z]{1,200}(/\\{x\\})?", "[rw]", 0..60),
+            rules in proptest::collection::btree_map("GET (/[a-z]{1,300}){1,2}(/\\{x\\})?", "[rw]", 0..60),
             held in "[rw]",
             path in "[a-z]{1,20}",
             longer in 1_usize..600,
@@ -305,6 +327,8 @@ mod tests {
             let pattern = is_parameter.then_some("/{x}");
             let (policy, arn, permitted) = policy(&routes, &held, "GET", &path, pattern, room_beside(context));
             prop_assert!(permitted || !opens(&policy, &arn));
+            let mut resources = policy.iter().flat_map(|statement| &statement.resource);
+            prop_assert!(resources.all(|resource| resource.len() <= MAX_LENGTH));
             for key in rules.keys() {
                 let path = key.replace("GET /", "").replace("{x}", "y");
                 let route = Route { method: "GET", path: path.as_str().into(), pattern: None, stage: None };

@@ -2,7 +2,7 @@
 
 use shared::cache::{Unavailable, chain};
 use shared::config::Issuer;
-use shared::grants::dpop::HEADER;
+use shared::grants::dpop::{HEADER, is_first_use};
 use shared::store::seen::Seen;
 use shared::token::confirmation::{Confirmation, certificate_thumbprint};
 use shared::token::dpop::{Proof, Target};
@@ -64,8 +64,7 @@ async fn prove(
     if proof.key != key {
         return Err(Reason::InvalidToken.into());
     }
-    let first = seen.is_first(&format!("dpop:{key}"), &proof.token_id, proof.expires_at).await;
-    match first.map_err(|error| Unavailable::new(chain(&error)))? {
+    match is_first_use(&proof, seen).await.map_err(|error| Unavailable::new(chain(&error)))? {
         true => Ok(()),
         false => Err(Reason::InvalidToken.into()),
     }

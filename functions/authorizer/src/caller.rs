@@ -3,6 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use shared::cache::{Unavailable, chain};
 use shared::identity::secrets::{SecretDigest, SecretKind};
+use shared::identity::subjects::is_person;
 use shared::store::api_keys::ApiKey;
 use shared::token::claims::{AccessClaims, Expected};
 use shared::wire::scope::Scopes;
@@ -72,7 +73,7 @@ impl Caller {
 }
 
 fn token_context(claims: AccessClaims) -> Context {
-    let kind = if claims.subject.starts_with("usr_") { "user" } else { "client" };
+    let kind = if is_person(&claims.subject) { "user" } else { "client" };
     let mut context = claims.custom;
     let own = [
         ("sub", Some(claims.subject)),

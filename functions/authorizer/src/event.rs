@@ -9,7 +9,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use crate::headers::Headers;
-use crate::routes::{Route, parameter};
+use crate::pattern::parameter;
+use crate::resource::{MAX_LENGTH, is_literal};
+use crate::routes::Route;
 
 /// What a path of a URL holds only when it is encoded (RFC 3986 §3.3): all but letters, digits and these.
 const NOT_IN_PATHS: &AsciiSet =
@@ -82,22 +84,22 @@ pub struct MethodArn<'a> {
     pub stage: &'a str,
     /// The method, or `$connect`.
     pub method: &'a str,
-    /// The path without its first slash.
+    /// The path; a WebSocket has none.
     pub path: &'a str,
 }
 
 impl<'a> MethodArn<'a> {
     fn parse(whole: &'a str) -> Option<Self> {
-        let mut parts = whole.splitn(4, '/');
-        let (api, stage) = (parts.next()?, parts.next()?);
-        let method = parts.next().filter(|method| !method.is_empty())?;
-        let path = parts.next().unwrap_or_default();
-        Some(Self { whole, stage: whole.get(..api.len() + 1 + stage.len())?, method, path })
+        let (api, rest) = whole.split_once('/')?;
+        let (stage, rest) = rest.split_once('/')?;
+        let (method, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let stage = whole.get(..api.len() + 1 + stage.len())?;
+        (!method.is_empty()).then_some(Self { whole, stage, method, path })
     }
 
-    /// Whether the caller's own text could widen the ARN: `*` and `?` are wildcards in a policy.
-    pub fn holds_wildcard(&self) -> bool {
-        self.whole.contains(['*', '?'])
+    /// Whether a policy may speak of this call alone: the caller's own text could widen the ARN, or be too long for it.
+    pub fn can_be_said(&self) -> bool {
+        is_literal(self.whole) && self.whole.len() <= MAX_LENGTH
     }
 }
 
@@ -166,8 +168,8 @@ impl Event {
     /// stage or without, depending on the kind of API.
     pub fn route(&self) -> Option<Route<'_>> {
         if let AnswerShape::Policy(arn) = self.answer_shape() {
-            // A WebSocket is asked about when it is opened, and never again: what else begins so is no method.
-            let arn = arn.filter(|arn| arn.method == "$connect" || !arn.method.starts_with('$'))?;
+            // A route of an HTTP API, and not the method of a call.
+            let arn = arn.filter(|arn| arn.method != "$default")?;
             return Some(Route {
                 method: arn.method,
                 path: arn.path.into(),
@@ -208,6 +210,8 @@ impl Event {
         }
         let rest = stage.and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage));
         let rest = rest.filter(|rest| rest.is_empty() || rest.starts_with('/'));
+        // A WebSocket has no path: the root of all others has a slash.
+        let rest = rest.map(|rest| if rest.is_empty() { "/" } else { rest });
         Some(rest.map_or((path.into(), stage), |rest| (rest.into(), None)))
     }
 }
@@ -231,7 +235,7 @@ mod tests {
         let arn = MethodArn::parse("arn:aws:execute-api:eu-west-1:1:api/prod/GET/todo/1/x").unwrap();
         assert_eq!(
             (arn.stage, arn.method, arn.path),
-            ("arn:aws:execute-api:eu-west-1:1:api/prod", "GET", "todo/1/x")
+            ("arn:aws:execute-api:eu-west-1:1:api/prod", "GET", "/todo/1/x")
         );
         let socket = MethodArn::parse("arn:aws:execute-api:eu-west-1:1:api/prod/$connect").unwrap();
         assert_eq!((socket.method, socket.path), ("$connect", ""));
@@ -258,7 +262,7 @@ mod tests {
         let none = &Value::Null;
         for (route_key, raw_path, parameters, domain, expected) in [
             ("$default", "/prod/todo", none, own, "/todo"),
-            ("$default", "/prod", none, own, ""),
+            ("$default", "/prod", none, own, "/"),
             ("$default", "/product", none, own, "/product"),
             ("$default", "/prod/todo", none, custom, "/prod/todo"),
             ("GET /todo", "/v1/todo", none, custom, "/todo"),
@@ -275,6 +279,27 @@ mod tests {
         for path in ["/prod/todo", "//prod/todo", "/todo"] {
             assert!(!is_open("GET /todo", &event("GET", "$default", path, &Value::Null)), "{path}");
         }
+    }
+
+    #[test]
+    fn a_method_of_api_gateways_own_opens_nothing() {
+        let rest = |method: &str, path: &str| -> Event {
+            let arn = format!("arn:aws:execute-api:eu-west-1:1:api/prod/{method}{path}");
+            let event = json!({"type": "REQUEST", "resource": "/{proxy+}", "methodArn": arn});
+            serde_json::from_value(event).unwrap()
+        };
+        for method in ["$RUN", "$connect", "$disconnect"] {
+            for path in ["/", "/admin"] {
+                assert!(!is_open("ANY /admin", &rest(method, path)), "{method} {path}");
+                let mut asked = event(method, "ANY /admin", path, &Value::Null);
+                assert!(!is_open("ANY /admin", &asked), "{method} {path}");
+                asked = event(method, "$default", "/prod", &Value::Null);
+                let context = asked.request_context.as_mut().unwrap();
+                context.domain_name = Some("api.execute-api.eu-west-1.amazonaws.com".to_owned());
+                assert!(!is_open("ANY /{rest+}", &asked), "{method} to the root of the API's own domain");
+            }
+        }
+        assert!(!is_open("$connect", &rest("$connect", "")) && is_open("ANY /admin", &rest("$connect", "")));
     }
 
     #[test]

@@ -10,7 +10,10 @@ mod caller;
 mod credential;
 mod event;
 mod headers;
+mod path;
+mod pattern;
 mod reason;
+mod resource;
 pub mod routes;
 
 use shared::aws::Aws;
@@ -83,7 +86,7 @@ impl From<NotAccepted> for Refusal {
     fn from(error: NotAccepted) -> Self {
         match error {
             NotAccepted::Token(error) => Self::Denied(error.into()),
-            NotAccepted::Revoked => Self::Denied(Reason::Revoked),
+            NotAccepted::Revoked | NotAccepted::ShutOut(_) => Self::Denied(Reason::Revoked),
             NotAccepted::Unavailable(error) => Self::Undecidable(error),
         }
     }

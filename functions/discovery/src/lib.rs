@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use lambda_http::http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Request, Response};
@@ -17,18 +17,20 @@ use shared::telemetry::{Outcome, Telemetry};
 use shared::wire::context::{client_certificate, domain, route_path};
 use shared::wire::http::json_response;
 use shared::wire::jose::Algorithm;
-use shared::wire::metadata::{Jwks, Metadata, OpenIdConfiguration};
+use shared::wire::metadata::{Jwks, MAX_AGE, Metadata, OUTAGE, OpenIdConfiguration};
 use shared::wire::oauth::{CLIENT_CREDENTIALS, ErrorKind, OAuthError, REFRESH_TOKEN, TOKEN_EXCHANGE};
 
-/// How long others may keep our keys and metadata, in seconds. Invariant: part of [`CACHES`], as is
-/// `LIMITS.usable_for`.
-const MAX_AGE: HeaderValue = HeaderValue::from_static("public, max-age=3600");
+/// How long others may keep our keys and metadata.
+static KEPT_BY_OTHERS: LazyLock<HeaderValue> = LazyLock::new(|| {
+    HeaderValue::try_from(format!("public, max-age={MAX_AGE}"))
+        .expect("letters and digits are a header's value")
+});
 
 /// How long the keys are answered from memory, in seconds.
 const FRESH_FOR: u64 = 15;
 
 /// While the store is down, the last keys serve for half an hour.
-const LIMITS: Limits = Limits { usable_for: 1800, cool_down: 2, after_failure: 2 };
+const LIMITS: Limits = Limits { usable_for: OUTAGE, cool_down: 2, after_failure: 2 };
 
 /// What this function needs: it reads the published keys.
 pub struct Deps {
@@ -79,7 +81,7 @@ pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
             watch.log(&decision(Outcome::Served, &request));
             let mut response = json_response(StatusCode::OK, &document);
             let headers = response.headers_mut();
-            headers.insert(header::CACHE_CONTROL, MAX_AGE);
+            headers.insert(header::CACHE_CONTROL, KEPT_BY_OTHERS.clone());
             headers.remove(header::PRAGMA);
             response
         }

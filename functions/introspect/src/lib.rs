@@ -15,7 +15,7 @@ use shared::store::refresh::{Families, Standing};
 use shared::store::table::Table;
 use shared::store::trust::{NotAccepted, Trust, TrustStore};
 use shared::telemetry::{Outcome, Telemetry};
-use shared::token::claims::{AccessClaims, Expected};
+use shared::token::claims::{AccessClaims, Expected, VerifiedAccessToken};
 use shared::wire::context::domain;
 use shared::wire::http::{Form, refuse_in_query};
 use shared::wire::introspection::Introspection;
@@ -93,17 +93,18 @@ async fn about_access_token(
     let issuer = issuer.ok_or_else(|| OAuthError::unavailable("the issuer is not known"))?;
     let expected = Expected { issuer: Some(&issuer), audiences: None };
     let token = token.expose_secret();
-    let accepted = match deps.trust.accept(token, &expected, now).await {
-        Ok(accepted) => accepted,
+    let may_know = |token: &VerifiedAccessToken| may_know(client, &token.claims().client_id);
+    match deps.trust.accept(token, &expected, now).await {
+        Ok(token) if !may_know(&token) => return Ok(None),
+        // Whoever asks wants to know how it is now. The bundle at hand may be some seconds old: it may not know who was
+        // shut out since, nor who was let in again.
+        Ok(_) | Err(NotAccepted::ShutOut(_)) => {}
         Err(NotAccepted::Token(_) | NotAccepted::Revoked) => return Ok(None),
         Err(NotAccepted::Unavailable(error)) => return Err(OAuthError::unavailable(error)),
-    };
-    if !may_know(client, &accepted.claims().client_id) {
-        return Ok(None);
     }
-    // Whoever asks wants to know how it is now: the bundle at hand may be some seconds old.
     let bundle = deps.revocations.bundle().await.map_err(OAuthError::unavailable)?;
-    Ok(bundle.accept_text(token, &expected, now).ok().map(|token| told_of(token.claims())))
+    let token = bundle.accept_text(token, &expected, now).ok().filter(may_know);
+    Ok(token.map(|token| told_of(token.claims())))
 }
 
 /// What the claims of a good access token come to.

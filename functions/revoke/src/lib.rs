@@ -82,12 +82,15 @@ async fn revoke(deps: &Deps, request: &Request, now: u64) -> Result<String, OAut
 /// Ends the session that a refresh token belongs to, its access tokens too (RFC 7009 §2.1).
 async fn end_session(deps: &Deps, token: &RefreshToken, client_id: &str, now: u64) -> Result<(), OAuthError> {
     let family = deps.families.get(token.family()).await.map_err(OAuthError::unavailable)?;
-    let Some(family) = family else { return Ok(()) };
+    let Some(mut family) = family else { return Ok(()) };
     check_owner(&family.client_id, client_id)?;
     // Even if its time is over: another clock may see that otherwise. And of a session that was ended already the
     // access tokens are shut out all the same: a first try may have stopped in between.
     if !family.revoked {
         deps.families.revoke(token.family()).await.map_err(OAuthError::unavailable)?;
+        // A refresh may have come in between, and what it gave must end too.
+        let revoked = deps.families.get(token.family()).await.map_err(OAuthError::unavailable)?;
+        family = revoked.unwrap_or(family);
     }
     let bundle = deps.trust.bundle(now).await.map_err(OAuthError::unavailable)?;
     if bundle.is_session_revoked(&family.session_id) {
@@ -109,12 +112,19 @@ async fn end_token(deps: &Deps, token: &SecretString, client_id: &str, now: u64)
             let bundle = deps.store.bundle().await.map_err(OAuthError::unavailable)?;
             bundle.accept_text(token, &expected, now)
         }
+        // Nor may it know who was let in again.
+        Err(NotAccepted::ShutOut(token)) => {
+            match deps.store.shuts_out(token.claims()).await.map_err(OAuthError::unavailable)? {
+                true => return Ok(()),
+                false => Ok(*token),
+            }
+        }
         accepted => accepted,
     };
     let token = match accepted {
         Ok(token) => token,
         Err(NotAccepted::Token(JwtError::InvalidClaim("iat"))) => return Err(behind()),
-        Err(NotAccepted::Token(_) | NotAccepted::Revoked) => return Ok(()),
+        Err(NotAccepted::Token(_) | NotAccepted::Revoked | NotAccepted::ShutOut(_)) => return Ok(()),
         Err(NotAccepted::Unavailable(error)) => return Err(OAuthError::unavailable(error)),
     };
     let claims = token.claims();

@@ -2,7 +2,6 @@
 //! client credentials grant, at `/oauth2/authorize`.
 
 use lambda_http::{Body, Request, Response};
-use serde_json::{Value, json};
 use shared::aws::Aws;
 use shared::config::{ConfigError, Settings};
 use shared::grants::client_auth::{Authenticated, Caller, ClientAuth};
@@ -28,7 +27,6 @@ use shared::wire::http::{Form, refuse_in_query};
 use shared::wire::oauth::{
     ACCESS_TOKEN_TYPE, CLIENT_CREDENTIALS, ErrorKind, OAuthError, REFRESH_TOKEN, TOKEN_EXCHANGE,
 };
-use shared::wire::token_response::TokenResponse;
 
 /// What this function needs: it recognises clients, carries sessions on, takes other issuers' word, and
 /// signs tokens.
@@ -71,23 +69,13 @@ impl Deps {
 /// Answers one request for a token.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
     let mut watch = deps.telemetry.watch(now);
-    let (result, body): (_, fn(&Issued) -> Value) = match issue(deps, &request, now).await {
-        Ok((issued, Kind::Exchanged)) => (Ok(issued), exchange_response),
-        Ok((issued, Kind::Granted)) => (Ok(issued), Issued::to_json),
-        Err(error) => (Err(error), Issued::to_json),
-    };
+    let result = issue(deps, &request, now).await;
     watch.keys_age = deps.mint.keys_age(now);
-    respond(&watch, &request, result, body)
-}
-
-/// Which words the answer needs.
-enum Kind {
-    Granted,
-    Exchanged,
+    respond(&watch, &request, result, Issued::to_json)
 }
 
 /// What is asked; who asks; what they may have; the token.
-async fn issue(deps: &Deps, request: &Request, now: u64) -> Result<(Issued, Kind), OAuthError> {
+async fn issue(deps: &Deps, request: &Request, now: u64) -> Result<Issued, OAuthError> {
     refuse_in_query(
         request,
         &["client_id", "client_secret", "client_assertion", "password", "refresh_token", "subject_token"],
@@ -95,15 +83,9 @@ async fn issue(deps: &Deps, request: &Request, now: u64) -> Result<(Issued, Kind
     let mut form = Form::read(request)?;
     let only_client_credentials = route_path(request) == "/oauth2/authorize";
     match form.text("grant_type") {
-        Some(CLIENT_CREDENTIALS) => {
-            Ok((client_credentials(deps, request, &mut form, now).await?, Kind::Granted))
-        }
-        Some(REFRESH_TOKEN) if !only_client_credentials => {
-            Ok((refresh(deps, request, &mut form, now).await?, Kind::Granted))
-        }
-        Some(TOKEN_EXCHANGE) if !only_client_credentials => {
-            Ok((exchange(deps, request, &mut form, now).await?, Kind::Exchanged))
-        }
+        Some(CLIENT_CREDENTIALS) => client_credentials(deps, request, &mut form, now).await,
+        Some(REFRESH_TOKEN) if !only_client_credentials => refresh(deps, request, &mut form, now).await,
+        Some(TOKEN_EXCHANGE) if !only_client_credentials => exchange(deps, request, &mut form, now).await,
         Some(_) => Err(OAuthError::new(ErrorKind::UnsupportedGrantType, "the grant type is not supported")),
         None => Err(OAuthError::invalid_request("grant_type is missing")),
     }
@@ -163,7 +145,7 @@ async fn exchange(deps: &Deps, request: &Request, form: &mut Form, now: u64) -> 
         clients: &deps.clients,
         audiences: deps.mint.audiences(),
     };
-    let issued = match exchange.exchange(client.as_ref(), form, key, now).await? {
+    let mut issued = match exchange.exchange(client.as_ref(), form, key, now).await? {
         Exchanged::Client(client, grant) => {
             charge(deps, &client, now).await?;
             deps.mint.issue(grant, domain(request), now).await?
@@ -175,6 +157,8 @@ async fn exchange(deps: &Deps, request: &Request, form: &mut Form, now: u64) -> 
             deps.sessions.begin(signed_in, terms, &deps.mint, domain(request), now).await?
         }
     };
+    // RFC 8693 §2.2.1.
+    issued.issued_token_type = Some(ACCESS_TOKEN_TYPE);
     if let Some(client) = &client {
         deps.clients.note_use(client, now).await;
     }
@@ -205,9 +189,4 @@ async fn charge(deps: &Deps, client: &Client, now: u64) -> Result<(), OAuthError
             Err(error.concerning(&client.client_id))
         }
     }
-}
-
-/// The answer to an exchange says what kind of token it is (RFC 8693 §2.2.1).
-fn exchange_response(issued: &Issued) -> Value {
-    json!(TokenResponse { issued_token_type: Some(ACCESS_TOKEN_TYPE), ..issued.response() })
 }

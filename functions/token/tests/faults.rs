@@ -105,6 +105,13 @@ async fn a_store_that_refuses_everything_is_not_hammered() {
     );
     assert_eq!(granted, 0);
     assert!(load <= 5.0, "{load}");
+    let mut last = throttled;
+    for _ in 0..short_or_long(5, 1) {
+        (_, last) = ask().await;
+    }
+    let load = last as f64 / calm as f64;
+    figure("100 % throttles, as it lasts", format!("the store is asked {load:.2} times as often as in calm"));
+    assert!(load <= 1.0, "{load}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

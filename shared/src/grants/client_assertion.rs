@@ -15,9 +15,6 @@ const MAX_ASSERTION: usize = 8 * 1024;
 /// Invariant: so long each used one is remembered.
 const MAX_TTL: u64 = 3600;
 
-/// The longest `jti` that is remembered, in bytes.
-const MAX_TOKEN_ID: usize = 256;
-
 /// An assertion that nobody has checked yet.
 pub struct Assertion(SecretString);
 
@@ -44,7 +41,7 @@ impl Assertion {
     /// endpoint, and for nobody else.
     pub fn judge(jwt: &VerifiedJwt, client_id: &str, issuer: &str, now: u64) -> Result<Once, JwtError> {
         // The JWT type of RFC 7523's revision; until then libraries write `JWT` or nothing.
-        if !matches!(jwt.typ.as_deref(), None | Some("JWT" | "client-authentication+jwt")) {
+        if !matches!(jwt.typ(), None | Some("JWT" | "client-authentication+jwt")) {
             return Err(JwtError::InvalidClaim("typ"));
         }
         for name in ["iss", "sub"] {
@@ -61,9 +58,7 @@ impl Assertion {
             return Err(JwtError::InvalidClaim("aud"));
         }
         let (_, expires_at) = jwt.times_without_issue(now, MAX_TTL)?;
-        let token_id = jwt.claims.string("jti").filter(|id| (1..=MAX_TOKEN_ID).contains(&id.len()));
-        let token_id = token_id.ok_or(JwtError::InvalidClaim("jti"))?.to_owned();
-        Ok(Once { token_id, expires_at: expires_at + LEEWAY })
+        Ok(Once { token_id: jwt.token_id()?.to_owned(), expires_at: expires_at + LEEWAY })
     }
 }
 

@@ -3,16 +3,15 @@
 //! By a secret (RFC 6749 §2.3.1), by a signed assertion (RFC 7523), or by the certificate of a mutual-TLS
 //! connection (RFC 8705). One request uses one of them.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use lambda_http::Request;
-use secrecy::SecretString;
 
 use super::FIRST_PARTY;
 use super::client_assertion::{Assertion, inline_keys};
+use crate::bounded::Bounded;
 use crate::config::{ConfigError, Issuer, Settings, secure_url};
-use crate::identity::secrets::{SecretDigest, SecretKind, generate};
+use crate::identity::secrets::{SecretDigest, SecretKind};
 use crate::store::clients::{Client, ClientKeys, Clients};
 use crate::store::seen::Seen;
 use crate::store::table::Table;
@@ -55,7 +54,7 @@ pub struct ClientAuth {
     clients: Clients,
     seen: Seen,
     issuer: Issuer,
-    remote_keys: Mutex<HashMap<String, Arc<RemoteKeys>>>,
+    remote_keys: Bounded<String, Arc<RemoteKeys>, MAX_KEY_URLS>,
 }
 
 impl ClientAuth {
@@ -65,7 +64,7 @@ impl ClientAuth {
             clients: Clients::new(table.clone()),
             seen: Seen::new(table.clone()),
             issuer: settings.issuer()?,
-            remote_keys: Mutex::default(),
+            remote_keys: Bounded::default(),
         })
     }
 
@@ -174,17 +173,13 @@ impl ClientAuth {
     }
 
     fn remote_keys(&self, url: &str) -> Result<Arc<RemoteKeys>, OAuthError> {
-        let mut known = self.remote_keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(keys) = known.get(url) {
-            return Ok(keys.clone());
-        }
-        if known.len() >= MAX_KEY_URLS {
-            known.clear();
+        if let Some(keys) = self.remote_keys.get(url) {
+            return Ok(keys);
         }
         let parsed =
             secure_url(url).ok_or_else(|| OAuthError::unavailable("the client's JWKS URL is not one"))?;
         let keys = Arc::new(RemoteKeys::new(parsed));
-        known.insert(url.to_owned(), keys.clone());
+        self.remote_keys.insert(url.to_owned(), keys.clone());
         Ok(keys)
     }
 
@@ -293,11 +288,4 @@ fn by_connection(request: &Request, client_id: Option<&str>) -> Presented {
         },
         _ => Presented::Nothing,
     }
-}
-
-/// A new secret for a client, and its digest for the table.
-pub fn new_secret() -> (SecretString, SecretDigest) {
-    let secret = generate(SecretKind::ClientSecret);
-    let digest = SecretDigest::of(SecretKind::ClientSecret, &secret);
-    (secret, digest.expect("a secret that was just made is well-formed"))
 }

@@ -4,6 +4,7 @@ use lambda_http::Request;
 
 use crate::config::Issuer;
 use crate::store::seen::Seen;
+use crate::store::table::StoreError;
 use crate::token::dpop::{Proof, Target};
 use crate::wire::context::{domain, path};
 use crate::wire::oauth::{ErrorKind, OAuthError};
@@ -32,10 +33,11 @@ pub async fn proven_key(
     let url = issuer.own_url(domain, path);
     let target = Target { method: request.method().as_str(), url: &url, access_token: None };
     let proof = Proof::judge(text, target, now).map_err(|_| refused())?;
-    if use_up(&proof, seen).await? { Ok(Some(proof.key)) } else { Err(refused()) }
+    let is_first = is_first_use(&proof, seen).await.map_err(OAuthError::unavailable)?;
+    if is_first { Ok(Some(proof.key)) } else { Err(refused()) }
 }
 
-async fn use_up(proof: &Proof, seen: &Seen) -> Result<bool, OAuthError> {
-    let issuer = format!("dpop:{}", proof.key);
-    seen.is_first(&issuer, &proof.token_id, proof.expires_at).await.map_err(OAuthError::unavailable)
+/// Whether a proof comes for the first time, here or anywhere: each is good once (RFC 9449 §11.1).
+pub async fn is_first_use(proof: &Proof, seen: &Seen) -> Result<bool, StoreError> {
+    seen.is_first(&format!("dpop:{}", proof.key), &proof.token_id, proof.expires_at).await
 }

@@ -61,7 +61,7 @@ impl Mint {
         let claims = AccessClaims {
             issuer: issuer.into_owned(),
             subject: grant.subject,
-            audience: grant.audience.or_else(|| self.audiences.first().cloned()).unwrap_or_default(),
+            audience: grant.audience,
             client_id: grant.client_id,
             issued_at: now,
             // Whatever stands in the table, no token outlives its revocation.

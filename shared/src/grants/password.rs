@@ -112,7 +112,7 @@ async fn renew(user: &User, password: SecretString, users: &Users) -> Result<(),
     let hash =
         spawn_blocking(move || PasswordHash::renewed(&password)).await.map_err(OAuthError::unavailable)?;
     match users.renew_hash(&user.username, read, &hash).await {
-        Err(StoreError::Missing) => {
+        Err(StoreError::Changed) => {
             // Deleted, or given another password, a moment ago: nothing to renew, and nothing to grant. Or another
             // sign-in renewed it.
             let found = users.get(&user.username).await.map_err(OAuthError::unavailable)?;

@@ -28,8 +28,8 @@ pub struct SignedIn {
 pub struct Terms {
     /// The client that they are issued to.
     pub client_id: String,
-    /// Which audience, if not the default.
-    pub audience: Option<String>,
+    /// Which audience.
+    pub audience: String,
     /// Which scopes.
     pub scopes: Scopes,
     /// Life of the access token in seconds, if not the default.
@@ -110,7 +110,7 @@ impl Sessions {
             epoch: signed_in.account.epoch.clone(),
             issuer: signed_in.issuer,
             scopes: terms.scopes.clone(),
-            audience: terms.audience.clone(),
+            audience: Some(terms.audience.clone()),
             key,
             current: first.digest().clone(),
             previous: None,

@@ -18,7 +18,7 @@ use crate::token::issue::Grant;
 use crate::token::issuers::{TrustedIssuers, Vouched};
 use crate::token::remote_keys::IssuerError;
 use crate::wire::http::Form;
-use crate::wire::oauth::{ACCESS_TOKEN_TYPE, ErrorKind, ID_TOKEN_TYPE, JWT_TYPE, OAuthError};
+use crate::wire::oauth::{ErrorKind, OAuthError, REQUESTED_TOKEN_TYPES, SUBJECT_TOKEN_TYPES};
 
 /// What a token is exchanged for.
 pub enum Exchanged {
@@ -139,11 +139,10 @@ fn subject_token(form: &mut Form) -> Result<SecretString, OAuthError> {
     if form.text("actor_token").is_some() || form.text("actor_token_type").is_some() {
         return Err(OAuthError::invalid_request("actor tokens are not supported"));
     }
-    if !one_of("requested_token_type", &[ACCESS_TOKEN_TYPE, JWT_TYPE]) {
+    if !one_of("requested_token_type", &REQUESTED_TOKEN_TYPES) {
         return Err(OAuthError::invalid_request("only access tokens are issued"));
     }
-    let known = [ID_TOKEN_TYPE, JWT_TYPE, ACCESS_TOKEN_TYPE];
-    if form.text("subject_token_type").is_none() || !one_of("subject_token_type", &known) {
+    if form.text("subject_token_type").is_none() || !one_of("subject_token_type", &SUBJECT_TOKEN_TYPES) {
         return Err(OAuthError::invalid_request("subject_token_type is missing or not supported"));
     }
     form.secret("subject_token").ok_or_else(|| OAuthError::invalid_request("subject_token is missing"))

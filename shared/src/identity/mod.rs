@@ -4,3 +4,4 @@
 pub mod passwords;
 pub mod refresh_tokens;
 pub mod secrets;
+pub mod subjects;

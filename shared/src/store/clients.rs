@@ -180,7 +180,7 @@ impl Clients {
             Err(error) => match condition_failed(error)? {
                 // A retry of a write that was applied meets its own work: that is success.
                 Some(item) if item.get("secrets") == Some(&value(secrets)?) => Ok(()),
-                Some(_) => Err(StoreError::Exists),
+                Some(_) => Err(StoreError::Changed),
                 None => Err(StoreError::Missing),
             },
         }

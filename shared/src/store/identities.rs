@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::accounts::Account;
 use super::table::{Key, Listed, StoreError, Table};
 use super::usernames;
-use crate::identity::secrets::random_id;
+use crate::identity::subjects::new_person;
 use crate::wire::scope::Scopes;
 
 /// The prefix of identities' keys.
@@ -31,8 +31,8 @@ impl Identities {
         Self(table)
     }
 
-    /// The user behind this subject of this issuer. None if an administrator has deleted them: the link
-    /// stays, so that signing in again does not undo it.
+    /// The user behind this subject of this issuer; none if they have never signed in. The link of one whom an
+    /// administrator has deleted stays, so that signing in again does not undo it.
     pub async fn find(&self, issuer: &str, subject: &str) -> Result<Option<Found>, StoreError> {
         let Some(link) = self.0.get::<Link>(link_key(issuer, subject)).await? else { return Ok(None) };
         let account = self.0.get(usernames::key(&link.username)).await?;
@@ -48,7 +48,7 @@ impl Identities {
         email: Option<String>,
         now: u64,
     ) -> Result<Account, StoreError> {
-        let sub = random_id("usr_");
+        let sub = new_person();
         let link = Link { username: sub.clone(), created_at: now };
         let account = Account {
             username: sub.clone(),

@@ -4,9 +4,9 @@
 //! whoever asks to judge, at every call; and a bundle holds its own, so that what is remembered lives no
 //! longer than the keys that it was found with.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use crate::bounded::Bounded;
 use crate::token::jwt::{JwtError, TokenDigest, UnverifiedJwt, VerifiedJwt};
 use crate::token::key::PublicKey;
 
@@ -16,27 +16,19 @@ const CAPACITY: usize = 1024;
 
 /// The tokens' claims, by the SHA-256 of the whole text: no token can be taken out of here.
 #[derive(Default)]
-pub(super) struct KnownTokens(Mutex<HashMap<TokenDigest, Arc<VerifiedJwt>>>);
+pub(super) struct KnownTokens(Bounded<TokenDigest, Arc<VerifiedJwt>, CAPACITY>);
 
 impl KnownTokens {
     /// The token's claims, if `key` has signed it. The caller found the key by the token's own key id, among
     /// those that are trusted now.
     pub fn verified(&self, jwt: UnverifiedJwt<'_>, key: &PublicKey) -> Result<Arc<VerifiedJwt>, JwtError> {
         let digest = jwt.digest();
-        if let Some(known) = self.known().get(&digest) {
-            return Ok(known.clone());
+        if let Some(known) = self.0.get(&digest) {
+            return Ok(known);
         }
         let verified = Arc::new(jwt.verify(key)?);
-        let mut known = self.known();
-        if known.len() >= CAPACITY {
-            known.clear();
-        }
-        known.insert(digest, verified.clone());
+        self.0.insert(digest, verified.clone());
         Ok(verified)
-    }
-
-    fn known(&self) -> MutexGuard<'_, HashMap<TokenDigest, Arc<VerifiedJwt>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -63,16 +55,8 @@ mod tests {
             let (_, signature) = bad.rsplit_once('.').unwrap();
             assert_eq!(verified(&format!("{claims}.{signature}")).err(), Some(JwtError::InvalidSignature));
         }
-        assert_eq!(known.known().len(), 1);
-    }
-
-    #[test]
-    fn no_flood_of_tokens_takes_the_memory() {
-        let (forge, known) = (Forge::new(), KnownTokens::default());
-        for number in 0..CAPACITY + 10 {
-            let token = token(&forge, number);
-            known.verified(UnverifiedJwt::parse(&token, 8192).unwrap(), &forge.public_key).unwrap();
-            assert!(known.known().len() <= CAPACITY);
-        }
+        let is_known =
+            |token: &str| known.0.get(&UnverifiedJwt::parse(token, 8192).unwrap().digest()).is_some();
+        assert!(is_known(&good) && !is_known(&bad));
     }
 }

@@ -5,6 +5,7 @@ use super::clients::Quota;
 use super::quotas::{Charge, Quotas};
 use super::table::{StoreError, Table};
 use super::trust::TrustStore;
+use crate::identity::subjects::is_person;
 
 /// How many are kept of one person.
 const OF_A_USER: Quota = Quota { tokens: 100, seconds: 86_400 };
@@ -49,7 +50,7 @@ impl Revocations {
     /// Counts one more. When there are too many to keep each, all that the subject got until now, this second
     /// included, is refused by one mark, and nothing needs to be kept of this one.
     async fn is_one_too_many(&self, subject: &str, what: &str, now: u64) -> Result<bool, StoreError> {
-        let quota = if subject.starts_with("usr_") { OF_A_USER } else { OF_A_CLIENT };
+        let quota = if is_person(subject) { OF_A_USER } else { OF_A_CLIENT };
         // The same one again is not counted again.
         if self.counts.charge(subject, what, quota, now).await? == Charge::Counted {
             return Ok(false);

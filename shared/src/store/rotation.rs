@@ -19,11 +19,11 @@ use crate::token::keyring::{Keyring, Timed};
 use crate::token::private_key::BadKey;
 use crate::wire::jose::Algorithm;
 use crate::wire::members::Members;
+use crate::wire::metadata::{MAX_AGE, OUTAGE};
 
 /// How long somebody may not have heard of a key that is published, in seconds: two hours in API Gateway's
-/// JWT authorizer, the hour that our JWKS answer lets a cache on the way keep it, and the half hour that we
-/// answer from memory while the store is down.
-pub const CACHES: u64 = 2 * 3600 + 3600 + 1800;
+/// JWT authorizer, and as long as a cache on the way may keep our answer, which may be from memory.
+pub const CACHES: u64 = 2 * 3600 + MAX_AGE + OUTAGE;
 
 /// The lead of a new key unless somebody chose one, in seconds. Invariant: beyond [`CACHES`], with room
 /// for clocks that differ.

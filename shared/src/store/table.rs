@@ -43,9 +43,12 @@ pub enum StoreError {
     /// An item with this key exists already, and it isn't this one.
     #[error("it exists already")]
     Exists,
-    /// There is no such item, or it is no longer what the writer saw.
+    /// There is no such item.
     #[error("it does not exist")]
     Missing,
+    /// The item is no longer what the writer saw.
+    #[error("somebody else changed it just now")]
+    Changed,
 }
 
 /// An item's key.
@@ -138,13 +141,6 @@ impl Table {
                 _ => Err(unreachable(error)),
             },
         }
-    }
-
-    /// Writes an item, whatever was there.
-    pub async fn put<T: Serialize>(&self, key: Key, value: &T) -> Result<(), StoreError> {
-        let item = Self::item(key, value, None)?;
-        let put = self.client.put_item().table_name(&self.name).set_item(Some(item));
-        put.send().await.map(drop).map_err(unreachable)
     }
 
     /// Writes several items, none of which may exist yet, or none of them. The SDK's own request token

@@ -20,6 +20,7 @@ use crate::token::key::PublicKey;
 use crate::token::keyring::{Keyring, Timed};
 use crate::wire::jose::Algorithm;
 use crate::wire::members::Members;
+use crate::wire::oauth::RETRY_AFTER;
 
 const PARTITION: &str = "TRUST";
 const KEYS: &str = "JWKS";
@@ -29,12 +30,19 @@ const REVOKED: &str = "REVOKED#";
 /// unknown key id and a failed load make the store be asked again at most every five seconds.
 pub(super) const TRUST_LIMITS: Limits = Limits { usable_for: 300, cool_down: 5, after_failure: 5 };
 
+const _: () = assert!(TRUST_LIMITS.after_failure <= RETRY_AFTER);
+
 /// How often a change to the keys is tried anew when somebody else was faster.
 const TRIES: usize = 5;
 
 /// How much later than a revocation a last token may still be issued, in seconds: the sign-in was under
 /// way, or the clock of whoever revokes is slow.
 const UNDER_WAY: u64 = 300;
+
+/// How long it must be known that what was issued until a moment is refused.
+fn remembered_until(moment: u64) -> u64 {
+    moment + MAX_ACCESS_TOKEN_TTL + LEEWAY + UNDER_WAY
+}
 
 /// A public key: its JWK as text, so that reading it costs nothing until it is wanted.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +111,12 @@ impl<'a> Revoked<'a> {
     }
 }
 
+/// Whom a token is of: its subject, and its client if that is another.
+fn holders(claims: &AccessClaims) -> impl Iterator<Item = &str> {
+    let client = Some(claims.client_id.as_str()).filter(|client| *client != claims.subject);
+    std::iter::once(claims.subject.as_str()).chain(client)
+}
+
 /// The bundle as the authorizer uses it.
 #[derive(Default)]
 pub struct TrustBundle {
@@ -126,10 +140,18 @@ impl TrustBundle {
 
     /// Whether a token was revoked: by itself, with its sign-in, or with its subject or client.
     pub fn is_revoked(&self, claims: &AccessClaims) -> bool {
+        self.is_over(claims) || self.shuts_out(claims)
+    }
+
+    /// Whether a token's subject or client is shut out.
+    fn shuts_out(&self, claims: &AccessClaims) -> bool {
+        holders(claims).any(|id| self.is_shut_out(id, claims.issued_at))
+    }
+
+    /// Whether a token was revoked by itself or with its sign-in: that is for good.
+    fn is_over(&self, claims: &AccessClaims) -> bool {
         let session = claims.session_id.as_ref();
-        self.is_shut_out(&claims.subject, claims.issued_at)
-            || self.is_shut_out(&claims.client_id, claims.issued_at)
-            || session.is_some_and(|session| self.is_session_revoked(session))
+        session.is_some_and(|session| self.is_session_revoked(session))
             || self.tokens.contains(&claims.token_id)
     }
 
@@ -149,7 +171,13 @@ impl TrustBundle {
         let key = jwt.key_id().and_then(|key_id| self.key(key_id, now)).ok_or(JwtError::UnknownKey)?;
         let jwt = self.known.verified(jwt, key)?;
         let token = VerifiedAccessToken::judge(&jwt, expected, now)?;
-        if self.is_revoked(token.claims()) { Err(NotAccepted::Revoked) } else { Ok(token) }
+        if self.is_over(token.claims()) {
+            Err(NotAccepted::Revoked)
+        } else if self.shuts_out(token.claims()) {
+            Err(NotAccepted::ShutOut(Box::new(token)))
+        } else {
+            Ok(token)
+        }
     }
 
     /// The same of a token's text.
@@ -242,28 +270,38 @@ impl TrustStore {
                 Err(error) => drop(condition_failed(error)?),
             }
         }
-        Err(StoreError::Exists)
+        Err(StoreError::Changed)
     }
 
     async fn published(&self) -> Result<PublishedKeys, StoreError> {
         Ok(self.0.get(Key::new(PARTITION, "", KEYS)).await?.unwrap_or_default())
     }
 
+    /// Whether a token's subject or client is shut out by now.
+    pub async fn shuts_out(&self, claims: &AccessClaims) -> Result<bool, StoreError> {
+        for id in holders(claims) {
+            let key = Key::new(PARTITION, "", Revoked::Subject(id).sort_key());
+            let revocation: Option<Revocation> = self.0.get(key).await?;
+            if revocation.is_some_and(|revocation| claims.issued_at < revocation.not_before) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Shuts a subject out: no token of theirs is accepted, until [`TrustStore::readmit`].
     pub async fn shut_out(&self, subject: &str, now: u64) -> Result<(), StoreError> {
-        let expires_at = now + MAX_ACCESS_TOKEN_TTL + LEEWAY + UNDER_WAY;
-        self.revoke(Revoked::Subject(subject), u64::MAX, expires_at).await
+        self.revoke(Revoked::Subject(subject), u64::MAX, remembered_until(now)).await
     }
 
     /// Lets a subject in again, with tokens issued from now on.
     pub async fn readmit(&self, subject: &str, now: u64) -> Result<(), StoreError> {
-        let expires_at = now + MAX_ACCESS_TOKEN_TTL + LEEWAY + UNDER_WAY;
-        self.revoke(Revoked::Subject(subject), now, expires_at).await
+        self.revoke(Revoked::Subject(subject), now, remembered_until(now)).await
     }
 
     /// Refuses what a subject got before a moment. One that is shut out altogether stays so.
     pub async fn refuse_earlier(&self, subject: &str, not_before: u64) -> Result<(), StoreError> {
-        let expires_at = not_before + MAX_ACCESS_TOKEN_TTL + LEEWAY + UNDER_WAY;
+        let expires_at = remembered_until(not_before);
         let update = self
             .0
             .setting(
@@ -280,8 +318,7 @@ impl TrustStore {
 
     /// Revokes every token of a sign-in.
     pub async fn revoke_session(&self, session_id: &str, now: u64) -> Result<(), StoreError> {
-        let expires_at = now + MAX_ACCESS_TOKEN_TTL + LEEWAY + UNDER_WAY;
-        self.revoke(Revoked::Session(session_id), u64::MAX, expires_at).await
+        self.revoke(Revoked::Session(session_id), u64::MAX, remembered_until(now)).await
     }
 
     /// Revokes one token, which expires then.
@@ -304,6 +341,9 @@ pub enum NotAccepted {
     /// It was revoked.
     #[error("the token was revoked")]
     Revoked,
+    /// Its subject or its client is shut out, or was when the bundle was read.
+    #[error("the token was revoked")]
+    ShutOut(Box<VerifiedAccessToken>),
     /// It can't be judged.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

@@ -4,6 +4,7 @@ use caseless::default_case_fold_str;
 use unicode_normalization::UnicodeNormalization;
 
 use super::table::Key;
+use crate::identity::subjects::is_person;
 
 /// The prefix of users' keys.
 const PREFIX: &str = "USER#";
@@ -26,7 +27,7 @@ pub fn is_username(name: &str) -> bool {
         && !is_too_long(name)
         && name.trim() == name
         && !name.chars().any(char::is_control)
-        && !fold(name).starts_with("usr_")
+        && !is_person(&fold(name))
 }
 
 /// Names that look the same are the same: case-folded, then NFC.

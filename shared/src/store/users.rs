@@ -97,7 +97,7 @@ impl Users {
             .expression_attribute_values(":read", value(read)?);
         match update.send().await {
             Ok(_) => Ok(()),
-            Err(error) => condition_failed(error).and(Err(StoreError::Missing)),
+            Err(error) => condition_failed(error).and(Err(StoreError::Changed)),
         }
     }
 

@@ -18,8 +18,8 @@ pub struct Grant {
     pub subject: String,
     /// `client_id`
     pub client_id: String,
-    /// `aud`; none for the default.
-    pub audience: Option<String>,
+    /// `aud`
+    pub audience: String,
     /// The scopes granted.
     pub scopes: Scopes,
     /// Life of the token in seconds; none for the default.
@@ -43,12 +43,15 @@ pub struct Issued {
     pub claims: AccessClaims,
     /// The refresh token that comes with it.
     pub refresh_token: Option<RefreshToken>,
+    /// What kind of token it is, where the answer must say so.
+    pub issued_token_type: Option<&'static str>,
 }
 
 impl Issued {
     /// Signs what a token is to say.
     pub fn sign(key: &PrivateKey, claims: AccessClaims) -> Result<Self, BadKey> {
-        Ok(Self { access_token: key.sign("at+jwt", &claims.to_json())?, claims, refresh_token: None })
+        let access_token = key.sign("at+jwt", &claims.to_json())?;
+        Ok(Self { access_token, claims, refresh_token: None, issued_token_type: None })
     }
 
     /// The token response of RFC 6749 §5.1.
@@ -59,7 +62,7 @@ impl Issued {
             expires_in: self.claims.expires_at - self.claims.issued_at,
             scope: self.claims.scopes.to_string(),
             refresh_token: self.refresh_token.as_ref().map(|token| token.expose_secret()),
-            issued_token_type: None,
+            issued_token_type: self.issued_token_type,
         }
     }
 

@@ -164,7 +164,7 @@ impl TrustedIssuer {
     /// Judges the claims of a token whose signature is good.
     fn judge(&self, jwt: &VerifiedJwt, now: u64) -> Result<Vouched, JwtError> {
         // An ID token says `JWT` or nothing; an access token is no ID token.
-        if !matches!(jwt.typ.as_deref(), None | Some("JWT")) {
+        if !matches!(jwt.typ(), None | Some("JWT")) {
             return Err(JwtError::InvalidClaim("typ"));
         }
         if !jwt.claims.string("iss").is_some_and(|name| self.is_called(name)) {

@@ -40,6 +40,9 @@ pub enum JwtError {
     InvalidClaim(&'static str),
 }
 
+/// The longest `jti` that is remembered, in bytes.
+const MAX_TOKEN_ID: usize = 256;
+
 /// The SHA-256 of a token's text, signature and all: one token and no other.
 pub type TokenDigest = [u8; digest::SHA256_OUTPUT_LEN];
 
@@ -58,8 +61,7 @@ pub struct UnverifiedJwt<'a> {
 /// A token whose signature is good. Its claims are still to be judged.
 #[derive(Clone)]
 pub struct VerifiedJwt {
-    /// The header's `typ`.
-    pub typ: Option<String>,
+    typ: Option<String>,
     /// The claims.
     pub claims: Members,
 }
@@ -133,6 +135,17 @@ impl<'a> UnverifiedJwt<'a> {
 }
 
 impl VerifiedJwt {
+    /// The header's `typ`.
+    pub fn typ(&self) -> Option<&str> {
+        self.typ.as_deref()
+    }
+
+    /// `jti`, of a token that is good once and remembered by it.
+    pub fn token_id(&self) -> Result<&str, JwtError> {
+        let id = self.claims.string("jti").filter(|id| (1..=MAX_TOKEN_ID).contains(&id.len()));
+        id.ok_or(JwtError::InvalidClaim("jti"))
+    }
+
     /// Judges the token's times: `exp` and `iat` are needed, `nbf` counts when present, and the whole
     /// life is at most `max_ttl` seconds. Returns `iat` and `exp`.
     pub fn times(&self, now: u64, max_ttl: u64) -> Result<(u64, u64), JwtError> {

@@ -138,7 +138,7 @@ mod tests {
             assert_eq!(jwt.key_id(), Some(key.key_id()));
             let verified = jwt.verify(&public).unwrap();
             assert_eq!(verified.claims.string("sub"), Some("somebody"));
-            assert_eq!(verified.typ.as_deref(), Some("at+jwt"));
+            assert_eq!(verified.typ(), Some("at+jwt"));
         }
     }
 

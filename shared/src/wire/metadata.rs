@@ -3,6 +3,12 @@
 use serde::Serialize;
 use serde_json::Value;
 
+/// How long others may keep what is published, in seconds.
+pub const MAX_AGE: u64 = 3600;
+
+/// How long what was published last is answered from memory while the store is down, in seconds.
+pub const OUTAGE: u64 = 1800;
+
 /// The public keys that our tokens are signed with, or soon will be.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Jwks))]

@@ -23,12 +23,16 @@ pub const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_tok
 pub const ID_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:id_token";
 /// See [`ACCESS_TOKEN_TYPE`].
 pub const JWT_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
+/// What a token that is exchanged may be.
+pub const SUBJECT_TOKEN_TYPES: [&str; 3] = [ID_TOKEN_TYPE, JWT_TYPE, ACCESS_TOKEN_TYPE];
+/// What a token that is got for it may be called.
+pub const REQUESTED_TOKEN_TYPES: [&str; 2] = [ACCESS_TOKEN_TYPE, JWT_TYPE];
 /// `grant_type` of RFC 6749 §4.3; only the login form knows it.
 pub const PASSWORD: &str = "password";
 
-/// After how many seconds to ask again when something behind us can't be reached: a cool-down of the
-/// caches.
-const RETRY_AFTER: u64 = 2;
+/// After how many seconds to ask again when something behind us can't be reached. Invariant: no shorter than any
+/// cache's pause after a failure, in which the answer would be the same.
+pub const RETRY_AFTER: u64 = 5;
 
 /// Why a request was refused: what kind of error it is on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,25 +70,6 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Every kind, for tests that walk them.
-    pub const ALL: [Self; 15] = [
-        Self::InvalidRequest,
-        Self::UnsupportedMediaType,
-        Self::ContentTooLarge,
-        Self::MethodNotAllowed,
-        Self::NotFound,
-        Self::InvalidClient,
-        Self::InvalidGrant,
-        Self::SignInFailed,
-        Self::UnauthorizedClient,
-        Self::UnsupportedGrantType,
-        Self::InvalidScope,
-        Self::InvalidTarget,
-        Self::InvalidDpopProof,
-        Self::TooManyRequests,
-        Self::TemporarilyUnavailable,
-    ];
-
     /// The `error` code.
     pub fn code(self) -> &'static str {
         match self {
@@ -241,7 +226,23 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_status_code_and_headers() {
-        for kind in ErrorKind::ALL {
+        for kind in [
+            ErrorKind::InvalidRequest,
+            ErrorKind::UnsupportedMediaType,
+            ErrorKind::ContentTooLarge,
+            ErrorKind::MethodNotAllowed,
+            ErrorKind::NotFound,
+            ErrorKind::InvalidClient,
+            ErrorKind::InvalidGrant,
+            ErrorKind::SignInFailed,
+            ErrorKind::UnauthorizedClient,
+            ErrorKind::UnsupportedGrantType,
+            ErrorKind::InvalidScope,
+            ErrorKind::InvalidTarget,
+            ErrorKind::InvalidDpopProof,
+            ErrorKind::TooManyRequests,
+            ErrorKind::TemporarilyUnavailable,
+        ] {
             let response = OAuthError::new(kind, "text").into_response();
             let headers = response.headers();
             assert_eq!(response.status(), kind.status());
@@ -265,7 +266,7 @@ mod tests {
     #[test]
     fn the_cause_stays_private() {
         let response = OAuthError::unavailable("canary").into_response();
-        assert_eq!(response.headers()[header::RETRY_AFTER], "2");
+        assert_eq!(response.headers()[header::RETRY_AFTER], "5");
         let Body::Text(body) = response.body() else { panic!("text") };
         assert_eq!(
             body,

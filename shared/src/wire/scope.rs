@@ -48,11 +48,6 @@ impl Scopes {
         Self(self.0.intersection(&other.0).cloned().collect())
     }
 
-    /// Whether there is no scope in the set.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The scopes, sorted.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
@@ -92,7 +87,7 @@ mod tests {
 
     #[test]
     fn the_empty_string_is_the_empty_set() {
-        assert!(Scopes::parse("").unwrap().is_empty());
+        assert_eq!(Scopes::parse("").unwrap(), Scopes::default());
     }
 
     /// Few names, so that sets have some in common.

@@ -7,6 +7,7 @@ use axum::http::{Method, StatusCode, Uri};
 use serde_json::Value;
 use shared::store::trust::PublishedKey;
 use shared::token::keyring::Keyring;
+use shared::wire::metadata::MAX_AGE;
 
 use super::check::{Check, Missed, counted};
 use super::http::{Answer, Http};
@@ -21,9 +22,9 @@ const METADATA: [&str; 2] = ["/.well-known/oauth-authorization-server", "/.well-
 const GATEWAYS_PATIENCE: Duration = Duration::from_millis(1500);
 
 /// How old an answer with the keys may be, in seconds: the function discovery keeps it for a quarter of a
-/// minute, and caches on the way for an hour.
+/// minute, and clocks may differ by the rest; caches on the way keep it longer.
 const IN_FUNCTION: u64 = 60;
-const IN_CACHES: u64 = 3600 + IN_FUNCTION;
+const IN_CACHES: u64 = MAX_AGE + IN_FUNCTION;
 
 const NAMES: [&str; 3] = ["discovery", "issuer", "published keys"];
 

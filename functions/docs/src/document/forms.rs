@@ -3,8 +3,8 @@
 
 use serde_json::json;
 use shared::wire::oauth::{
-    ACCESS_TOKEN_TYPE, CLIENT_CREDENTIALS, ID_TOKEN_TYPE, JWT_BEARER_ASSERTION, JWT_TYPE, PASSWORD,
-    REFRESH_TOKEN, TOKEN_EXCHANGE,
+    CLIENT_CREDENTIALS, JWT_BEARER_ASSERTION, PASSWORD, REFRESH_TOKEN, REQUESTED_TOKEN_TYPES,
+    SUBJECT_TOKEN_TYPES, TOKEN_EXCHANGE,
 };
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::{Content, KnownFormat, ObjectBuilder, Required, SchemaFormat, Type};
@@ -68,11 +68,11 @@ pub(super) fn token() -> RequestBody {
         field("refresh_token", Kind::Secret, "The last refresh token, for `refresh_token`."),
         field("subject_token", Kind::Secret, "Another issuer's token, for a token exchange (RFC 8693)."),
         Field {
-            one_of: &[ID_TOKEN_TYPE, JWT_TYPE],
+            one_of: &SUBJECT_TOKEN_TYPES,
             ..field("subject_token_type", Kind::Optional, "What kind of token that is.")
         },
         Field {
-            one_of: &[ACCESS_TOKEN_TYPE, JWT_TYPE],
+            one_of: &REQUESTED_TOKEN_TYPES,
             ..field("requested_token_type", Kind::Optional, "What kind of token to get.")
         },
         field("audience", Kind::Optional, "As `resource`, for a token exchange."),
