@@ -20,14 +20,28 @@ impl<K: Eq + Hash, V: Clone, const CAPACITY: usize> Bounded<K, V, CAPACITY> {
     /// Puts something there.
     pub fn insert(&self, key: K, value: V) {
         let mut map = self.map();
-        if map.len() >= CAPACITY {
-            map.clear();
-        }
+        make_room::<K, V, CAPACITY>(&mut map);
         map.insert(key, value);
+    }
+
+    /// What stands there, or is put there now: whoever asks at the same time gets the same.
+    pub fn get_or_insert_with(&self, key: K, make: impl FnOnce() -> V) -> V {
+        let mut map = self.map();
+        if let Some(value) = map.get(&key) {
+            return value.clone();
+        }
+        make_room::<K, V, CAPACITY>(&mut map);
+        map.entry(key).or_insert_with(make).clone()
     }
 
     fn map(&self) -> MutexGuard<'_, HashMap<K, V>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn make_room<K, V, const CAPACITY: usize>(map: &mut HashMap<K, V>) {
+    if map.len() >= CAPACITY {
+        map.clear();
     }
 }
 
@@ -50,5 +64,10 @@ mod tests {
             assert!(bounded.map().len() <= 16);
         }
         assert_eq!(bounded.get(&0), None);
+        for number in 2000..3000 {
+            let made = bounded.get_or_insert_with(number, || number.to_string());
+            assert_eq!(bounded.get_or_insert_with(number, || unreachable!()), made);
+            assert!(bounded.map().len() <= 16);
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! Signing keys that change under load, are revoked, or can't be had.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use e2e::Stack;
 use e2e::events::event;
 use e2e::proxy::{Cut, Proxy};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use shared::clock;
 use shared::config::Settings;
@@ -132,6 +133,63 @@ async fn across_a_rotation_every_token_is_good_for_everybody() {
     let new = timeline.iter().last().unwrap();
     assert_eq!((new.key.algorithm(), &new.key.kid), (Some(Algorithm::Es256), &signed_by[1]));
     println!("{count} tokens across a rotation, each checked by up to 5 verifiers");
+}
+
+/// The seconds of a rotation: one for each of its steps, those in which the new key begins to sign, and a few between.
+fn moments() -> impl Iterator<Item = (u64, Option<&'static str>)> {
+    let steps = (0..).step_by(5).zip(STEPS.map(Some));
+    let between = (30..DEFAULT_LEAD - 20).step_by(1200).map(|moment| (moment, None));
+    let handover = (DEFAULT_LEAD - 20..DEFAULT_LEAD + 60).step_by(4).map(|moment| (moment, None));
+    steps.chain(between).chain(handover)
+}
+
+#[tokio::test]
+async fn under_load_no_rotation_costs_anybody_a_token() {
+    const ROTATIONS: usize = 3;
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "a").await;
+    let settings = stack.settings(&[("TRUST_REFRESH_SECONDS", "15"), ("SIGNING_ALGORITHM", "ES256")]);
+    let rotating = rotation::Deps::from_settings(&settings).unwrap();
+    let signers = [(); 4].map(|()| token::Deps::from_settings(&settings).unwrap());
+    let verifiers = [(); 4].map(|()| authorizer::Deps::from_settings(&settings).unwrap());
+    let mut signed_by = BTreeSet::new();
+    let mut count = 0;
+    let mut now = clock::now() + 60;
+    for round in 0..ROTATIONS {
+        let began = now;
+        for (moment, name) in moments() {
+            now = began + moment;
+            let load = signers.iter().map(async |signer| {
+                let mut signed_by = Vec::new();
+                for _ in 0..3 {
+                    let token =
+                        issue(signer, &secret, now).await.expect("there is never a moment without a key");
+                    for verifier in &verifiers {
+                        assert_eq!(
+                            bearer(verifier, &token, now).await["isAuthorized"],
+                            true,
+                            "{round}, {moment}"
+                        );
+                    }
+                    signed_by.push(key_id(&token));
+                }
+                signed_by
+            });
+            let token = format!("a-rotation-under-load-number-{round}");
+            let rotate = async {
+                if let Some(name) = name {
+                    step(&rotating, &stack, name, &token, now).await;
+                }
+            };
+            let (by, ()) = tokio::join!(join_all(load), rotate);
+            count += by.iter().flatten().count();
+            signed_by.extend(by.into_iter().flatten());
+        }
+    }
+    assert_eq!(signed_by.len(), ROTATIONS + 1, "every key signed");
+    println!(
+        "FAULTS rotation under load: {count} tokens in {ROTATIONS} rotations, none refused by any of 4 verifiers"
+    );
 }
 
 #[tokio::test]

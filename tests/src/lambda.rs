@@ -1,6 +1,7 @@
 //! A stand-in for the Lambda Runtime API, in which the real binaries run
 //! (docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html).
 
+use std::fs::{self, File};
 use std::process::Stdio;
 use std::sync::Arc;
 
@@ -12,12 +13,14 @@ use axum::routing::{get, post};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
+use tempfile::NamedTempFile;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, mpsc};
 
 use crate::Stack;
-use crate::events::recorded;
+use crate::events::{placeholders, recorded};
+use crate::secrets::Secrets;
 use crate::stores::Stores;
 
 /// A function that runs in the stand-in.
@@ -25,6 +28,8 @@ pub struct Function {
     events: mpsc::UnboundedSender<String>,
     answers: mpsc::UnboundedReceiver<(String, Value)>,
     process: Child,
+    /// Whatever it prints, on standard output and standard error.
+    printed: NamedTempFile,
 }
 
 struct Api {
@@ -47,6 +52,9 @@ fn command(binary: &str, runtime_api: &str, stack: &Stack, settings: Settings<'_
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
             ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/test"),
             ("AWS_LAMBDA_LOG_STREAM_NAME", "test"),
+            // Whoever listens to these must say no more than at any other level.
+            ("AWS_LAMBDA_LOG_LEVEL", "TRACE"),
+            ("RUST_LOG", "trace"),
         ])
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -67,8 +75,15 @@ impl Function {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address").to_string();
         tokio::spawn(async { axum::serve(listener, router).await });
-        let process = command(binary, &address, stack, settings).stderr(Stdio::null()).spawn();
-        Self { events, answers, process: process.expect("the binary runs") }
+        let printed = NamedTempFile::new().expect("a temporary file");
+        let end = || File::options().append(true).open(printed.path()).expect("a temporary file");
+        let process = command(binary, &address, stack, settings).stdout(end()).stderr(end()).spawn();
+        Self { events, answers, process: process.expect("the binary runs"), printed }
+    }
+
+    /// All that it has printed until now.
+    pub fn printed(&self) -> String {
+        fs::read_to_string(self.printed.path()).expect("UTF-8")
     }
 
     /// Hands the function an event; its answer.
@@ -120,8 +135,8 @@ impl Function {
     }
 }
 
-/// Runs every recorded event of a function through its binary, in the role that the template gives it. The
-/// process is as it was left.
+/// Runs every recorded event of a function through its binary, in the role that the template gives it. What it prints
+/// is lines of JSON without a secret. The process is as it was left.
 pub async fn answer_every_recorded_event(
     function: &str,
     binary: &'static str,
@@ -130,14 +145,27 @@ pub async fn answer_every_recorded_event(
     let stack = Stack::start().await;
     let stores = Stores::of(&stack, binary).await;
     let mut process = stores.function(&stack, settings).await;
+    let placeholders = placeholders(&stack).await;
+    let mut secrets = Secrets::of(&placeholders);
     let mut wrong = Vec::new();
-    let mut count = 0;
-    for recorded in recorded(&stack).await.iter().filter(|recorded| recorded.function() == function) {
-        wrong.extend(recorded.complaint(&process.call(&recorded.event).await));
+    let (mut count, mut unreadable) = (0, 0);
+    for recorded in recorded(&placeholders).iter().filter(|recorded| recorded.function() == function) {
+        let answer = process.call(&recorded.event).await;
+        secrets.add_those_of(&answer);
+        wrong.extend(recorded.complaint(&answer));
         count += 1;
+        // API Gateway sends no such thing, and the function never sees it.
+        unreadable += usize::from(recorded.name.ends_with("/bad_base64.json"));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(count > 0, "{function} has no events");
+    secrets.add_signing_keys(&stack).await;
+    let printed = process.printed();
+    secrets.assert_none_in(&printed);
+    assert_eq!(printed.lines().count(), count - unreadable, "{count} requests of {function}:\n{printed}");
+    for line in printed.lines() {
+        assert!(serde_json::from_str::<Value>(line).is_ok_and(|line| line.is_object()), "{line}");
+    }
     (stack, stores, process)
 }
 

@@ -6,6 +6,7 @@ pub mod lambda;
 pub mod proofs;
 pub mod proxy;
 pub mod role;
+pub mod secrets;
 pub mod stores;
 
 use std::collections::BTreeMap;

@@ -173,14 +173,9 @@ impl ClientAuth {
     }
 
     fn remote_keys(&self, url: &str) -> Result<Arc<RemoteKeys>, OAuthError> {
-        if let Some(keys) = self.remote_keys.get(url) {
-            return Ok(keys);
-        }
         let parsed =
             secure_url(url).ok_or_else(|| OAuthError::unavailable("the client's JWKS URL is not one"))?;
-        let keys = Arc::new(RemoteKeys::new(parsed));
-        self.remote_keys.insert(url.to_owned(), keys.clone());
-        Ok(keys)
+        Ok(self.remote_keys.get_or_insert_with(url.to_owned(), || Arc::new(RemoteKeys::new(parsed))))
     }
 
     async fn by_certificate(
