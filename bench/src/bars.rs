@@ -128,7 +128,7 @@ const BARS_OF_COUNTS: [Bar<RatioOfCounts>; 6] = [
     },
     Bar {
         what: "authorizer, cold instructions / hello-world",
-        at_most: 5.15,
+        at_most: 4.05,
         why: "as counted",
         ratio: |counted| Some(counted.cold("authorizer, known token RS256")? / counted.cold("hello-world")?),
     },
@@ -143,7 +143,7 @@ const BARS_OF_COUNTS: [Bar<RatioOfCounts>; 6] = [
     },
     Bar {
         what: "token ES256, cold instructions / hello-world",
-        at_most: 13.4,
+        at_most: 11.55,
         why: "as counted",
         ratio: |counted| Some(counted.cold("token ES256")? / counted.cold("hello-world")?),
     },

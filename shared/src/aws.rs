@@ -8,14 +8,20 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 
 use crate::config::{ConfigError, Settings};
 use crate::https::Https;
 
 /// Amazon Root CA 1 to 4 and Starfield Services Root G2 (amazontrust.com/repository): every AWS endpoint
-/// chains to one of them. Reading the system's hundred and fifty was most of a cold start.
-const AMAZON_ROOTS: &str = include_str!("amazon_roots.pem");
+/// chains to one of them. Reading the system's hundred and fifty was most of a cold start, and reading these as
+/// PEM a twentieth.
+const AMAZON_ROOTS: [&[u8]; 5] = [
+    include_bytes!("amazon_roots/AmazonRootCA1.cer"),
+    include_bytes!("amazon_roots/AmazonRootCA2.cer"),
+    include_bytes!("amazon_roots/AmazonRootCA3.cer"),
+    include_bytes!("amazon_roots/AmazonRootCA4.cer"),
+    include_bytes!("amazon_roots/SFSRootCAG2.cer"),
+];
 
 /// Invariant: a request that meets three operations in a row which hang, retries included, is answered in
 /// time to say 503 within 10 s, when API Gateway gives up and Lambda ends the function: a password login
@@ -102,17 +108,32 @@ impl Aws {
 
 fn amazon_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(AMAZON_ROOTS.as_bytes()).flatten());
+    roots.add_parsable_certificates(AMAZON_ROOTS.map(CertificateDer::from));
     roots
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::secrets::hex;
+    use aws_lc_rs::digest;
 
     #[test]
     fn every_root_is_read() {
-        assert_eq!(AMAZON_ROOTS.matches("BEGIN CERTIFICATE").count(), 5);
-        assert_eq!(amazon_roots().len(), 5);
+        assert_eq!(amazon_roots().len(), AMAZON_ROOTS.len());
+    }
+
+    /// As Amazon publishes them, beside the certificates.
+    #[test]
+    fn the_roots_are_amazons() {
+        let fingerprints = [
+            "8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e",
+            "1ba5b2aa8c65401a82960118f80bec4f62304d83cec4713a19c39c011ea46db4",
+            "18ce6cfe7bf14e60b2e347b8dfe868cb31d02ebb3ada271569f50343b46db3a4",
+            "e35d28419ed02025cfa69038cd623962458da5c695fbdea3c22b0bfb25897092",
+            "568d6905a2c88708a4b3025190edcfedb1974a606a13c6e5290fcb2ae63edab5",
+        ];
+        let of = |root| hex(digest::digest(&digest::SHA256, root).as_ref());
+        assert_eq!(AMAZON_ROOTS.map(of), fingerprints);
     }
 }

@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::config::interceptors::InterceptorContext;
 use aws_sdk_dynamodb::config::retry::{ClassifyRetry, RetryAction};
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
@@ -225,8 +226,7 @@ impl Table {
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
             .consistent_read(true);
-        let items = query.into_paginator().items().send().collect::<Result<Vec<_>, _>>();
-        items.await.map_err(unreachable)
+        all(query).await
     }
 
     /// A value as the item that holds it.
@@ -254,8 +254,22 @@ impl Table {
             .index_name(LISTING_INDEX)
             .key_condition_expression("kind = :kind")
             .expression_attribute_values(":kind", AttributeValue::S(kind.to_owned()));
-        let items = query.into_paginator().items().send().collect::<Result<Vec<_>, _>>();
-        items.await.map_err(unreachable)?.into_iter().map(read).collect()
+        all(query).await?.into_iter().map(read).collect()
+    }
+}
+
+/// All that a query finds, page by page. The SDK's paginator makes a stream of single items of it, which is a
+/// twenty-fifth of all the instructions of an authorizer's cold start.
+async fn all(query: QueryFluentBuilder) -> Result<Vec<Item>, StoreError> {
+    let mut items = Vec::new();
+    let mut after = None;
+    loop {
+        let page = query.clone().set_exclusive_start_key(after).send().await.map_err(unreachable)?;
+        items.extend(page.items.unwrap_or_default());
+        after = page.last_evaluated_key;
+        if after.is_none() {
+            return Ok(items);
+        }
     }
 }
 
