@@ -1,7 +1,7 @@
-//! `latchkey dev`, as the shell sees it: it says when it is ready, and a signal ends it with nothing lost.
+//! `latchkey dev`, as the shell sees it: it says when it is ready, a signal ends it, and what was there is there again.
 
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -10,22 +10,28 @@ use serde_json::{Deserializer, Value};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_latchkey");
 
-/// A stack that answers. Whoever closes its standard output tells it that nobody listens.
+/// A stack that answers.
 struct Dev {
     process: Child,
     url: String,
-    _stdout: ChildStdout,
+}
+
+/// Of a test that failed, nothing goes on.
+impl Drop for Dev {
+    fn drop(&mut self) {
+        self.process.kill().unwrap_or_default();
+        self.process.wait().map(drop).unwrap_or_default();
+    }
 }
 
 impl Dev {
     fn start(data: &Path) -> Self {
         let mut command = Command::new(PROGRAM);
         command.args(["dev", "--port", "0", "--output", "json", "--data"]).arg(data).env_clear();
-        let mut process =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut stdout = process.stdout.take().unwrap();
-        let ready: Value = Deserializer::from_reader(&mut stdout).into_iter().next().unwrap().unwrap();
-        Self { process, url: ready["url"].as_str().unwrap().to_owned(), _stdout: stdout }
+        let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let stdout = process.stdout.take().unwrap();
+        let ready: Value = Deserializer::from_reader(stdout).into_iter().next().unwrap().unwrap();
+        Self { process, url: ready["url"].as_str().unwrap().to_owned() }
     }
 
     /// Its exit status, once it has ended by this signal.

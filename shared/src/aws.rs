@@ -115,7 +115,6 @@ fn amazon_roots() -> RootCertStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::secrets::hex;
     use aws_lc_rs::digest;
 
     #[test]
@@ -133,7 +132,10 @@ mod tests {
             "e35d28419ed02025cfa69038cd623962458da5c695fbdea3c22b0bfb25897092",
             "568d6905a2c88708a4b3025190edcfedb1974a606a13c6e5290fcb2ae63edab5",
         ];
-        let of = |root| hex(digest::digest(&digest::SHA256, root).as_ref());
+        let of = |root| -> String {
+            let fingerprint = digest::digest(&digest::SHA256, root);
+            fingerprint.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        };
         assert_eq!(AMAZON_ROOTS.map(of), fingerprints);
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use shared::clock;
 use shared::store::api_keys::ApiKeys;
 use shared::store::revocations::Revocations;
+use shared::store::table::Key;
 use shared::store::trust::{NotAccepted, TrustStore};
 use shared::store::users::Users;
 use shared::token::claims::Expected;
@@ -26,6 +27,25 @@ async fn introspect(stack: &Stack, id: &str, secret: &str, token: &str) -> (u16,
 
 fn inactive() -> (u16, Value) {
     (200, json!({"active": false}))
+}
+
+/// A page is a megabyte at most (docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html). What
+/// was revoked must be read to its end.
+#[tokio::test]
+async fn a_partition_of_many_pages_is_read_whole() {
+    let stack = Stack::start().await;
+    let table = stack.table();
+    for number in 0..8 {
+        let item = json!({"number": number, "text": "x".repeat(300_000)});
+        table.create(Key::new("TRUST", "", format!("PAGE#{number}")), &item, None).await.unwrap();
+    }
+    let items = table.partition("TRUST").await.unwrap();
+    let pages = items.iter().filter(|item| item["sk"].as_s().is_ok_and(|sk| sk.starts_with("PAGE#")));
+    assert_eq!(pages.count(), 8);
+    assert!(
+        items.iter().any(|item| item["sk"].as_s().is_ok_and(|sk| sk == "JWKS")),
+        "and what is there besides"
+    );
 }
 
 #[tokio::test]

@@ -266,7 +266,7 @@ async fn all(query: QueryFluentBuilder) -> Result<Vec<Item>, StoreError> {
     loop {
         let page = query.clone().set_exclusive_start_key(after).send().await.map_err(unreachable)?;
         items.extend(page.items.unwrap_or_default());
-        after = page.last_evaluated_key;
+        after = page.last_evaluated_key.filter(|key| !key.is_empty());
         if after.is_none() {
             return Ok(items);
         }
