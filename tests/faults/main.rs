@@ -1,10 +1,10 @@
-//! The bars of `RELIABILITY.md` that hold inside a process. Those that are about a whole process stand with
-//! its binary, in `functions/*/tests/faults.rs`.
+//! The bars of `RELIABILITY.md`.
 
 mod black_hole;
 mod clocks;
 mod flows;
 mod google;
 mod lost_answers;
+mod processes;
 mod secrets_manager;
 mod throttles;

@@ -1,9 +1,10 @@
 //! A stand-in for the Lambda Runtime API, in which the real binaries run
 //! (docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html).
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -22,6 +23,29 @@ use crate::Stack;
 use crate::events::{placeholders, recorded};
 use crate::secrets::Secrets;
 use crate::stores::Stores;
+
+/// A function's binary, as this build of the workspace makes it. Cargo gives a test the binaries of its own package
+/// alone; building them here finds them made by `cargo test --workspace`, and makes them after a change.
+pub fn binary(function: &str) -> &'static str {
+    static BINARIES: OnceLock<BTreeMap<String, String>> = OnceLock::new();
+    let binaries = BINARIES.get_or_init(|| {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        let folders = fs::read_dir(format!("{root}/functions")).expect("the functions");
+        let names =
+            folders.map(|folder| folder.expect("a folder").file_name().into_string().expect("a name"));
+        let names: Vec<String> = names.collect();
+        let mut cargo = std::process::Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--offline", "--locked", "--workspace"]).current_dir(root);
+        let built = cargo.args(names.iter().flat_map(|name| ["--bin", name])).status();
+        assert!(built.is_ok_and(|status| status.success()), "the functions can't be built");
+        // This program is in `deps`, a folder of the one that holds the binaries.
+        let program = std::env::current_exe().expect("this program");
+        let folder = program.ancestors().nth(2).expect("two folders up");
+        let path = |name: &String| folder.join(name).to_str().expect("UTF-8").to_owned();
+        names.iter().map(|name| (name.clone(), path(name))).collect()
+    });
+    binaries.get(function).unwrap_or_else(|| panic!("there is no function {function}"))
+}
 
 /// A function that runs in the stand-in.
 pub struct Function {

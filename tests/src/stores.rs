@@ -42,6 +42,6 @@ impl Stores {
 }
 
 /// The name of a binary.
-pub fn name(binary: &str) -> &str {
+fn name(binary: &str) -> &str {
     binary.rsplit('/').next().unwrap_or(binary)
 }

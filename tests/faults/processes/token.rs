@@ -1,23 +1,22 @@
-//! The token endpoint as a process that is killed, frozen, and cut off from its stores. The bars and the
-//! figures stand in `RELIABILITY.md`.
+//! The token endpoint as a process that is killed, and one that is throttled.
 
 use std::time::Duration;
 
-use e2e::events::{basic, form_event, status_and_body};
-use e2e::faults::{READ_OFTEN, black_hole, figure, freeze_and_thaw, is_good, refresh, short_or_long};
-use e2e::lambda::Function;
+use e2e::events::{form_event, status_and_body};
+use e2e::faults::{READ_OFTEN, figure, is_good, refresh, short_or_long};
+use e2e::lambda::{Function, binary};
 use e2e::proxy::{Cut, Fault};
 use e2e::stores::Stores;
 use e2e::{PASSWORD, Stack};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_token");
-/// Of a refresh, each a request to the store: the session, the user, the step to the next token.
+use super::event;
+
 const STEPS: usize = 3;
 
 /// A process that has done all that it does before its first event.
-async fn ready(stores: &Stores, stack: &Stack) -> Function {
+async fn started(stores: &Stores, stack: &Stack) -> Function {
     let mut function = stores.function(stack, &[READ_OFTEN]).await;
     let nothing = form_event("/oauth2/token", json!({}), &[("grant_type", "nothing")]);
     assert_eq!(function.call(&nothing).await["statusCode"], 400);
@@ -29,20 +28,13 @@ fn successor(answer: &Value) -> String {
     status_and_body(answer).1["refresh_token"].as_str().expect("a refresh token").to_owned()
 }
 
-/// A client of the stack that asks for a token.
-async fn client_credentials(stack: &Stack) -> Value {
-    let secret = stack.client("backend", "a").await;
-    form_event("/oauth2/token", basic("backend", &secret), &[("grant_type", "client_credentials")])
-}
-
 #[tokio::test]
 async fn killed_at_any_step_of_a_refresh_the_clients_retry_succeeds() {
-    let stack = Stack::start().await;
-    let stores = Stores::of(&stack, BINARY).await;
-    stack.user("ada", "a").await;
+    let stack = super::ready().await;
+    let stores = Stores::of(&stack, binary("token")).await;
     let mut token = stack.refresh_token("ada", PASSWORD).await;
     let rounds = short_or_long(100, 1000);
-    let mut victim = ready(&stores, &stack).await;
+    let mut victim = started(&stores, &stack).await;
     let before = stores.dynamodb.count();
     token = successor(&victim.call(&refresh(&token)).await);
     assert_eq!(stores.dynamodb.count() - before, STEPS, "or a step would never be cut");
@@ -52,7 +44,7 @@ async fn killed_at_any_step_of_a_refresh_the_clients_retry_succeeds() {
         let cut = timeout(Duration::from_secs(60), stores.dynamodb.was_cut()).await;
         cut.unwrap_or_else(|_| panic!("round {round} was not cut"));
         victim.kill().await;
-        victim = ready(&stores, &stack).await;
+        victim = started(&stores, &stack).await;
         let next = successor(&victim.call(&refresh(&token)).await);
         assert_eq!(
             next,
@@ -64,21 +56,14 @@ async fn killed_at_any_step_of_a_refresh_the_clients_retry_succeeds() {
     figure("kill -9", format!("{rounds} of {rounds} retries succeeded, one live successor each"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn frozen_while_its_connections_end_it_answers_the_first_request() {
-    let stack = Stack::start().await;
-    let event = client_credentials(&stack).await;
-    freeze_and_thaw(BINARY, &stack, async || event.clone()).await;
-}
-
 /// An operation is tried five times at most; and a process that goes on meeting nothing but refusals soon tries
 /// once: the SDK lets it make a hundred retries for nothing, and five requests that succeed earn it another.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_refuses_everything_is_not_hammered() {
     let stack = Stack::start().await;
-    let event = client_credentials(&stack).await;
-    let stores = Stores::of(&stack, BINARY).await;
-    let mut function = ready(&stores, &stack).await;
+    let event = event("token", &stack).await;
+    let stores = Stores::of(&stack, binary("token")).await;
+    let mut function = started(&stores, &stack).await;
     // The first use of the day is written down.
     assert!(is_good(&function.call(&event).await));
     let times = short_or_long(10, 100);
@@ -112,11 +97,4 @@ async fn a_store_that_refuses_everything_is_not_hammered() {
     let load = last as f64 / calm as f64;
     figure("100 % throttles, as it lasts", format!("the store is asked {load:.2} times as often as in calm"));
     assert!(load <= 1.0, "{load}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn without_its_stores_it_grants_nothing_and_says_so_in_time() {
-    let stack = Stack::start().await;
-    let event = client_credentials(&stack).await;
-    black_hole(BINARY, &stack, event, false).await;
 }

@@ -1,0 +1,98 @@
+//! Both stores are gone without a word for some time, for a process that was warm and for one that starts
+//! meanwhile. A warm authorizer goes on with its last bundle, which is good for five minutes.
+//!
+//! Real time passes, because the time-outs are what is tested.
+
+use std::time::{Duration, Instant};
+
+use e2e::faults::{IN_TIME, READ_OFTEN, RECOVERY, Tally, figure, is_good, short_or_long};
+use e2e::lambda::{Function, binary};
+use e2e::proxy::Fault;
+use e2e::stores::Stores;
+use serde_json::Value;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::{FUNCTIONS, event, ready};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_stores_a_function_grants_nothing_new_and_says_so_in_time() {
+    let stack = ready().await;
+    let mut tasks = JoinSet::new();
+    for function in FUNCTIONS {
+        let event = event(function, &stack).await;
+        for warm in [true, false] {
+            let stores = Stores::of(&stack, binary(function)).await;
+            let mut process = None;
+            if warm {
+                let mut started = stores.function(&stack, &[READ_OFTEN]).await;
+                assert!(is_good(&started.call(&event).await), "{function}");
+                process = Some(started);
+            }
+            for proxy in stores.each() {
+                proxy.break_after(0, Fault::Hang { applied: false });
+            }
+            let process = match process {
+                Some(process) => process,
+                None => stores.function(&stack, &[READ_OFTEN]).await,
+            };
+            let event = event.clone();
+            tasks.spawn(async move {
+                let (tally, recovered) = outage(function, warm, process, &stores, &event).await;
+                (function, warm, tally, recovered)
+            });
+        }
+    }
+    for (function, warm, tally, recovered) in tasks.join_all().await {
+        let state = if warm { "warm" } else { "cold" };
+        figure(
+            &format!("black hole, {function} {state}"),
+            format!("granted {tally}, recovered in {} ms", recovered.as_millis()),
+        );
+        assert!(tally.slowest < IN_TIME && recovered < RECOVERY, "{function} {state}");
+        assert_eq!(
+            tally.granted,
+            if goes_on(function, warm) { tally.asked } else { 0 },
+            "{function} {state}"
+        );
+    }
+}
+
+fn goes_on(function: &str, warm: bool) -> bool {
+    warm && function == "authorizer"
+}
+
+/// What a process answers while its stores are gone, and how long it takes after their return until there is a
+/// good answer again. «Not now» is an error of the authorizer, which has no word for it, and 503 of all others.
+async fn outage(
+    function: &str,
+    warm: bool,
+    mut process: Function,
+    stores: &Stores,
+    event: &Value,
+) -> (Tally, Duration) {
+    let (lasts, started) = (Duration::from_secs(short_or_long(6, 60)), Instant::now());
+    let mut tally = Tally::default();
+    while started.elapsed() < lasts {
+        let asked = Instant::now();
+        let (outcome, answer) = process.outcome(event).await;
+        tally.count(is_good(&answer), asked.elapsed());
+        let undecided = match outcome.as_str() {
+            "error" => function == "authorizer",
+            _ => function != "authorizer" && answer["statusCode"] == 503,
+        };
+        assert!(undecided || goes_on(function, warm), "{function}: {outcome} {answer}");
+        // A client's pause, lest the cool-downs' quick answers outnumber all others.
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert!(stores.each().iter().any(|proxy| proxy.faults() > 0), "{function} met no fault");
+    for proxy in stores.each() {
+        proxy.heal();
+    }
+    let healed = Instant::now();
+    while !is_good(&process.outcome(event).await.1) {
+        assert!(healed.elapsed() < 2 * RECOVERY, "{function} does not recover");
+        sleep(Duration::from_millis(100)).await;
+    }
+    (tally, healed.elapsed())
+}

@@ -1,0 +1,39 @@
+//! The bars of `RELIABILITY.md` that are about a whole process: the real binaries, frozen, killed and cut off from
+//! their stores. Most of the time they wait for time-outs, so all functions wait side by side.
+
+mod cut_off;
+mod frozen;
+mod token;
+
+use e2e::events::{basic, form_event, http_event};
+use e2e::faults::authorized;
+use e2e::{PASSWORD, Stack};
+use serde_json::{Value, json};
+use shared::identity::secrets::random_id;
+
+/// The functions that a caller waits for.
+const FUNCTIONS: [&str; 4] = ["authorizer", "google", "login", "token"];
+
+/// A stack with what [`event`] needs.
+async fn ready() -> Stack {
+    let stack = Stack::start().await;
+    stack.user("ada", "a").await;
+    stack
+}
+
+/// An event that a function grants and asks the store about: the authorizer gets an API key that it has not seen.
+async fn event(function: &str, stack: &Stack) -> Value {
+    match function {
+        "authorizer" => authorized(json!({"x-api-key": stack.api_key("a", None).await})),
+        "google" => {
+            let bearer = format!("Bearer {}", stack.id_token("ada@example.com"));
+            http_event("POST", "/google", json!({"authorization": bearer}), None)
+        }
+        "login" => form_event("/token", json!({}), &[("username", "ada"), ("password", PASSWORD)]),
+        _ => {
+            let client_id = random_id("client_");
+            let secret = stack.client(&client_id, "a").await;
+            form_event("/oauth2/token", basic(&client_id, &secret), &[("grant_type", "client_credentials")])
+        }
+    }
+}
