@@ -1,73 +1,63 @@
-//! What was found lately, in a map that can't grow beyond what its owner allows.
+//! Maps of bounded size: a full map evicts one entry for each new one, and keeps what is asked for often.
 
-use std::borrow::Borrow;
-use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A map of at most `CAPACITY` entries. When it is full it is emptied: whoever asks finds anew what they need.
-pub struct Bounded<K, V, const CAPACITY: usize>(Mutex<HashMap<K, V>>);
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, UnitWeighter};
 
-impl<K: Eq + Hash, V: Clone, const CAPACITY: usize> Bounded<K, V, CAPACITY> {
-    /// What stands there.
-    pub fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<V>
-    where
-        K: Borrow<Q>,
-    {
-        self.map().get(key).cloned()
-    }
+/// A map that never holds more entries than it was made for.
+pub type BoundedMap<K, V> = Cache<K, V>;
 
-    /// Puts something there.
-    pub fn insert(&self, key: K, value: V) {
-        let mut map = self.map();
-        make_room::<K, V, CAPACITY>(&mut map);
-        map.insert(key, value);
-    }
-
-    /// What stands there, or is put there now: whoever asks at the same time gets the same.
-    pub fn get_or_insert_with(&self, key: K, make: impl FnOnce() -> V) -> V {
-        let mut map = self.map();
-        if let Some(value) = map.get(&key) {
-            return value.clone();
-        }
-        make_room::<K, V, CAPACITY>(&mut map);
-        map.entry(key).or_insert_with(make).clone()
-    }
-
-    fn map(&self) -> MutexGuard<'_, HashMap<K, V>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn make_room<K, V, const CAPACITY: usize>(map: &mut HashMap<K, V>) {
-    if map.len() >= CAPACITY {
-        map.clear();
-    }
-}
-
-impl<K, V, const CAPACITY: usize> Default for Bounded<K, V, CAPACITY> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
+/// An empty map of at most `capacity` entries.
+///
+/// It has one shard: a function answers one call at a time, and the library would otherwise ask the operating
+/// system for its processors at every cold start.
+pub fn bounded_map<K: Eq + Hash, V: Clone>(capacity: usize) -> BoundedMap<K, V> {
+    let options = OptionsBuilder::new()
+        .shards(1)
+        .estimated_items_capacity(capacity)
+        .weight_capacity(capacity as u64)
+        .build()
+        .expect("both capacities are set");
+    Cache::with_options(options, UnitWeighter, DefaultHashBuilder::default(), DefaultLifecycle::default())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const CAPACITY: usize = 16;
+
     #[test]
-    fn no_flood_fills_it() {
-        let bounded = Bounded::<usize, String, 16>::default();
+    fn capacity_is_bounded() {
+        let map = bounded_map(CAPACITY);
         for number in 0..1000 {
-            bounded.insert(number, number.to_string());
-            assert_eq!(bounded.get(&number), Some(number.to_string()));
-            assert!(bounded.map().len() <= 16);
+            map.insert(number, number);
+            assert_eq!(map.get(&number), Some(number));
+            assert!(map.len() <= CAPACITY);
         }
-        assert_eq!(bounded.get(&0), None);
-        for number in 2000..3000 {
-            let made = bounded.get_or_insert_with(number, || number.to_string());
-            assert_eq!(bounded.get_or_insert_with(number, || unreachable!()), made);
-            assert!(bounded.map().len() <= 16);
+    }
+
+    #[test]
+    fn a_full_map_evicts_one_entry_for_a_new_one() {
+        let map = bounded_map(CAPACITY);
+        for number in 0..=CAPACITY {
+            map.insert(number, number);
+        }
+        assert_eq!(map.len(), CAPACITY);
+        assert_eq!(map.get(&CAPACITY), Some(CAPACITY));
+    }
+
+    #[test]
+    fn entries_in_use_outlive_a_flood_of_others() {
+        let map = bounded_map(CAPACITY);
+        let in_use = 0..CAPACITY / 2;
+        for number in in_use.clone() {
+            map.insert(number, number);
+        }
+        for number in 1000..2000 {
+            map.insert(number, number);
+            assert!(in_use.clone().all(|number| map.get(&number).is_some()), "after {number}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! API keys as a warm function knows them.
 
-use shared::bounded::Bounded;
+use shared::bounded::{BoundedMap, bounded_map};
 use shared::identity::secrets::SecretDigest;
 use shared::store::api_keys::{ApiKey, ApiKeys};
 use shared::store::table::StoreError;
@@ -22,13 +22,13 @@ struct Held {
 /// The keys that were read lately, by their digest.
 pub struct ApiKeyCache {
     store: ApiKeys,
-    held: Bounded<SecretDigest, Held, CAPACITY>,
+    held: BoundedMap<SecretDigest, Held>,
 }
 
 impl ApiKeyCache {
     /// An empty cache.
     pub fn new(store: ApiKeys) -> Self {
-        Self { store, held: Bounded::default() }
+        Self { store, held: bounded_map(CAPACITY) }
     }
 
     /// The key with that digest, as it was at most an hour ago. Whether it was revoked since is for the

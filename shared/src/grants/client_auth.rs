@@ -9,7 +9,7 @@ use lambda_http::Request;
 
 use super::FIRST_PARTY;
 use super::client_assertion::{Assertion, inline_keys};
-use crate::bounded::Bounded;
+use crate::bounded::{BoundedMap, bounded_map};
 use crate::config::{ConfigError, Issuer, Settings, secure_url};
 use crate::identity::secrets::{SecretDigest, SecretKind};
 use crate::store::clients::{Client, ClientKeys, Clients};
@@ -54,7 +54,7 @@ pub struct ClientAuth {
     clients: Clients,
     seen: Seen,
     issuer: Issuer,
-    remote_keys: Bounded<String, Arc<RemoteKeys>, MAX_KEY_URLS>,
+    remote_keys: BoundedMap<String, Arc<RemoteKeys>>,
 }
 
 impl ClientAuth {
@@ -64,7 +64,7 @@ impl ClientAuth {
             clients: Clients::new(table.clone()),
             seen: Seen::new(table.clone()),
             issuer: settings.issuer()?,
-            remote_keys: Bounded::default(),
+            remote_keys: bounded_map(MAX_KEY_URLS),
         })
     }
 
@@ -173,9 +173,11 @@ impl ClientAuth {
     }
 
     fn remote_keys(&self, url: &str) -> Result<Arc<RemoteKeys>, OAuthError> {
-        let parsed =
-            secure_url(url).ok_or_else(|| OAuthError::unavailable("the client's JWKS URL is not one"))?;
-        Ok(self.remote_keys.get_or_insert_with(url.to_owned(), || Arc::new(RemoteKeys::new(parsed))))
+        self.remote_keys.get_or_insert_with(url, || {
+            let parsed =
+                secure_url(url).ok_or_else(|| OAuthError::unavailable("the client's JWKS URL is not one"))?;
+            Ok(Arc::new(RemoteKeys::new(parsed)))
+        })
     }
 
     async fn by_certificate(

@@ -5,13 +5,13 @@ pub mod api_keys;
 pub mod attempts;
 pub mod clients;
 pub mod identities;
-mod known_tokens;
 pub mod quotas;
 pub mod refresh;
 pub mod revocations;
 #[cfg(feature = "signing")]
 pub mod rotation;
 pub mod seen;
+mod signature_cache;
 #[cfg(feature = "signing")]
 pub mod signing_keys;
 #[cfg(feature = "signing")]

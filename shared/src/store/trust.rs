@@ -10,12 +10,12 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::known_tokens::KnownTokens;
+use super::signature_cache::SignatureCache;
 use super::table::{Item, Key, StoreError, Table, condition_failed, read};
 use crate::cache::{Cache, Limits, Loaded, Unavailable};
 use crate::config::MAX_ACCESS_TOKEN_TTL;
 use crate::token::claims::{AccessClaims, Expected, MAX_ACCESS_TOKEN, VerifiedAccessToken};
-use crate::token::jwt::{JwtError, LEEWAY, UnverifiedJwt};
+use crate::token::jwt::{JwtError, LEEWAY, UnverifiedJwt, VerifiedJwt};
 use crate::token::key::PublicKey;
 use crate::token::keyring::{Keyring, Timed};
 use crate::wire::jose::Algorithm;
@@ -120,16 +120,15 @@ fn holders(claims: &AccessClaims) -> impl Iterator<Item = &str> {
 /// The bundle as the authorizer uses it.
 #[derive(Default)]
 pub struct TrustBundle {
-    keys: HashMap<String, Timed<PublicKey>>,
+    keys: HashMap<String, Timed<Arc<PublicKey>>>,
     subjects: HashMap<String, u64>,
     sessions: HashSet<String>,
     tokens: HashSet<String>,
-    known: KnownTokens,
 }
 
 impl TrustBundle {
     /// The key of that id, if what it signed may be accepted now.
-    pub fn key(&self, key_id: &str, now: u64) -> Option<&PublicKey> {
+    pub fn key(&self, key_id: &str, now: u64) -> Option<&Arc<PublicKey>> {
         self.keys.get(key_id).filter(|timed| timed.is_trusted(now)).map(|timed| &timed.key)
     }
 
@@ -161,16 +160,30 @@ impl TrustBundle {
     }
 
     /// Accepts an access token of ours that is good now: signed by a published key, as expected, and not
-    /// revoked.
+    /// revoked. Verifies the signature; [`Trust::accept`] remembers those that it verified.
     pub fn accept(
         &self,
         jwt: UnverifiedJwt<'_>,
         expected: &Expected<'_>,
         now: u64,
     ) -> Result<VerifiedAccessToken, NotAccepted> {
-        let key = jwt.key_id().and_then(|key_id| self.key(key_id, now)).ok_or(JwtError::UnknownKey)?;
-        let jwt = self.known.verified(jwt, key)?;
-        let token = VerifiedAccessToken::judge(&jwt, expected, now)?;
+        let key = self.key_of(&jwt, now)?;
+        self.accept_verified(&jwt.verify(key)?, expected, now)
+    }
+
+    /// The key that a token names, if what it signed may be accepted now.
+    fn key_of(&self, jwt: &UnverifiedJwt<'_>, now: u64) -> Result<&Arc<PublicKey>, JwtError> {
+        jwt.key_id().and_then(|key_id| self.key(key_id, now)).ok_or(JwtError::UnknownKey)
+    }
+
+    /// The rest of [`TrustBundle::accept`], for a token that [`TrustBundle::key_of`] it has verified.
+    fn accept_verified(
+        &self,
+        jwt: &VerifiedJwt,
+        expected: &Expected<'_>,
+        now: u64,
+    ) -> Result<VerifiedAccessToken, NotAccepted> {
+        let token = VerifiedAccessToken::judge(jwt, expected, now)?;
         if self.is_over(token.claims()) {
             Err(NotAccepted::Revoked)
         } else if self.shuts_out(token.claims()) {
@@ -199,8 +212,8 @@ impl TrustBundle {
                 for timed in published.keys.iter() {
                     let malformed = || StoreError::Malformed(KEYS.to_owned());
                     let jwk: Members = serde_json::from_str(&timed.key.jwk).map_err(|_| malformed())?;
-                    let key = PublicKey::from_jwk(&jwk).map_err(|_| malformed())?;
-                    bundle.keys.insert(timed.key.kid.clone(), timed.map(|_| key.clone()));
+                    let key = Arc::new(PublicKey::from_jwk(&jwk).map_err(|_| malformed())?);
+                    bundle.keys.insert(timed.key.kid.clone(), timed.map(|_| key));
                 }
                 continue;
             }
@@ -349,17 +362,23 @@ pub enum NotAccepted {
     Unavailable(#[from] Unavailable),
 }
 
-/// The bundle as a warm function holds it.
+/// The bundle as a warm function holds it, and the tokens that were verified, which outlive it.
 pub struct Trust {
     store: TrustStore,
     cache: Cache<TrustBundle>,
+    signatures: SignatureCache,
     refresh: u64,
 }
 
 impl Trust {
     /// Read anew every `refresh` seconds at most. Nothing is read yet.
     pub fn new(table: Table, refresh: u64) -> Self {
-        Self { store: TrustStore::new(table), cache: Cache::new(TRUST_LIMITS), refresh }
+        Self {
+            store: TrustStore::new(table),
+            cache: Cache::new(TRUST_LIMITS),
+            signatures: SignatureCache::default(),
+            refresh,
+        }
     }
 
     /// The bundle.
@@ -377,7 +396,8 @@ impl Trust {
         self.cache.renewed(now, seen, async || self.load().await).await
     }
 
-    /// As [`TrustBundle::accept`], with the bundle at hand; one that lacks the token's key is read anew.
+    /// As [`TrustBundle::accept`], with the bundle at hand; one that lacks the token's key is reloaded. A token
+    /// that its key has verified before costs no verification.
     pub async fn accept(
         &self,
         token: &str,
@@ -390,10 +410,45 @@ impl Trust {
         if bundle.key(key_id, now).is_none() {
             bundle = self.renewed(now, &bundle).await?;
         }
-        bundle.accept(jwt, expected, now)
+        let key = bundle.key_of(&jwt, now)?;
+        let jwt = self.signatures.verify(jwt, key)?;
+        bundle.accept_verified(&jwt, expected, now)
     }
 
     async fn load(&self) -> Result<Loaded<TrustBundle>, StoreError> {
         Ok(Loaded { value: self.store.bundle().await?, fresh_for: self.refresh })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::forge::Forge;
+    use serde_dynamo::aws_sdk_dynamodb_1::to_item;
+
+    const NOW: u64 = 1_000_000;
+
+    /// The bundle as each reload reads it, with one key.
+    fn bundle(forge: &Forge) -> TrustBundle {
+        let mut keys = Keyring::default();
+        keys.publish(PublishedKey { kid: "1".to_owned(), jwk: forge.public_jwk().to_string() }, NOW);
+        let mut item = to_item(PublishedKeys { keys, revision: 0 }).unwrap();
+        item.insert("sk".to_owned(), AttributeValue::S(KEYS.to_owned()));
+        TrustBundle::read(vec![item]).unwrap()
+    }
+
+    #[test]
+    fn a_reload_costs_no_verification_unless_the_key_changed() {
+        let (forge, signatures) = (Forge::new(), SignatureCache::default());
+        let token = forge.token(r#"{"alg":"EdDSA","kid":"1","typ":"at+jwt"}"#, "{}");
+        let verify = |bundle: &TrustBundle| {
+            let jwt = UnverifiedJwt::parse(&token, MAX_ACCESS_TOKEN)?;
+            let key = bundle.key_of(&jwt, NOW)?;
+            signatures.verify(jwt, key)
+        };
+        let verified = verify(&bundle(&forge)).unwrap();
+        assert!(Arc::ptr_eq(&verified, &verify(&bundle(&forge)).unwrap()), "verified once");
+        assert_eq!(verify(&bundle(&Forge::new())).err(), Some(JwtError::InvalidSignature));
+        assert_eq!(verify(&TrustBundle::default()).err(), Some(JwtError::UnknownKey));
     }
 }

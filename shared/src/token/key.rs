@@ -37,6 +37,15 @@ pub enum KeyError {
     Malformed(&'static str),
 }
 
+/// Two keys are equal when they verify the same signatures: by algorithm and key material, whatever their ids.
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.algorithm == other.algorithm && self.key.as_ref() == other.key.as_ref()
+    }
+}
+
+impl Eq for PublicKey {}
+
 impl PublicKey {
     /// Reads a JWK. Its `kty`, `crv`, `alg`, `use` and `key_ops` must all agree that it checks
     /// signatures of one of our algorithms. A private key that somebody shows is nobody's any more.

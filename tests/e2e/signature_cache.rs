@@ -1,0 +1,164 @@
+//! A token whose signature was verified before is validated in everything else at every call, and its key is
+//! looked up in the current trust bundle.
+
+use e2e::{Stack, claims};
+use shared::clock;
+use shared::store::trust::{NotAccepted, PublishedKey, Trust, TrustStore};
+use shared::token::claims::Expected;
+use shared::token::jwt::JwtError;
+use shared::token::keyring::Timed;
+use shared::wire::jose::Algorithm;
+
+/// Reloads the trust bundle before every call.
+const ALWAYS: u64 = 0;
+
+/// A stack, a token of it, and what the authorizer holds, which has verified the token once.
+struct Verified {
+    stack: Stack,
+    token: String,
+    trust: Trust,
+    now: u64,
+}
+
+impl Verified {
+    async fn start(refresh: u64) -> Self {
+        let stack = Stack::start().await;
+        let secret = stack.client("backend", "todo:read").await;
+        let token = stack.token("backend", &secret).await;
+        let trust = Trust::new(stack.table(), refresh);
+        let verified = Self { stack, token, trust, now: clock::now() };
+        assert_eq!(verified.rejection(verified.now).await, None);
+        verified
+    }
+
+    fn store(&self) -> TrustStore {
+        TrustStore::new(self.stack.table())
+    }
+
+    /// Why the token is rejected, if it is.
+    async fn rejection(&self, now: u64) -> Option<String> {
+        self.rejection_of(&self.token, &self.stack.running.url, "latchkey", now).await
+    }
+
+    async fn rejection_of(&self, token: &str, issuer: &str, audience: &str, now: u64) -> Option<String> {
+        let audiences = [audience.to_owned()];
+        let expected = Expected { issuer: Some(issuer), audiences: Some(&audiences) };
+        self.trust.accept(token, &expected, now).await.err().map(|error| error.to_string())
+    }
+
+    /// Changes each published key.
+    async fn change_keys(&self, change: impl Fn(&mut Timed<PublishedKey>)) {
+        let store = self.store();
+        let revised = store.revise(|keys| {
+            let changed = keys.iter().cloned().map(|mut timed| {
+                change(&mut timed);
+                timed
+            });
+            *keys =
+                serde_json::from_value(serde_json::to_value(changed.collect::<Vec<_>>()).unwrap()).unwrap();
+        });
+        revised.await.unwrap();
+    }
+}
+
+fn text(error: JwtError) -> Option<String> {
+    Some(error.to_string())
+}
+
+#[tokio::test]
+async fn an_expired_token_is_rejected() {
+    let verified = Verified::start(ALWAYS).await;
+    let claims = claims(&verified.token);
+    let (issued_at, expires_at) = (claims["iat"].as_u64().unwrap(), claims["exp"].as_u64().unwrap());
+    assert_eq!(verified.rejection(expires_at + 29).await, None);
+    assert_eq!(verified.rejection(expires_at + 30).await, text(JwtError::Expired));
+    // Nor does it begin earlier, should the clock be set back.
+    assert_eq!(verified.rejection(issued_at - 31).await, text(JwtError::UnknownKey), "not yet published");
+    assert_eq!(verified.rejection(verified.now).await, None);
+}
+
+#[tokio::test]
+async fn another_issuer_or_audience_is_rejected() {
+    let verified = Verified::start(ALWAYS).await;
+    let (url, now) = (verified.stack.running.url.as_str(), verified.now);
+    let rejection = |issuer, audience| verified.rejection_of(&verified.token, issuer, audience, now);
+    assert_eq!(rejection(url, "other").await, text(JwtError::InvalidClaim("aud")));
+    assert_eq!(rejection("https://other.example", "latchkey").await, text(JwtError::InvalidClaim("iss")));
+    assert_eq!(rejection(url, "latchkey").await, None);
+}
+
+#[tokio::test]
+async fn a_changed_token_misses_the_cache() {
+    let verified = Verified::start(ALWAYS).await;
+    let secret = verified.stack.client("other", "").await;
+    let other = verified.stack.token("other", &secret).await;
+    let (claims, _) = verified.token.rsplit_once('.').unwrap();
+    let (_, signature) = other.rsplit_once('.').unwrap();
+    let mixed = format!("{claims}.{signature}");
+    for _ in 0..2 {
+        let rejection = verified.rejection_of(&mixed, &verified.stack.running.url, "latchkey", verified.now);
+        assert_eq!(rejection.await, text(JwtError::InvalidSignature));
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_revoked_by_itself_and_with_its_client() {
+    let verified = Verified::start(ALWAYS).await;
+    let (trust, now, claims) = (verified.store(), verified.now, claims(&verified.token));
+    trust.shut_out("backend", now).await.unwrap();
+    assert_eq!(verified.rejection(now).await, Some(NotAccepted::Revoked.to_string()));
+    trust.readmit("backend", now - 60).await.unwrap();
+    assert_eq!(verified.rejection(now).await, None);
+    trust.revoke_token(claims["jti"].as_str().unwrap(), claims["exp"].as_u64().unwrap()).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(verified.rejection(now).await, Some(NotAccepted::Revoked.to_string()));
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_key_verifies_nothing() {
+    let verified = Verified::start(ALWAYS).await;
+    let key_id = verified.stack.timeline().await.iter().next().unwrap().key.kid.clone();
+    verified.stack.rotation().revoke(&key_id, Algorithm::Rs256, verified.now).await.unwrap();
+    assert_eq!(verified.rejection(verified.now).await, text(JwtError::UnknownKey));
+}
+
+#[tokio::test]
+async fn a_key_that_was_rotated_out_verifies_nothing() {
+    let verified = Verified::start(ALWAYS).await;
+    let retires_at = verified.now + 60;
+    verified.change_keys(|key| key.retires_at = Some(retires_at)).await;
+    assert_eq!(verified.rejection(retires_at - 1).await, None);
+    assert_eq!(verified.rejection(retires_at).await, text(JwtError::UnknownKey));
+}
+
+#[tokio::test]
+async fn a_key_retires_while_the_bundle_is_fresh() {
+    let mut verified = Verified::start(ALWAYS).await;
+    let retires_at = verified.now + 60;
+    verified.change_keys(|key| key.retires_at = Some(retires_at)).await;
+    verified.trust = Trust::new(verified.stack.table(), 300);
+    assert_eq!(verified.rejection(retires_at - 1).await, None);
+    assert_eq!(verified.rejection(retires_at).await, text(JwtError::UnknownKey));
+}
+
+#[tokio::test]
+async fn another_key_under_the_same_id_verifies_the_token_itself() {
+    let verified = Verified::start(ALWAYS).await;
+    let other = Stack::start().await.timeline().await.iter().next().unwrap().key.jwk.clone();
+    verified.change_keys(|key| key.key.jwk = other.clone()).await;
+    assert_eq!(verified.rejection(verified.now).await, text(JwtError::InvalidSignature));
+}
+
+#[tokio::test]
+async fn scopes_are_compared_with_each_route() {
+    let verified = Verified::start(ALWAYS).await;
+    let scopes = ("ROUTE_SCOPES", r#"{"GET /todo":["todo:read"],"GET /profile":["admin"]}"#);
+    let deps = authorizer::Deps::from_settings(&verified.stack.settings(&[scopes])).unwrap();
+    for _ in 0..2 {
+        let answer = crate::authorizer::bearer_on(&deps, &verified.token, "GET /todo", verified.now).await;
+        assert_eq!(answer["isAuthorized"], true);
+        let answer = crate::authorizer::bearer_on(&deps, &verified.token, "GET /profile", verified.now).await;
+        assert_eq!(answer["isAuthorized"], false);
+    }
+}
