@@ -1,6 +1,7 @@
 //! The bundle, end to end: over HTTP through the local gateway, and by raw Lambda events.
 
 mod authorizer;
+mod aws;
 mod client_auth;
 mod docs;
 mod dpop;
