@@ -6,8 +6,7 @@ root=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
 if [ -n "${LATCHKEY:-}" ]; then
   LATCHKEY=$(realpath "$LATCHKEY")
 else
-  # With the workspace's features: with its own alone, all that it needs would be built once more.
-  (cd "$root" && cargo build --quiet --workspace --locked --bin latchkey)
+  (cd "$root" && cargo build --quiet --locked --bin latchkey)
   LATCHKEY=${CARGO_TARGET_DIR:-$root/target}/debug/latchkey
 fi
 
