@@ -63,9 +63,10 @@ macro_rules! service_config {
             .region($aws.region.clone())
             .credentials_provider($aws.credentials.clone())
             .http_client($aws.https.clone())
-            .interceptor(UserAgent)
-            // The credentials never change, and the operation's time-out covers its body.
+            .interceptor(ShortUserAgent)
+            // The credentials are fixed: Lambda starts another process before they expire.
             .identity_cache(IdentityCache::no_cache())
+            // The operation's time-out bounds reading the body too.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .retry_config(
                 RetryConfig::standard()
@@ -83,19 +84,18 @@ macro_rules! service_config {
     }};
 }
 
-/// Sends a short user agent, by which CloudTrail tells our requests from others. The SDK composes its own for each
-/// request out of the compiler's version and what the client is configured with: a fifth of a request's instructions.
+/// Replaces the SDK's user agent, which takes a fifth of a request's instructions to compose. CloudTrail shows ours.
 #[derive(Debug)]
-struct UserAgent;
+struct ShortUserAgent;
 
-impl UserAgent {
+impl ShortUserAgent {
     const VALUE: &'static str = concat!("latchkey/", env!("CARGO_PKG_VERSION"));
 }
 
 #[dyn_dispatch_hint]
-impl Intercept for UserAgent {
+impl Intercept for ShortUserAgent {
     fn name(&self) -> &'static str {
-        "UserAgent"
+        "ShortUserAgent"
     }
 
     fn read_before_execution(

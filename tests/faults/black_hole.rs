@@ -7,7 +7,11 @@ use std::time::{Duration, Instant};
 use e2e::Stack;
 use e2e::faults::{IN_TIME, RECOVERY, figure};
 use e2e::proxy::Fault;
+use shared::aws::Aws;
 use shared::clock;
+use shared::config::Settings;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::flows::{Answer, Flow, Kind};
@@ -94,4 +98,40 @@ async fn cut_off_at_any_step_every_answer_comes_in_time_and_grants_nothing() {
         format!("slowest answer {slowest:.1?}, slowest recovery {} ms", recovery.as_millis()),
     );
     assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+/// A store that begins each answer and stops within its body; its URL.
+async fn stalling() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ =
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"TableNames\":[").await;
+            open.push(stream);
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn an_answer_that_stops_within_its_body_is_given_up_in_time() {
+    let url = stalling().await;
+    let settings = [
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ACCESS_KEY_ID", "key"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_ENDPOINT_URL_DYNAMODB", &url),
+    ];
+    let settings: Settings =
+        settings.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let dynamodb = Aws::from_settings(&settings).unwrap().dynamodb();
+    let asked = Instant::now();
+    assert!(dynamodb.list_tables().send().await.is_err());
+    let took = asked.elapsed();
+    figure("an answer that stops within its body", format!("given up after {} ms", took.as_millis()));
+    // Two attempts of 1.15 s, and what is left of the operation's 2.6 s.
+    assert!(took < Duration::from_secs(3), "{took:?}");
 }

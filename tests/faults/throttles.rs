@@ -1,5 +1,5 @@
 //! DynamoDB has enough: a share of all requests is refused, retries like first tries. What becomes of the load
-//! when all are refused is in `functions/token/tests/faults.rs`: the clients of a process share what they may
+//! when all are refused is in `processes/token.rs`: the clients of a process share what they may
 //! spend on retries.
 
 use std::sync::Arc;

@@ -24,8 +24,8 @@ use crate::events::{placeholders, recorded};
 use crate::secrets::Secrets;
 use crate::stores::Stores;
 
-/// A function's binary, as this build of the workspace makes it. Cargo gives a test the binaries of its own package
-/// alone; building them here finds them made by `cargo test --workspace`, and makes them after a change.
+/// A function's binary, with the features of the workspace's test build. Cargo tells a test only its own package's
+/// binaries, so this calls `cargo build`. After `cargo test --workspace` there is nothing left to build.
 pub fn binary(function: &str) -> &'static str {
     static BINARIES: OnceLock<BTreeMap<String, String>> = OnceLock::new();
     let binaries = BINARIES.get_or_init(|| {
@@ -35,14 +35,16 @@ pub fn binary(function: &str) -> &'static str {
             folders.map(|folder| folder.expect("a folder").file_name().into_string().expect("a name"));
         let names: Vec<String> = names.collect();
         let mut cargo = std::process::Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--offline", "--locked", "--workspace"]).current_dir(root);
-        let built = cargo.args(names.iter().flat_map(|name| ["--bin", name])).status();
-        assert!(built.is_ok_and(|status| status.success()), "the functions can't be built");
-        // This program is in `deps`, a folder of the one that holds the binaries.
-        let program = std::env::current_exe().expect("this program");
-        let folder = program.ancestors().nth(2).expect("two folders up");
-        let path = |name: &String| folder.join(name).to_str().expect("UTF-8").to_owned();
-        names.iter().map(|name| (name.clone(), path(name))).collect()
+        cargo.args(["build", "--offline", "--locked", "--workspace", "--message-format", "json"]);
+        let built = cargo.args(names.iter().flat_map(|name| ["--bin", name])).current_dir(root).output();
+        let built = built.expect("cargo runs");
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        // docs: doc.rust-lang.org/cargo/reference/external-tools.html#artifact-messages
+        let messages = serde_json::Deserializer::from_slice(&built.stdout).into_iter::<Value>();
+        let binary = |message: Value| {
+            Some((message["target"]["name"].as_str()?.to_owned(), message["executable"].as_str()?.to_owned()))
+        };
+        messages.filter_map(|message| binary(message.expect("JSON"))).collect()
     });
     binaries.get(function).unwrap_or_else(|| panic!("there is no function {function}"))
 }

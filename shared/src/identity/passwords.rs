@@ -166,8 +166,8 @@ fn argon2id(params: Params, password: &[u8], salt: &[u8], hash: &mut [u8]) -> ar
     })
 }
 
-/// Memory for hashes, one piece for each that is computed at a time, kept for the next: taken anew for each, it costs
-/// more than it does to clear it, and the heap keeps several times as much (`BENCHMARKS.md`).
+/// Memory for hashes, one piece for each that is computed at a time, kept for the next. A fresh allocation for each
+/// hash costs more than clearing does, and the allocator keeps several times as much (measured once by hand).
 static MEMORY: Mutex<Vec<Vec<Block>>> = Mutex::new(Vec::new());
 
 fn with_memory<T>(blocks: usize, work: impl FnOnce(&mut [Block]) -> T) -> T {

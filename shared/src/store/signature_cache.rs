@@ -1,8 +1,7 @@
-//! Tokens whose signature was verified lately. It outlives the trust snapshot, so that a reload costs no
-//! verification.
+//! Tokens that were verified. The cache outlives the trust snapshot, so a reload costs no verification.
 //!
-//! Only the signature is remembered. The key is looked up in the current snapshot before every use, and type,
-//! issuer, audience, times, scopes, binding and revocation are validated at every call.
+//! It remembers that the signature was good and nothing else. The key is looked up in the current snapshot before
+//! every use, and type, issuer, audience, times, scopes, binding and revocation are validated at every call.
 
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use crate::bounded::{BoundedMap, bounded_map};
 use crate::token::jwt::{JwtError, TokenDigest, UnverifiedJwt, VerifiedJwt};
 use crate::token::key::PublicKey;
 
-/// Tokens held at once. Invariant: only tokens that we have signed get in, whose claims take about a kilobyte
+/// Tokens held at once. Invariant: only tokens that we have signed get in, of at most 8 KiB and about a kilobyte
 /// each, so that no flood of tokens takes the memory.
 const CAPACITY: usize = 1024;
 
@@ -21,7 +20,7 @@ struct Entry {
     jwt: Arc<VerifiedJwt>,
 }
 
-/// Verified tokens, by the SHA-256 of their whole text: no token can be taken out of here.
+/// Verified tokens by the SHA-256 of their text: the memory holds no token that could be used.
 pub(super) struct SignatureCache(BoundedMap<TokenDigest, Entry>);
 
 impl Default for SignatureCache {
@@ -33,8 +32,8 @@ impl Default for SignatureCache {
 impl SignatureCache {
     /// Verifies a token with `key`, which the current snapshot has for the token's key id.
     ///
-    /// Invariant: an entry counts for the key that verified it alone, compared by algorithm and bytes. Another
-    /// key under the same key id verifies the token itself.
+    /// Invariant: an entry is used only for the key that verified it, compared by algorithm and bytes. With any
+    /// other key the token is verified again.
     pub fn verify(&self, jwt: UnverifiedJwt<'_>, key: &Arc<PublicKey>) -> Result<Arc<VerifiedJwt>, JwtError> {
         let digest = jwt.digest();
         if let Some(entry) = self.0.get(&digest).filter(|entry| entry.key == *key) {
@@ -99,7 +98,7 @@ mod tests {
         let token = forge.token(HEADER, "{}");
         let first = verify(&cache, &token, &key(&forge)).unwrap();
         assert_eq!(verify(&cache, &token, &key(&other)).err(), Some(JwtError::InvalidSignature));
-        // Which costs the entry nothing.
+        // The entry is still there.
         assert!(Arc::ptr_eq(&first, &verify(&cache, &token, &key(&forge)).unwrap()));
     }
 }

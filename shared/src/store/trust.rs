@@ -160,7 +160,7 @@ impl TrustBundle {
     }
 
     /// Accepts an access token of ours that is good now: signed by a published key, as expected, and not
-    /// revoked. Verifies the signature; [`Trust::accept`] remembers those that it verified.
+    /// revoked. Verifies the signature each time; [`Trust::accept`] uses the signature cache.
     pub fn accept(
         &self,
         jwt: UnverifiedJwt<'_>,
@@ -176,7 +176,8 @@ impl TrustBundle {
         jwt.key_id().and_then(|key_id| self.key(key_id, now)).ok_or(JwtError::UnknownKey)
     }
 
-    /// The rest of [`TrustBundle::accept`], for a token that [`TrustBundle::key_of`] it has verified.
+    /// Validates the claims and the revocation of a token that was verified with the key of
+    /// [`TrustBundle::key_of`].
     fn accept_verified(
         &self,
         jwt: &VerifiedJwt,
@@ -362,7 +363,7 @@ pub enum NotAccepted {
     Unavailable(#[from] Unavailable),
 }
 
-/// The bundle as a warm function holds it, and the tokens that were verified, which outlive it.
+/// The bundle as a warm function holds it, and the signature cache, which outlives it.
 pub struct Trust {
     store: TrustStore,
     cache: Cache<TrustBundle>,
@@ -397,7 +398,7 @@ impl Trust {
     }
 
     /// As [`TrustBundle::accept`], with the bundle at hand; one that lacks the token's key is reloaded. A token
-    /// that its key has verified before costs no verification.
+    /// that was verified before costs no verification.
     pub async fn accept(
         &self,
         token: &str,
@@ -424,9 +425,13 @@ impl Trust {
 mod tests {
     use super::*;
     use crate::token::forge::Forge;
+    use aws_sdk_dynamodb::config::BehaviorVersion;
+    use aws_sdk_dynamodb::{Client, Config};
     use serde_dynamo::aws_sdk_dynamodb_1::to_item;
+    use serde_json::json;
 
     const NOW: u64 = 1_000_000;
+    const REFRESH: u64 = 15;
 
     /// The bundle as each reload reads it, with one key.
     fn bundle(forge: &Forge) -> TrustBundle {
@@ -437,18 +442,49 @@ mod tests {
         TrustBundle::read(vec![item]).unwrap()
     }
 
-    #[test]
-    fn a_reload_costs_no_verification_unless_the_key_changed() {
-        let (forge, signatures) = (Forge::new(), SignatureCache::default());
-        let token = forge.token(r#"{"alg":"EdDSA","kid":"1","typ":"at+jwt"}"#, "{}");
-        let verify = |bundle: &TrustBundle| {
-            let jwt = UnverifiedJwt::parse(&token, MAX_ACCESS_TOKEN)?;
-            let key = bundle.key_of(&jwt, NOW)?;
-            signatures.verify(jwt, key)
-        };
-        let verified = verify(&bundle(&forge)).unwrap();
-        assert!(Arc::ptr_eq(&verified, &verify(&bundle(&forge)).unwrap()), "verified once");
-        assert_eq!(verify(&bundle(&Forge::new())).err(), Some(JwtError::InvalidSignature));
-        assert_eq!(verify(&TrustBundle::default()).err(), Some(JwtError::UnknownKey));
+    /// What a function holds, in front of a store that it never asks.
+    fn trust() -> Trust {
+        let config = Config::builder().behavior_version(BehaviorVersion::latest()).build();
+        Trust::new(Table::new(Client::from_conf(config), "table"), REFRESH)
+    }
+
+    /// Loads this bundle, which counts as fresh until the next load is due. Returns its key.
+    async fn load(trust: &Trust, bundle: TrustBundle, now: u64) -> Option<Arc<PublicKey>> {
+        let load = async || Ok::<_, StoreError>(Loaded { value: bundle, fresh_for: REFRESH });
+        trust.cache.get(now, load).await.unwrap().key("1", now).cloned()
+    }
+
+    /// How many hold a key beside the test: the bundle, and each entry of the signature cache that it verified.
+    fn holders_of(key: &Arc<PublicKey>) -> usize {
+        Arc::strong_count(key) - 1
+    }
+
+    #[tokio::test]
+    async fn a_reload_costs_no_verification_unless_the_key_changed() {
+        let (forge, trust) = (Forge::new(), trust());
+        let claims = json!({
+            "iss": "https://auth.example.com", "sub": "client", "aud": "latchkey", "client_id": "client",
+            "iat": NOW, "exp": NOW + 900, "jti": "1",
+        });
+        let token = forge.token(r#"{"alg":"EdDSA","kid":"1","typ":"at+jwt"}"#, &claims.to_string());
+        let expected = Expected { issuer: None, audiences: None };
+        let accept =
+            async |now| trust.accept(&token, &expected, now).await.map_err(|error| error.to_string());
+        let rejected = |error: JwtError| Some(error.to_string());
+
+        let first = load(&trust, bundle(&forge), NOW).await.unwrap();
+        accept(NOW).await.unwrap();
+        assert_eq!(holders_of(&first), 2, "the bundle and the entry");
+
+        let second = load(&trust, bundle(&forge), NOW + REFRESH).await.unwrap();
+        accept(NOW + REFRESH).await.unwrap();
+        assert_eq!(
+            (holders_of(&first), holders_of(&second)),
+            (1, 1),
+            "the entry of the first verification served"
+        );
+
+        load(&trust, bundle(&Forge::new()), NOW + 2 * REFRESH).await.unwrap();
+        assert_eq!(accept(NOW + 2 * REFRESH).await.err(), rejected(JwtError::InvalidSignature));
     }
 }

@@ -1,26 +1,30 @@
-//! Both stores are gone without a word for some time, for a process that was warm and for one that starts
-//! meanwhile. A warm authorizer goes on with its last bundle, which is good for five minutes.
+//! Both stores stop answering for some time, for a process that was warm and for one that starts meanwhile. A warm
+//! authorizer goes on with its last trust snapshot, which is good for five minutes.
 //!
 //! Real time passes, because the time-outs are what is tested.
 
 use std::time::{Duration, Instant};
 
-use e2e::faults::{IN_TIME, READ_OFTEN, RECOVERY, Tally, figure, is_good, short_or_long};
+use e2e::Stack;
+use e2e::faults::{IN_TIME, READ_OFTEN, RECOVERY, Tally, authorized, figure, is_good, short_or_long};
 use e2e::lambda::{Function, binary};
 use e2e::proxy::Fault;
 use e2e::stores::Stores;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::{FUNCTIONS, event, ready};
+use super::{FUNCTIONS, event, stack_with_user};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_its_stores_a_function_grants_nothing_new_and_says_so_in_time() {
-    let stack = ready().await;
+async fn without_its_stores_a_function_fails_closed_in_time() {
+    let stack = stack_with_user().await;
     let mut tasks = JoinSet::new();
     for function in FUNCTIONS {
-        let event = event(function, &stack).await;
+        let event = match function {
+            "authorizer" => bearer(&stack).await,
+            _ => event(function, &stack).await,
+        };
         for warm in [true, false] {
             let stores = Stores::of(&stack, binary(function)).await;
             let mut process = None;
@@ -52,18 +56,26 @@ async fn without_its_stores_a_function_grants_nothing_new_and_says_so_in_time() 
         assert!(tally.slowest < IN_TIME && recovered < RECOVERY, "{function} {state}");
         assert_eq!(
             tally.granted,
-            if goes_on(function, warm) { tally.asked } else { 0 },
+            if may_go_on(function, warm) { tally.asked } else { 0 },
             "{function} {state}"
         );
     }
 }
 
-fn goes_on(function: &str, warm: bool) -> bool {
+/// A token, which a warm authorizer verifies by its last trust snapshot.
+async fn bearer(stack: &Stack) -> Value {
+    let secret = stack.client("backend", "a").await;
+    let token = stack.token("backend", &secret).await;
+    authorized(json!({"authorization": format!("Bearer {token}")}))
+}
+
+/// Whether a process may answer from its caches.
+fn may_go_on(function: &str, warm: bool) -> bool {
     warm && function == "authorizer"
 }
 
 /// What a process answers while its stores are gone, and how long it takes after their return until there is a
-/// good answer again. «Not now» is an error of the authorizer, which has no word for it, and 503 of all others.
+/// good answer again. Unavailable is an error of the authorizer, whose answer has no status, and 503 of the others.
 async fn outage(
     function: &str,
     warm: bool,
@@ -81,7 +93,7 @@ async fn outage(
             "error" => function == "authorizer",
             _ => function != "authorizer" && answer["statusCode"] == 503,
         };
-        assert!(undecided || goes_on(function, warm), "{function}: {outcome} {answer}");
+        assert!(undecided || may_go_on(function, warm), "{function}: {outcome} {answer}");
         // A client's pause, lest the cool-downs' quick answers outnumber all others.
         sleep(Duration::from_millis(100)).await;
     }

@@ -12,7 +12,7 @@ use e2e::stores::Stores;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::{FUNCTIONS, event, ready};
+use super::{FUNCTIONS, event, stack_with_user};
 
 /// How long the first answer of a process that was frozen may take: an attempt that nobody answers is given up
 /// after 1.15 s. Two may meet a connection that is gone, one after the other, and a third must do.
@@ -20,7 +20,7 @@ const THAW: Duration = Duration::from_millis(3700);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn frozen_while_its_connections_end_a_function_answers_the_first_request() {
-    let stack = ready().await;
+    let stack = stack_with_user().await;
     let mut tasks = JoinSet::new();
     for function in FUNCTIONS {
         for seconds in short_or_long(vec![1, 3], vec![1, 5, 15, 60, 120, 180]) {

@@ -11,11 +11,11 @@ use e2e::{PASSWORD, Stack};
 use serde_json::{Value, json};
 use shared::identity::secrets::random_id;
 
-/// The functions that a caller waits for.
+/// The functions that grant something.
 const FUNCTIONS: [&str; 4] = ["authorizer", "google", "login", "token"];
 
 /// A stack with what [`event`] needs.
-async fn ready() -> Stack {
+async fn stack_with_user() -> Stack {
     let stack = Stack::start().await;
     stack.user("ada", "a").await;
     stack

@@ -30,7 +30,7 @@ fn successor(answer: &Value) -> String {
 
 #[tokio::test]
 async fn killed_at_any_step_of_a_refresh_the_clients_retry_succeeds() {
-    let stack = super::ready().await;
+    let stack = super::stack_with_user().await;
     let stores = Stores::of(&stack, binary("token")).await;
     let mut token = stack.refresh_token("ada", PASSWORD).await;
     let rounds = short_or_long(100, 1000);
@@ -56,8 +56,8 @@ async fn killed_at_any_step_of_a_refresh_the_clients_retry_succeeds() {
     figure("kill -9", format!("{rounds} of {rounds} retries succeeded, one live successor each"));
 }
 
-/// An operation is tried five times at most; and a process that goes on meeting nothing but refusals soon tries
-/// once: the SDK lets it make a hundred retries for nothing, and five requests that succeed earn it another.
+/// The SDK makes at most five attempts. Its retry budget is a hundred, and five successes earn another retry. When the
+/// budget is used up, it makes one attempt.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_refuses_everything_is_not_hammered() {
     let stack = Stack::start().await;
