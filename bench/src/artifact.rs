@@ -15,8 +15,6 @@ const DEFLATE_LEVEL: u8 = 6;
 #[derive(Clone)]
 pub struct Artifact {
     pub path: PathBuf,
-    /// In bytes.
-    pub size: u64,
     /// What it adds to a deployment package, in bytes.
     pub zipped: u64,
 }
@@ -40,8 +38,7 @@ pub fn build(package: &str, profile: &str) -> anyhow::Result<()> {
 /// The local stack's program, built for this.
 pub fn latchkey() -> anyhow::Result<PathBuf> {
     eprintln!("building latchkey");
-    // With the workspace's features: so the tests have built it already.
-    cargo_build(&["--workspace", "--bin", "latchkey"])?;
+    cargo_build(&["--package", "latchkey"])?;
     Ok(target().join("debug/latchkey"))
 }
 
@@ -75,6 +72,6 @@ impl Artifact {
         fs::write(&path, &bytes)?;
         fs::set_permissions(&path, fs::metadata(&built)?.permissions())?;
         let zipped = compress_to_vec(&bytes, DEFLATE_LEVEL).len();
-        Ok(Self { path, size: bytes.len().try_into()?, zipped: zipped.try_into()? })
+        Ok(Self { path, zipped: zipped.try_into()? })
     }
 }

@@ -1,257 +1,113 @@
-//! What must hold, each as a ratio within one run: absolute times are the machine's, ratios are ours.
-
-use std::collections::BTreeMap;
+//! The ratios that must hold. They are ratios of instruction counts, which are the same whatever else the machine
+//! does; times are printed and not checked.
 
 use crate::ALGORITHMS;
-use crate::artifact::Artifact;
-use crate::instructions::Instructions;
-use crate::measure::{Figures, Metric, Summary, summary};
+use crate::results::Counts;
 
-/// A bar.
-struct Bar<R> {
-    what: &'static str,
-    at_most: f64,
-    /// Where the figure comes from.
-    why: &'static str,
-    ratio: R,
-}
-
-const MEGABYTE: f64 = 1e6;
-
-type Ratio = fn(&Round<'_>) -> Option<f64>;
-/// Of what is signed with an algorithm.
-type SigningRatio = fn(&Round<'_>, &str) -> Option<f64>;
-
-const BARS: [Bar<Ratio>; 7] = [
-    Bar {
-        what: "authorizer, new token, warm CPU / hello-world",
-        at_most: 1.6,
-        why: "a verification costs half of what the runtime itself does; the rest is one parse and one line of log",
-        ratio: |round| Some(round.warm("authorizer, new token RS256")? / round.warm("hello-world")?),
-    },
-    Bar {
-        what: "authorizer, known token, warm CPU / hello-world",
-        at_most: 1.2,
-        why: "its signature need not be checked twice",
-        ratio: |round| Some(round.warm("authorizer, known token RS256")? / round.warm("hello-world")?),
-    },
-    Bar {
-        what: "authorizer, API key, warm CPU / hello-world",
-        at_most: 1.2,
-        why: "a look-up in memory",
-        ratio: |round| Some(round.warm("authorizer, API key")? / round.warm("hello-world")?),
-    },
-    Bar {
-        what: "authorizer, cold CPU / hello-world",
-        at_most: 2.5,
-        why: "a client of DynamoDB, and one read with it",
-        ratio: |round| Some(round.cold("authorizer, known token RS256")? / round.cold("hello-world")?),
-    },
-    Bar {
-        what: "authorizer, cold CPU / aws-jwt-verify on Node",
-        at_most: 1.0 / 30.0,
-        why: "no interpreter to start and nothing to compile",
-        ratio: |round| Some(round.cold("authorizer, new token RS256")? / round.cold("aws-jwt-verify RS256")?),
-    },
-    Bar {
-        what: "login, warm CPU / password hash",
-        at_most: 1.0 / 0.95,
-        why: "a password must cost whoever guesses it, and nothing else may",
-        ratio: |round| {
-            let hash = round.warm("hello-world + hash")? - round.warm("hello-world")?;
-            Some(round.warm("login")? / hash)
-        },
-    },
-    Bar {
-        what: "authorizer, peak memory after its warm calls / 10 MB",
-        at_most: 1.0,
-        why: "far below the smallest function that can be had",
-        ratio: |round| {
-            Some(round.figure("authorizer, new token RS256", Metric::WarmMemory)? / (10.0 * MEGABYTE))
-        },
-    },
-];
-
-/// The same for each algorithm.
-const BARS_OF_AN_ALGORITHM: [Bar<SigningRatio>; 3] = [
-    Bar {
-        what: "token, warm CPU / (hello-world + read + signature)",
-        at_most: 1.25,
-        why: "that is what no token endpoint with a store can do without",
-        ratio: |round, algorithm| {
-            let floor = round.warm("hello-world + read")? + round.signature(algorithm)?;
-            Some(round.warm(&format!("token {algorithm}"))? / floor)
-        },
-    },
-    Bar {
-        what: "token, cold CPU / (3 hello-worlds + signature)",
-        at_most: 1.0,
-        why: "two clients of AWS, a read with each, a key",
-        ratio: |round, algorithm| {
-            let floor = 3.0 * round.cold("hello-world")? + round.signature(algorithm)?;
-            Some(round.cold(&format!("token {algorithm}"))? / floor)
-        },
-    },
-    Bar {
-        what: "authorizer, new token, warm CPU / aws-jwt-verify on Node",
-        at_most: 1.0 / 4.0,
-        why: "AWS's own verifier, its keys built in, with no answer to who was revoked",
-        ratio: |round, algorithm| {
-            let theirs = round.warm(&format!("aws-jwt-verify {algorithm}"))?;
-            Some(round.warm(&format!("authorizer, new token {algorithm}"))? / theirs)
-        },
-    },
-];
-
-type RatioOfCounts = fn(&Counted<'_>) -> Option<f64>;
-
-/// The same in instructions, which are counted alike on a machine that is busy: what was counted when each was
-/// set, and a twentieth. Valgrind's processor is older than yours, so these are other ratios than those above.
-const BARS_OF_COUNTS: [Bar<RatioOfCounts>; 6] = [
-    Bar {
-        what: "authorizer, new token RS256, warm instructions / hello-world",
-        at_most: 2.95,
-        why: "as counted: a verification takes more without the instructions that valgrind lacks",
-        ratio: |counted| Some(counted.warm("authorizer, new token RS256")? / counted.warm("hello-world")?),
-    },
-    Bar {
-        what: "authorizer, known token RS256, warm instructions / hello-world",
-        at_most: 1.07,
-        why: "as counted",
-        ratio: |counted| Some(counted.warm("authorizer, known token RS256")? / counted.warm("hello-world")?),
-    },
-    Bar {
-        what: "authorizer, API key, warm instructions / hello-world",
-        at_most: 0.87,
-        why: "as counted",
-        ratio: |counted| Some(counted.warm("authorizer, API key")? / counted.warm("hello-world")?),
-    },
-    Bar {
-        what: "authorizer, cold instructions / hello-world",
-        at_most: 4.05,
-        why: "as counted",
-        ratio: |counted| Some(counted.cold("authorizer, known token RS256")? / counted.cold("hello-world")?),
-    },
-    Bar {
-        what: "token ES256, warm instructions / (hello-world + read + signature)",
-        at_most: 1.15,
-        why: "as counted",
-        ratio: |counted| {
-            let signature = counted.warm("hello-world + signature ES256")? - counted.warm("hello-world")?;
-            Some(counted.warm("token ES256")? / (counted.warm("hello-world + read")? + signature))
-        },
-    },
-    Bar {
-        what: "token ES256, cold instructions / hello-world",
-        at_most: 11.55,
-        why: "as counted",
-        ratio: |counted| Some(counted.cold("token ES256")? / counted.cold("hello-world")?),
-    },
-];
-
-/// Instructions, by case.
-struct Counted<'a>(&'a BTreeMap<String, Instructions>);
-
-impl Counted<'_> {
-    fn warm(&self, case: &str) -> Option<f64> {
-        Some(self.0.get(case)?.warm as f64)
-    }
-
-    fn cold(&self, case: &str) -> Option<f64> {
-        Some(self.0.get(case)?.cold as f64)
-    }
-}
-
-/// Every function's zip, in bytes: a cold start loads it from afar.
-const MAX_ZIP: f64 = 3.0 * MEGABYTE;
-
-/// One round's figures.
-struct Round<'a> {
-    figures: &'a Figures,
-    index: usize,
-}
-
-impl Round<'_> {
-    fn figure(&self, case: &str, metric: Metric) -> Option<f64> {
-        self.figures.of(case, metric)?.get(self.index).copied()
-    }
-
-    fn warm(&self, case: &str) -> Option<f64> {
-        self.figure(case, Metric::WarmCpu)
-    }
-
-    fn cold(&self, case: &str) -> Option<f64> {
-        self.figure(case, Metric::ColdCpu)
-    }
-
-    fn signature(&self, algorithm: &str) -> Option<f64> {
-        Some(self.warm(&format!("hello-world + signature {algorithm}"))? - self.warm("hello-world")?)
-    }
-}
-
-/// A bar and what was found.
-pub struct Verdict {
+/// A ratio and its limit.
+pub struct Bar {
     pub what: String,
     pub at_most: f64,
-    pub why: &'static str,
-    /// None when it wasn't measured.
-    pub found: Option<Summary>,
-    /// Whether it was to be measured: then it must have been.
-    needed: bool,
+    /// None when a figure is missing, which fails the bar.
+    pub found: Option<f64>,
 }
 
-impl Verdict {
+impl Bar {
     pub fn holds(&self) -> bool {
-        self.found.as_ref().map_or(!self.needed, |found| found.median <= self.at_most)
+        self.found.is_some_and(|found| found <= self.at_most)
     }
 }
 
-/// Judges what was measured.
-pub fn judge(
-    figures: &Figures,
-    rounds: usize,
-    instructions: &BTreeMap<String, Instructions>,
-    functions: &BTreeMap<&'static str, Artifact>,
-) -> Vec<Verdict> {
-    let exactly = |ratio: f64| Summary { low: ratio, median: ratio, high: ratio };
-    let found = |ratio: &dyn Fn(&Round<'_>) -> Option<f64>| {
-        let ratios = (0..rounds).map(|index| ratio(&Round { figures, index })).collect::<Option<Vec<_>>>();
-        ratios.filter(|ratios| !ratios.is_empty()).map(|ratios| summary(&ratios))
+/// The peer that a cold start is compared with: AWS's own verifier, its keys built in.
+pub const PEER: &str = "aws-jwt-verify RS256";
+
+/// Bytes. Lambda loads the zip at a cold start.
+const MAX_ZIP: f64 = 3e6;
+
+/// The bars of all functions that were counted.
+pub fn bars(counts: &Counts) -> Vec<Bar> {
+    let is_counted = |function| counts.zips.contains_key(function);
+    let mut bars = Vec::new();
+    if is_counted("authorizer") {
+        bars.extend(authorizer(counts));
+    }
+    if is_counted("token") {
+        bars.extend(token(counts));
+    }
+    if is_counted("login") {
+        // A password must be dear to guess, and nothing but the hash may be.
+        let hash = counts.part("hello-world + hash");
+        bars.push(bar("login / password hash", 1.15, counts.warm("login"), hash));
+    }
+    bars.extend(counts.zips.iter().map(|(function, bytes)| {
+        bar(&format!("{function}, zip / 3 MB"), 1.0, Some(*bytes as f64), Some(MAX_ZIP))
+    }));
+    bars
+}
+
+fn authorizer(counts: &Counts) -> Vec<Bar> {
+    let hello = counts.warm("hello-world");
+    let mut bars = Vec::new();
+    for algorithm in ALGORITHMS {
+        let [new, known] =
+            ["new", "known"].map(|token| counts.warm(&format!("authorizer, {token} token {algorithm}")));
+        // A new token costs its verification; what else it costs is the digest and the entry it is remembered by.
+        bars.push(bar(
+            &format!("authorizer, (new token − known token) / verification, {algorithm}"),
+            1.15,
+            new.zip(known).map(|(new, known)| new - known),
+            counts.part(&format!("hello-world + verification {algorithm}")),
+        ));
+        // All checks but the signature's, and the line of log.
+        bars.push(bar(&format!("authorizer, known token / hello-world, {algorithm}"), 1.3, known, hello));
+    }
+    // A digest and a look-up.
+    bars.push(bar("authorizer, API key / hello-world", 1.1, counts.warm("authorizer, API key"), hello));
+    // The trust bundle takes one read, and the first token a verification.
+    let cold = counts.cold("authorizer, known token RS256");
+    let read = counts.cold("hello-world + read");
+    bars.push(bar("authorizer, cold / hello-world that reads one item", 1.15, cold, read));
+    if let Some(peer) = counts.cold(PEER) {
+        bars.push(bar("authorizer, cold / aws-jwt-verify on Node", 1.0 / 25.0, cold, Some(peer)));
+    }
+    bars
+}
+
+fn token(counts: &Counts) -> Vec<Bar> {
+    let of_algorithm = |algorithm: &&str| {
+        // What no token endpoint with a store can do without.
+        let signature = counts.part(&format!("hello-world + signature {algorithm}"));
+        let parts = [counts.warm("hello-world over HTTP"), counts.part("hello-world + read"), signature];
+        let name = format!("token / (hello-world over HTTP + read + signature), {algorithm}");
+        bar(&name, 1.25, counts.warm(&format!("token {algorithm}")), parts.into_iter().sum())
     };
-    let ratios = BARS.iter().map(|bar| Verdict {
-        what: bar.what.to_owned(),
-        at_most: bar.at_most,
-        why: bar.why,
-        found: found(&bar.ratio),
-        needed: false,
-    });
-    let ratios_of_algorithms = BARS_OF_AN_ALGORITHM.iter().flat_map(|bar| {
-        ALGORITHMS.map(|algorithm| Verdict {
-            what: format!("{}, {algorithm}", bar.what),
-            at_most: bar.at_most,
-            why: bar.why,
-            found: found(&|round| (bar.ratio)(round, algorithm)),
-            needed: false,
-        })
-    });
-    // They are about the authorizer and the token function, which is always there.
-    let counted = !instructions.is_empty() && functions.contains_key("authorizer");
-    let counts = BARS_OF_COUNTS.iter().map(|bar| Verdict {
-        what: bar.what.to_owned(),
-        at_most: bar.at_most,
-        why: bar.why,
-        found: (bar.ratio)(&Counted(instructions)).map(exactly),
-        needed: counted,
-    });
-    let zips = functions.iter().map(|(name, artifact)| {
-        let ratio = artifact.zipped as f64 / MAX_ZIP;
-        Verdict {
-            what: format!("{name}, zip / 3 MB"),
-            at_most: 1.0,
-            why: "a cold start loads it",
-            found: Some(exactly(ratio)),
-            needed: true,
-        }
-    });
-    ratios.chain(ratios_of_algorithms).chain(counts).chain(zips).collect()
+    ALGORITHMS.iter().map(of_algorithm).collect()
+}
+
+fn bar(what: &str, at_most: f64, numerator: Option<f64>, denominator: Option<f64>) -> Bar {
+    let found = numerator.zip(denominator).map(|(numerator, denominator)| numerator / denominator);
+    Bar { what: what.to_owned(), at_most, found }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::Instructions;
+
+    #[test]
+    fn a_missing_figure_fails_its_bar() {
+        let mut counts = Counts::default();
+        assert!(bars(&counts).is_empty());
+        counts.zips.insert("authorizer".to_owned(), 3_000_000);
+        counts.cases.insert("hello-world".to_owned(), Instructions { cold: 100, warm: 10 });
+        counts.cases.insert("authorizer, API key".to_owned(), Instructions { cold: 100, warm: 11 });
+        let held = |counts: &Counts| {
+            bars(counts).into_iter().filter(Bar::holds).map(|bar| bar.what).collect::<Vec<_>>()
+        };
+        assert_eq!(held(&counts), ["authorizer, API key / hello-world", "authorizer, zip / 3 MB"]);
+        assert_eq!(bars(&counts).len(), 7);
+        counts.cases.insert("authorizer, API key".to_owned(), Instructions { cold: 100, warm: 12 });
+        counts.zips.insert("authorizer".to_owned(), 3_000_001);
+        assert_eq!(held(&counts), [""; 0]);
+    }
 }

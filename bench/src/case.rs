@@ -1,11 +1,12 @@
 //! What is measured: a binary, what it is started with, and what it is asked.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, target};
 use crate::process::Process;
 use crate::stack::Stack;
 
@@ -115,7 +116,7 @@ pub fn all(
     for (algorithm, stack) in stacks {
         // The client's first use of the day is written down: not part of any figure.
         let token = first_token(artifacts, stack)?;
-        cases.extend(of_stack(artifacts, algorithm, stack, &token)?);
+        cases.extend(of_stack(artifacts, algorithm, stack, &token, &signing_key(algorithm)?)?);
     }
     Ok(cases)
 }
@@ -128,16 +129,29 @@ fn first_token(artifacts: &BTreeMap<&'static str, Artifact>, stack: &Stack) -> a
     answers.first().and_then(|answer| access_token(&answer.body)).context("no token")
 }
 
+/// A key for the hello-worlds that sign and verify.
+fn signing_key(algorithm: &str) -> anyhow::Result<String> {
+    let output = Command::new(target().join("release/key")).env("SIGNING_ALGORITHM", algorithm).output()?;
+    ensure!(output.status.success(), "no key: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
 fn of_stack(
     artifacts: &BTreeMap<&'static str, Artifact>,
     algorithm: &'static str,
     stack: &Stack,
     token: &str,
+    signing_key: &str,
 ) -> anyhow::Result<Vec<Case>> {
     let bearer = stack.event(BEARER, token)?;
     let client = format!("CLIENT#{}", stack.value("DEMO_CLIENT_ID"));
     let case = |name: &str, function: &'static str, question, expected, batch| {
-        let settings = [LONG_LIVED, ("PARTITION_KEY", client.as_str()), ("SIGNING_ALGORITHM", algorithm)];
+        let settings = [
+            LONG_LIVED,
+            ("PARTITION_KEY", client.as_str()),
+            ("SIGNING_ALGORITHM", algorithm),
+            ("SIGNING_KEY", signing_key),
+        ];
         artifacts.get(function).map(|artifact| Case {
             name: name.to_owned(),
             algorithm,
@@ -154,6 +168,13 @@ fn of_stack(
     let signing = |name: &str| format!("{name} {algorithm}");
     let mut cases = vec![
         case(&signing("hello-world + signature"), "sign", Question::Same(bearer.clone()), "\"2.0\"", BATCH),
+        case(
+            &signing("hello-world + verification"),
+            "verify",
+            Question::Same(bearer.clone()),
+            "\"2.0\"",
+            BATCH,
+        ),
         case(&signing("token"), "token", same("token/basic")?, "access_token", BATCH),
         case(&signing("authorizer, new token"), "authorizer", Question::NewToken, allowed, BATCH),
         case(
@@ -167,6 +188,7 @@ fn of_stack(
     if algorithm == "RS256" {
         cases.extend([
             case("hello-world", "hello", Question::Same(bearer.clone()), "\"2.0\"", BATCH),
+            case("hello-world over HTTP", "http", same("token/basic")?, "\"statusCode\":200", BATCH),
             case("hello-world + read", "read", Question::Same(bearer.clone()), "\"2.0\"", BATCH),
             case("hello-world + hash", "hash", Question::Same(bearer), "\"2.0\"", SLOW_BATCH),
             case("login", "login", same("login/login")?, "access_token", SLOW_BATCH),

@@ -7,6 +7,7 @@ use anyhow::Context;
 
 use crate::case::{Case, Tokens};
 use crate::process::Process;
+use crate::results::{Comparison, Metric, Run, Summary, Timed, Times};
 use crate::stack::Stack;
 
 /// Calls before each batch that are not counted: others ran in between, and the caches are theirs.
@@ -16,97 +17,40 @@ const WARM_UP: usize = 5;
 /// ran before it, which weighs most with what is over soonest.
 const COLD_STARTS: usize = 5;
 
-/// What is measured of a case, once a round. Times are in microseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Metric {
-    /// From the start of the process until it asks for its first event.
-    Start,
-    /// CPU of that.
-    StartCpu,
-    /// The first call.
-    FirstCall,
-    /// CPU of both.
-    ColdCpu,
-    /// The most memory until then, in bytes.
-    ColdMemory,
-    /// The middle one of the warm calls.
-    P50,
-    /// All but one in a hundred of the warm calls take less. Of fewer than a hundred there is none.
-    P99,
-    /// CPU of a warm call.
-    WarmCpu,
-    /// The most memory after all warm calls, in bytes.
-    WarmMemory,
-}
-
-impl Metric {
-    pub const ALL: [Self; 9] = [
-        Self::Start,
-        Self::StartCpu,
-        Self::FirstCall,
-        Self::ColdCpu,
-        Self::ColdMemory,
-        Self::P50,
-        Self::P99,
-        Self::WarmCpu,
-        Self::WarmMemory,
-    ];
-
-    /// Its name in the JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Start => "start_us",
-            Self::StartCpu => "start_cpu_us",
-            Self::FirstCall => "first_call_us",
-            Self::ColdCpu => "cold_cpu_us",
-            Self::ColdMemory => "cold_memory_bytes",
-            Self::P50 => "warm_p50_us",
-            Self::P99 => "warm_p99_us",
-            Self::WarmCpu => "warm_cpu_us",
-            Self::WarmMemory => "warm_memory_bytes",
-        }
-    }
-}
+/// What peers are compared by.
+const COMPARED: [Metric; 3] = [Metric::WarmCpu, Metric::ColdCpu, Metric::Memory];
 
 /// Figures by case and metric, one a round.
 #[derive(Default)]
-pub struct Figures(BTreeMap<(String, Metric), Vec<f64>>);
+struct Figures(BTreeMap<(String, Metric), Vec<f64>>);
 
 impl Figures {
     fn add(&mut self, case: &Case, metric: Metric, value: f64) {
         self.0.entry((case.name.clone(), metric)).or_default().push(value);
     }
 
-    /// All rounds of a case.
-    pub fn of(&self, case: &str, metric: Metric) -> Option<&[f64]> {
-        self.0.get(&(case.to_owned(), metric)).map(Vec::as_slice)
+    fn timed(&self, case: &Case) -> Timed {
+        let of_case = self.0.iter().filter(|((name, _), _)| *name == case.name);
+        Timed {
+            name: case.name.clone(),
+            metrics: of_case.map(|((_, metric), figures)| (*metric, Summary::of(figures))).collect(),
+            comparison: case.beside.as_deref().map(|ours| self.comparison(&case.name, ours)),
+        }
     }
 
-    /// How many times one case takes what another does, within a round.
-    pub fn ratio(&self, case: &str, other: &str, metric: Metric) -> Option<Summary> {
-        let pairs = self.of(case, metric)?.iter().zip(self.of(other, metric)?);
-        Some(summary(&pairs.map(|(figure, other)| figure / other).collect::<Vec<_>>()))
+    fn comparison(&self, theirs: &str, ours: &str) -> Comparison {
+        let figures = |case: &str, metric| self.0.get(&(case.to_owned(), metric));
+        let ratio = |metric| {
+            let rounds = figures(theirs, metric)?.iter().zip(figures(ours, metric)?);
+            let ratios: Vec<f64> = rounds.map(|(theirs, ours)| theirs / ours).collect();
+            Some((metric, Summary::of(&ratios)))
+        };
+        Comparison { our_case: ours.to_owned(), ratios: COMPARED.into_iter().filter_map(ratio).collect() }
     }
-}
-
-/// The middle, and a quarter of all below and above.
-pub struct Summary {
-    pub low: f64,
-    pub median: f64,
-    pub high: f64,
-}
-
-/// Sums figures up.
-pub fn summary(figures: &[f64]) -> Summary {
-    let mut sorted = figures.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let at =
-        |part: usize| sorted.get((sorted.len().saturating_sub(1)) * part / 4).copied().unwrap_or(f64::NAN);
-    Summary { low: at(1), median: at(2), high: at(3) }
 }
 
 /// Measures all cases, so many rounds.
-pub fn run(cases: &[Case], stacks: &[(&'static str, Stack)], rounds: usize) -> anyhow::Result<Figures> {
+pub fn run(cases: &[Case], stacks: &[(&'static str, Stack)], rounds: usize) -> anyhow::Result<Times> {
     let (mut figures, mut tokens) = (Figures::default(), Tokens::default());
     let mut warm = Vec::new();
     for case in cases {
@@ -123,7 +67,8 @@ pub fn run(cases: &[Case], stacks: &[(&'static str, Stack)], rounds: usize) -> a
                 .with_context(|| case.name.clone())?;
         }
     }
-    Ok(figures)
+    let cases = cases.iter().map(|case| figures.timed(case)).collect();
+    Ok(Times { run: Run::now()?, rounds, cases })
 }
 
 /// The stack that a case runs against.
@@ -147,13 +92,12 @@ fn cold(case: &Case, stack: &Stack, tokens: &mut Tokens, figures: &mut Figures) 
             (Metric::StartCpu, microseconds(start_cpu)),
             (Metric::FirstCall, microseconds(answer.took)),
             (Metric::ColdCpu, microseconds(process.usage().cpu()?)),
-            (Metric::ColdMemory, process.usage().peak_memory()? as f64),
         ] {
             starts.entry(metric).or_default().push(value);
         }
     }
     for (metric, values) in starts {
-        figures.add(case, metric, summary(&values).median);
+        figures.add(case, metric, Summary::of(&values).median);
     }
     Ok(())
 }
@@ -183,7 +127,7 @@ fn batch(
         figures.add(case, Metric::P99, at(99));
     }
     figures.add(case, Metric::WarmCpu, microseconds(spent) / case.batch as f64);
-    figures.add(case, Metric::WarmMemory, process.usage().peak_memory()? as f64);
+    figures.add(case, Metric::Memory, process.usage().peak_memory()? as f64);
     Ok(())
 }
 

@@ -20,7 +20,7 @@ const TOOLS: [(&str, &[&str], [u32; 2]); 4] = [
     ("python3", &["-m", "venv", "--help"], [0, 0]),
 ];
 
-/// Looks for what they need; what is missing.
+/// Looks for the tools that they need. The error names the missing one.
 pub fn look() -> Result<(), String> {
     for (program, arguments, at_least) in TOOLS {
         let output = Command::new(program).args(arguments).output();

@@ -1,11 +1,11 @@
-//! Tables for people.
+//! Tables in Markdown, which read well in a terminal too.
 
 use comfy_table::{CellAlignment, Table, presets};
 
 /// One without rows.
 pub fn empty(columns: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(columns);
+    table.load_style(presets::ASCII_MARKDOWN).set_header(columns);
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
