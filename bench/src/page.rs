@@ -9,6 +9,9 @@ use crate::artifact::root;
 use crate::results::{COUNTS, TIMES, load};
 use crate::tables::{of_counts, of_times};
 
+/// The tables that the page holds, each after a mark of its name. The others are for the terminal.
+const TABLES: [&str; 3] = ["ratios", "times", "peers"];
+
 fn path() -> PathBuf {
     root().join("docs/benchmarks.md")
 }
@@ -23,7 +26,8 @@ pub fn write() -> anyhow::Result<()> {
 fn rendered() -> anyhow::Result<String> {
     let path = path();
     let mut text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    for (name, table) in of_counts(&load(COUNTS)?).into_iter().chain(of_times(&load(TIMES)?)) {
+    let tables = of_counts(&load(COUNTS)?).into_iter().chain(of_times(&load(TIMES)?));
+    for (name, table) in tables.filter(|(name, _)| TABLES.contains(name)) {
         text = with_table(&text, name, &table)?;
     }
     Ok(text)

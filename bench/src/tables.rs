@@ -6,7 +6,7 @@ use comfy_table::Table;
 use crate::bars::{Bar, bars};
 use crate::results::{Counts, Metric, Run, Summary, Timed, Times};
 
-/// What the page holds between two marks of that name.
+/// A table with its name.
 pub type Named = (&'static str, String);
 
 /// Of instruction counts.
@@ -21,10 +21,12 @@ pub fn of_counts(counts: &Counts) -> Vec<Named> {
 /// Of times and memory.
 pub fn of_times(times: &Times) -> Vec<Named> {
     let run = format!("{} {} rounds.", run(&times.run), times.rounds);
+    let (theirs, ours): (Vec<&Timed>, _) = times.cases.iter().partition(|case| case.comparison.is_some());
     vec![
-        ("times", format!("{}\n\n{run}", costs(&times.cases))),
-        ("peers", peers(&times.cases).to_string()),
-        ("memory", memory(&times.cases).to_string()),
+        ("times", format!("{}\n\n{run}", costs(&ours))),
+        ("times of peers", costs(&theirs).to_string()),
+        ("peers", peers(&theirs).to_string()),
+        ("memory", memory(&ours).to_string()),
     ]
 }
 
@@ -60,7 +62,7 @@ fn instructions(counts: &Counts) -> Table {
     table
 }
 
-fn costs(cases: &[Timed]) -> Table {
+fn costs(cases: &[&Timed]) -> Table {
     let columns = [
         "case",
         "start, ms",
@@ -97,7 +99,7 @@ fn costs(cases: &[Timed]) -> Table {
     table
 }
 
-fn peers(cases: &[Timed]) -> Table {
+fn peers(cases: &[&Timed]) -> Table {
     let mut table = table::empty(&["case", "warm CPU", "quartiles", "cold CPU", "quartiles", "memory"]);
     for case in cases {
         let Some(comparison) = &case.comparison else { continue };
@@ -125,14 +127,13 @@ const WHOLE_CORE: u32 = 1769;
 
 /// The first call and a warm one at each size, in milliseconds: their CPU time with that share of a core. The start of
 /// a process doesn't count, for which Lambda gives a whole core to all.
-fn memory(cases: &[Timed]) -> Table {
+fn memory(cases: &[&Timed]) -> Table {
     let sizes = SIZES.map(|size| format!("{size} MB"));
     let columns: Vec<&str> =
         ["first / warm call, ms", "peak MB"].into_iter().chain(sizes.iter().map(String::as_str)).collect();
     let mut table = table::empty(&columns);
     // Only functions of the template have a size to choose.
-    for case in cases.iter().filter(|case| case.comparison.is_none() && !case.name.starts_with("hello-world"))
-    {
+    for case in cases.iter().filter(|case| !case.name.starts_with("hello-world")) {
         let median = |metric| case.metrics.get(&metric).map(|found| found.median);
         let (Some(start), Some(cold), Some(warm), Some(peak)) = (
             median(Metric::StartCpu),

@@ -84,7 +84,8 @@ macro_rules! service_config {
     }};
 }
 
-/// Replaces the SDK's user agent, which takes a fifth of a request's instructions to compose. CloudTrail shows ours.
+/// Replaces the SDK's user agent, which takes a tenth of a request's instructions to compose, and a fifth of the first
+/// request's. CloudTrail shows ours.
 #[derive(Debug)]
 struct ShortUserAgent;
 
