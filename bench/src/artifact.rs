@@ -12,7 +12,6 @@ use miniz_oxide::deflate::compress_to_vec;
 const DEFLATE_LEVEL: u8 = 6;
 
 /// A built binary.
-#[derive(Clone)]
 pub struct Artifact {
     pub path: PathBuf,
     /// What it adds to a deployment package, in bytes.

@@ -78,7 +78,7 @@ pub struct Instructions {
 }
 
 /// Times and memory.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Times {
     pub run: Run,
     /// How often everything was measured.

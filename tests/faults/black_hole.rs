@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use e2e::Stack;
 use e2e::faults::{IN_TIME, RECOVERY, figure};
 use e2e::proxy::Fault;
-use shared::aws::Aws;
 use shared::clock;
-use shared::config::Settings;
+use shared::store::table::StoreError;
+use shared::store::trust::TrustStore;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -108,8 +108,7 @@ async fn stalling() -> String {
         let mut open = Vec::new();
         while let Ok((mut stream, _)) = listener.accept().await {
             let _ = stream.read(&mut [0; 4096]).await;
-            let _ =
-                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"TableNames\":[").await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"Items\":[").await;
             open.push(stream);
         }
     });
@@ -118,18 +117,9 @@ async fn stalling() -> String {
 
 #[tokio::test]
 async fn an_answer_that_stops_within_its_body_is_given_up_in_time() {
-    let url = stalling().await;
-    let settings = [
-        ("AWS_REGION", "eu-central-1"),
-        ("AWS_ACCESS_KEY_ID", "key"),
-        ("AWS_SECRET_ACCESS_KEY", "secret"),
-        ("AWS_ENDPOINT_URL_DYNAMODB", &url),
-    ];
-    let settings: Settings =
-        settings.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let dynamodb = Aws::from_settings(&settings).unwrap().dynamodb();
+    let store = TrustStore::new(Stack::start().await.table_at(&stalling().await));
     let asked = Instant::now();
-    assert!(dynamodb.list_tables().send().await.is_err());
+    assert!(matches!(store.bundle().await, Err(StoreError::Unreachable(_))));
     let took = asked.elapsed();
     figure("an answer that stops within its body", format!("given up after {} ms", took.as_millis()));
     // Two attempts of 1.15 s, and what is left of the operation's 2.6 s.

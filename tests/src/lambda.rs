@@ -39,7 +39,7 @@ pub fn binary(function: &str) -> &'static str {
         let built = cargo.args(names.iter().flat_map(|name| ["--bin", name])).current_dir(root).output();
         let built = built.expect("cargo runs");
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        // docs: doc.rust-lang.org/cargo/reference/external-tools.html#artifact-messages
+        // doc.rust-lang.org/cargo/reference/external-tools.html#artifact-messages
         let messages = serde_json::Deserializer::from_slice(&built.stdout).into_iter::<Value>();
         let binary = |message: Value| {
             Some((message["target"]["name"].as_str()?.to_owned(), message["executable"].as_str()?.to_owned()))

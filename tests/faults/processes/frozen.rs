@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use super::{FUNCTIONS, event, stack_with_user};
 
-/// How long the first answer of a process that was frozen may take: an attempt that nobody answers is given up
+/// How long the first answer of a process that was frozen may take: an attempt without an answer is given up
 /// after 1.15 s. Two may meet a connection that is gone, one after the other, and a third must do.
 const THAW: Duration = Duration::from_millis(3700);
 

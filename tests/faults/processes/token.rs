@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::event;
 
+/// Of a refresh, each a request to the store: the session, the user, the step to the next token.
 const STEPS: usize = 3;
 
 /// A process that has done all that it does before its first event.
