@@ -37,8 +37,9 @@ pub enum Outcome {
     Failed,
 }
 
-/// The record of one decision. Whoever fills it in puts only ids that were looked up and found: what a
-/// client merely claims to be may be a secret that was typed into the wrong field.
+/// The record of one decision. Its ids were looked up and found, but for the client of a rejected request, which may
+/// be what the request claims: `client_auth` says when. Else it may be a secret that was typed into the
+/// wrong field.
 #[derive(Serialize)]
 pub struct Decision<'a> {
     /// What was decided.
@@ -62,7 +63,7 @@ pub struct Decision<'a> {
     /// The token's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jti: Option<&'a str>,
-    /// What went wrong behind us.
+    /// What failed: a claim, a key, a check, or something behind us.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<&'a str>,
     /// How long it is until the next rotation; less than nothing when it is overdue.

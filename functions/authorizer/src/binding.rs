@@ -35,14 +35,20 @@ pub(crate) async fn check(
     if let Some(bound_to) = &confirmation.certificate {
         let presented = event.client_certificate().and_then(certificate_thumbprint);
         if presented.as_ref() != Some(bound_to) {
-            return Err(Reason::InvalidToken.into());
+            return Err(invalid("the connection's certificate is not the token's"));
         }
     }
     match (&confirmation.key, scheme) {
         (None, Scheme::Bearer) => Ok(()),
         (Some(key), Scheme::Dpop) => prove(key, access_token, event, issuer, seen, now).await,
-        (Some(_), Scheme::Bearer) | (None, Scheme::Dpop) => Err(Reason::InvalidToken.into()),
+        (Some(_), Scheme::Bearer) => Err(invalid("the token is bound to a key and came as a bearer token")),
+        (None, Scheme::Dpop) => Err(invalid("the token is bound to no key and came with a proof")),
     }
+}
+
+/// A denial with its cause, for the log.
+fn invalid(cause: &str) -> Refusal {
+    Refusal::Denied(Reason::InvalidToken, Some(cause.to_owned()))
 }
 
 /// Checks the proof that comes with the token, and that it comes for the first time. This write is the
@@ -55,17 +61,18 @@ async fn prove(
     seen: &Seen,
     now: u64,
 ) -> Result<(), Refusal> {
-    let text = one(event.header(HEADER))?.ok_or(Reason::InvalidToken)?;
+    let text = one(event.header(HEADER))?.ok_or_else(|| invalid("there is no DPoP proof"))?;
     let (method, path) = event.call().ok_or(Reason::InvalidToken)?;
     let domain = event.domain().ok_or(Reason::InvalidToken)?;
     let url = issuer.own_url(domain, &path);
     let target = Target { method, url: &url, access_token: Some(access_token) };
-    let proof = Proof::judge(text, target, now).map_err(|_| Reason::InvalidToken)?;
+    let proof =
+        Proof::judge(text, target, now).map_err(|error| invalid(&format!("the DPoP proof: {error}")))?;
     if proof.key != key {
-        return Err(Reason::InvalidToken.into());
+        return Err(invalid("the proof's key is not the token's"));
     }
     match is_first_use(&proof, seen).await.map_err(|error| Unavailable::new(chain(&error)))? {
         true => Ok(()),
-        false => Err(Reason::InvalidToken.into()),
+        false => Err(invalid("the proof was used before")),
     }
 }

@@ -24,6 +24,7 @@ use shared::store::seen::Seen;
 use shared::store::table::Table;
 use shared::store::trust::{NotAccepted, Trust};
 use shared::telemetry::{Decision, Outcome, Telemetry, Watch};
+use shared::token::jwt::JwtError;
 
 pub use self::answer::Answer;
 pub use self::event::Event;
@@ -70,23 +71,29 @@ impl Deps {
 
 /// Why a call may not go on.
 pub(crate) enum Refusal {
-    /// It was decided.
-    Denied(Reason),
+    /// It was decided. The cause, where there is more to say than the reason, is for the log.
+    Denied(Reason, Option<String>),
     /// It can't be decided.
     Undecidable(Unavailable),
 }
 
 impl From<Reason> for Refusal {
     fn from(reason: Reason) -> Self {
-        Self::Denied(reason)
+        Self::Denied(reason, None)
+    }
+}
+
+impl From<JwtError> for Refusal {
+    fn from(error: JwtError) -> Self {
+        Self::Denied(error.into(), Some(error.to_string()))
     }
 }
 
 impl From<NotAccepted> for Refusal {
     fn from(error: NotAccepted) -> Self {
         match error {
-            NotAccepted::Token(error) => Self::Denied(error.into()),
-            NotAccepted::Revoked | NotAccepted::ShutOut(_) => Self::Denied(Reason::Revoked),
+            NotAccepted::Token(error) => error.into(),
+            NotAccepted::Revoked | NotAccepted::ShutOut(_) => Reason::Revoked.into(),
             NotAccepted::Unavailable(error) => Self::Undecidable(error),
         }
     }
@@ -118,7 +125,7 @@ pub async fn handle(deps: &Deps, event: Event, now: u64) -> Result<Answer, Unava
         Ok(Verdict { caller, route, permitted }) => {
             Ok(Answer::for_caller(&event, &deps.routes, &route, permitted, caller))
         }
-        Err(Refusal::Denied(_)) => Ok(Answer::deny(&event)),
+        Err(Refusal::Denied(..)) => Ok(Answer::deny(&event)),
         Err(Refusal::Undecidable(error)) => Err(error),
     }
 }
@@ -135,7 +142,7 @@ fn log(watch: &Watch<'_>, event: &Event, verdict: &Result<Verdict<'_>, Refusal>)
     let (outcome, reason, cause) = match verdict {
         Ok(Verdict { permitted: true, .. }) => (Outcome::Allowed, None, None),
         Ok(Verdict { permitted: false, .. }) => (Outcome::Denied, Some(Reason::InsufficientScope), None),
-        Err(Refusal::Denied(reason)) => (Outcome::Denied, Some(*reason), None),
+        Err(Refusal::Denied(reason, cause)) => (Outcome::Denied, Some(*reason), cause.clone()),
         Err(Refusal::Undecidable(error)) => {
             (Outcome::Failed, Some(Reason::KeysUnavailable), Some(error.to_string()))
         }

@@ -73,8 +73,8 @@ async fn issue(deps: &Deps, request: &Request, now: u64) -> Result<Issued, OAuth
     let key = proven_key(request, deps.mint.issuer(), &deps.seen, now).await?;
     let vouched = match deps.google.verify(id_token.expose_secret(), now).await {
         Ok(vouched) => vouched,
-        Err(IssuerError::Token(_)) => return Err(refused()),
         Err(IssuerError::Keys(error)) => return Err(OAuthError::unavailable(error)),
+        Err(error) => return Err(refused().because(error)),
     };
     let signed_in = federation::sign_in(&deps.identities, vouched, refused, now).await?;
     let terms = Terms {

@@ -77,7 +77,7 @@ async fn introspect(deps: &Deps, request: &Request, now: u64) -> Result<(String,
         Some(token) => about_refresh_token(deps, &token, &client, now).await,
         None => about_access_token(deps, &token, &client, domain(request), now).await,
     };
-    let told = told.map_err(|error| error.concerning(&client.client_id))?;
+    let told = told.map_err(|error| error.from_client(&client.client_id))?;
     // Nothing says why: unknown, expired, revoked and somebody else's are one answer (RFC 7662 §2.2).
     Ok((client.client_id, told.unwrap_or_default()))
 }

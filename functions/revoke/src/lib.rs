@@ -68,14 +68,16 @@ async fn revoke(deps: &Deps, request: &Request, now: u64) -> Result<String, OAut
         Caller::Client(authenticated) => authenticated.client.client_id,
         // Whoever signed in without a client signs out without one: the token speaks for itself.
         Caller::FirstParty => FIRST_PARTY.to_owned(),
-        Caller::Nobody => return Err(OAuthError::invalid_client()),
+        Caller::Nobody => {
+            return Err(OAuthError::invalid_client().because("there is no client authentication"));
+        }
     };
     let token = form.secret("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
     let result = match RefreshToken::parse(token.clone()) {
         Some(token) => end_session(deps, &token, &client_id, now).await,
         None => end_token(deps, &token, &client_id, now).await,
     };
-    result.map_err(|error| error.concerning(&client_id))?;
+    result.map_err(|error| error.from_client(&client_id))?;
     Ok(client_id)
 }
 

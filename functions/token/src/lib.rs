@@ -107,7 +107,7 @@ async fn client_credentials(
         charge(deps, &authenticated.client, now).await?;
         deps.mint.issue(grant, domain(request), now).await
     };
-    let issued = issued.await.map_err(|error| error.concerning(&client_id))?;
+    let issued = issued.await.map_err(|error| error.from_client(&client_id))?;
     deps.clients.note_use(&authenticated, now).await;
     Ok(issued)
 }
@@ -117,19 +117,20 @@ async fn refresh(deps: &Deps, request: &Request, form: &mut Form, now: u64) -> R
     let token = form
         .secret("refresh_token")
         .ok_or_else(|| OAuthError::invalid_request("refresh_token is missing"))?;
+    let of_client = |error| of_client(error, client.as_ref());
     let presented = Presented {
         token,
         client: client.as_ref(),
         scope: form.text("scope"),
         resource: form.text("resource"),
-        key: proven_key(request, deps.mint.issuer(), &deps.seen, now).await?,
+        key: proven_key(request, deps.mint.issuer(), &deps.seen, now).await.map_err(of_client)?,
     };
     if let Some(client) = &client {
         charge(deps, &client.client, now).await?;
     }
     let issued =
         deps.refreshing.refresh(presented, &deps.sessions, &deps.issuers, &deps.mint, domain(request), now);
-    let issued = issued.await?;
+    let issued = issued.await.map_err(of_client)?;
     if let Some(client) = &client {
         deps.clients.note_use(client, now).await;
     }
@@ -138,14 +139,15 @@ async fn refresh(deps: &Deps, request: &Request, form: &mut Form, now: u64) -> R
 
 async fn exchange(deps: &Deps, request: &Request, form: &mut Form, now: u64) -> Result<Issued, OAuthError> {
     let client = optional_client(deps, request, form, now).await?;
-    let key = proven_key(request, deps.mint.issuer(), &deps.seen, now).await?;
+    let of_client = |error| of_client(error, client.as_ref());
+    let key = proven_key(request, deps.mint.issuer(), &deps.seen, now).await.map_err(of_client)?;
     let exchange = Exchange {
         issuers: &deps.issuers,
         identities: &deps.identities,
         clients: &deps.clients,
         audiences: deps.mint.audiences(),
     };
-    let mut issued = match exchange.exchange(client.as_ref(), form, key, now).await? {
+    let mut issued = match exchange.exchange(client.as_ref(), form, key, now).await.map_err(of_client)? {
         Exchanged::Client(client, grant) => {
             charge(deps, &client, now).await?;
             deps.mint.issue(grant, domain(request), now).await?
@@ -178,6 +180,14 @@ async fn optional_client(
     }
 }
 
+/// Notes for the log which client has authenticated.
+fn of_client(error: OAuthError, client: Option<&Authenticated>) -> OAuthError {
+    match client {
+        Some(authenticated) => error.from_client(&authenticated.client.client_id),
+        None => error,
+    }
+}
+
 /// Counts one token of a client that has a quota.
 async fn charge(deps: &Deps, client: &Client, now: u64) -> Result<(), OAuthError> {
     let Some(quota) = client.quota else { return Ok(()) };
@@ -186,7 +196,7 @@ async fn charge(deps: &Deps, client: &Client, now: u64) -> Result<(), OAuthError
         Charge::Counted => Ok(()),
         Charge::Spent(seconds) => {
             let error = OAuthError::too_many_requests("the client has had all its tokens for now", seconds);
-            Err(error.concerning(&client.client_id))
+            Err(error.from_client(&client.client_id))
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::config::Issuer;
 use crate::store::seen::Seen;
 use crate::store::table::StoreError;
 use crate::token::dpop::{Proof, Target};
+use crate::token::jwt::JwtError;
 use crate::wire::context::{domain, path};
 use crate::wire::oauth::{ErrorKind, OAuthError};
 
@@ -26,15 +27,20 @@ pub async fn proven_key(
     let mut values = request.headers().get_all(HEADER).iter();
     let (value, second) = (values.next(), values.next());
     let Some(value) = value else { return Ok(None) };
-    let text = value.to_str().ok().filter(|_| second.is_none()).ok_or_else(refused)?;
+    if second.is_some() {
+        return Err(refused().because("there are two DPoP headers"));
+    }
+    let text = value.to_str().map_err(|_| refused().because(JwtError::Malformed))?;
     let (Some(domain), Some(path)) = (domain(request), path(request)) else {
         return Err(OAuthError::unavailable("the event names no domain or path"));
     };
     let url = issuer.own_url(domain, path);
     let target = Target { method: request.method().as_str(), url: &url, access_token: None };
-    let proof = Proof::judge(text, target, now).map_err(|_| refused())?;
-    let is_first = is_first_use(&proof, seen).await.map_err(OAuthError::unavailable)?;
-    if is_first { Ok(Some(proof.key)) } else { Err(refused()) }
+    let proof = Proof::judge(text, target, now).map_err(|error| refused().because(error))?;
+    match is_first_use(&proof, seen).await.map_err(OAuthError::unavailable)? {
+        true => Ok(Some(proof.key)),
+        false => Err(refused().because("the proof was used before")),
+    }
 }
 
 /// Whether a proof comes for the first time, here or anywhere: each is good once (RFC 9449 §11.1).

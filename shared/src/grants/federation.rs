@@ -19,7 +19,7 @@ pub async fn sign_in(
 ) -> Result<SignedIn, OAuthError> {
     let account = account(identities, &vouched, &refused, now).await?;
     if account.disabled {
-        return Err(refused().concerning(&account.sub));
+        return Err(refused().concerning(&account.sub).because("the user is disabled"));
     }
     let Vouched { issuer, email, scopes, .. } = vouched;
     Ok(SignedIn { account, email, scopes, issuer: Some(issuer) })
@@ -47,6 +47,6 @@ async fn account(
     };
     match found {
         Found::Account(account) => Ok(account),
-        Found::Deleted => Err(refused()),
+        Found::Deleted => Err(refused().because("the user was deleted")),
     }
 }

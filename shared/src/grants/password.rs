@@ -66,7 +66,14 @@ async fn try_once(
     let verification = verify(user.as_ref(), password.clone()).await?;
     let user = match user {
         Some(user) if verification != Verification::Wrong && !user.disabled => user,
-        user => return Err(refused(user.as_ref())),
+        user => {
+            let cause = match &user {
+                None => "the user is unknown",
+                Some(_) if verification == Verification::Wrong => "the password is wrong",
+                Some(_) => "the user is disabled",
+            };
+            return Err(refused(user.as_ref()).because(cause));
+        }
     };
     if verification == Verification::RightButOutdated {
         renew(&user, password, users).await?;
@@ -117,7 +124,11 @@ async fn renew(user: &User, password: SecretString, users: &Users) -> Result<(),
             // sign-in renewed it.
             let found = users.get(&user.username).await.map_err(OAuthError::unavailable)?;
             let is_as_before = found.is_some_and(|found| found.sub == user.sub && found.epoch == user.epoch);
-            if is_as_before { Ok(()) } else { Err(refused(Some(user))) }
+            if is_as_before {
+                Ok(())
+            } else {
+                Err(refused(Some(user)).because("the user has changed meanwhile"))
+            }
         }
         result => result.map_err(OAuthError::unavailable),
     }

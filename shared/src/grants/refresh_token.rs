@@ -63,9 +63,10 @@ impl Refreshing {
         domain: Option<&str>,
         now: u64,
     ) -> Result<Issued, OAuthError> {
-        let token = RefreshToken::parse(presented.token).ok_or_else(refused)?;
+        let token = RefreshToken::parse(presented.token)
+            .ok_or_else(|| refused().because("the refresh token is malformed"))?;
         let family = sessions.families().get(token.family()).await.map_err(OAuthError::unavailable)?;
-        let family = family.ok_or_else(refused)?;
+        let family = family.ok_or_else(|| refused().because("the refresh token is unknown"))?;
         check_client(&family, presented.client)?;
         // Before anything is held against the family: whoever lacks the key has only found the token.
         check_key(&family, presented.key.as_deref())?;
@@ -140,7 +141,9 @@ impl Refreshing {
         match standing {
             Standing::Current => Ok(Live::Current),
             Standing::Retry(salt) => Ok(Live::Retry(salt)),
-            Standing::Dead => Err(refused().concerning(&family.sub)),
+            Standing::Dead => Err(refused()
+                .concerning(&family.sub)
+                .because("the refresh token has expired or its session was ended")),
             Standing::Reused => {
                 // In this order: stopped in between, the next use of the token does the rest.
                 let until = family.latest(now);
@@ -158,9 +161,11 @@ impl Refreshing {
     async fn account(&self, family: &Family, issuers: &TrustedIssuers) -> Result<Account, OAuthError> {
         let account = self.accounts.get(&family.username).await.map_err(OAuthError::unavailable)?;
         let vouched_for = family.issuer.as_deref().is_none_or(|issuer| issuers.trusts(issuer));
-        account
-            .filter(|account| vouched_for && family.is_of(account))
-            .ok_or_else(|| refused().concerning(&family.sub))
+        account.filter(|account| vouched_for && family.is_of(account)).ok_or_else(|| {
+            refused()
+                .concerning(&family.sub)
+                .because("the user is gone, disabled or changed, or their issuer is no longer trusted")
+        })
     }
 }
 
@@ -190,7 +195,9 @@ fn refused() -> OAuthError {
 fn check_client(family: &Family, client: Option<&Authenticated>) -> Result<(), OAuthError> {
     let client = client.map(|authenticated| &authenticated.client);
     if client.map_or(FIRST_PARTY, |client| &client.client_id) != family.client_id {
-        return Err(refused());
+        return Err(refused()
+            .concerning(&family.sub)
+            .because("the refresh token was issued to another client"));
     }
     if client.is_some_and(|client| !client.may_use(GrantType::RefreshToken)) {
         return Err(OAuthError::new(ErrorKind::UnauthorizedClient, "this client may not refresh tokens"));

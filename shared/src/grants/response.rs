@@ -48,13 +48,20 @@ pub fn tell(
     }
 }
 
-/// Writes a refusal, and one line about it into the log.
+/// Writes a rejection, and one line about it and its cause into the log.
 pub fn refuse(watch: &Watch<'_>, request: &Request, error: OAuthError) -> Response<Body> {
     let failed = error.kind() == ErrorKind::TemporarilyUnavailable;
     let outcome = if failed { Outcome::Failed } else { Outcome::Refused };
-    let cause = error.cause().map(|cause| chain(cause));
-    let (reason, cause) = (Some(error.kind().code()), cause.as_deref());
-    watch.log(&Decision { reason, sub: error.concerns(), cause, ..decision(outcome, request) });
+    // Without a cause of its own, the public text says what failed.
+    let cause = error.cause().map_or_else(|| error.description().to_owned(), |cause| chain(cause));
+    let (reason, cause) = (Some(error.kind().code()), Some(cause));
+    watch.log(&Decision {
+        reason,
+        sub: error.subject(),
+        client_id: error.client(),
+        cause: cause.as_deref(),
+        ..decision(outcome, request)
+    });
     error.into_response()
 }
 

@@ -62,8 +62,8 @@ impl Exchange<'_> {
         let token = subject_token(form)?;
         let vouched = match self.issuers.verify(token.expose_secret(), now).await {
             Ok(vouched) => vouched,
-            Err(IssuerError::Token(_)) => return Err(refused()),
             Err(IssuerError::Keys(error)) => return Err(OAuthError::unavailable(error)),
+            Err(error) => return Err(refused().because(error)),
         };
         let asked = asked_for(form)?.map(str::to_owned);
         let certificate = actor.and_then(|actor| actor.certificate.clone());
@@ -95,7 +95,9 @@ impl Exchange<'_> {
             ));
         }
         let client = self.clients.client(client_id).await?.filter(|client| !client.disabled);
-        let client = client.ok_or_else(|| refused().because("the rule's client is unknown or disabled"))?;
+        let client = client.ok_or_else(|| {
+            refused().from_client(client_id).because("the rule's client is unknown or disabled")
+        })?;
         let allowed = vouched.scopes.intersection(&client.scopes);
         let grant = own_token(client.clone(), allowed, confirmation, form, asked, self.audiences)?;
         Ok(Exchanged::Client(client, grant))

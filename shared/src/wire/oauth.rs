@@ -135,14 +135,15 @@ pub struct OAuthError {
     kind: ErrorKind,
     description: &'static str,
     cause: Option<Box<dyn Error + Send + Sync>>,
-    concerns: Option<String>,
+    subject: Option<String>,
+    client: Option<String>,
     retry_after: Option<u64>,
 }
 
 impl OAuthError {
     /// A refusal with its public text: printable ASCII without `"` and `\` (RFC 6749 §5.2).
     pub fn new(kind: ErrorKind, description: &'static str) -> Self {
-        Self { kind, description, cause: None, concerns: None, retry_after: None }
+        Self { kind, description, cause: None, subject: None, client: None, retry_after: None }
     }
 
     /// A malformed request.
@@ -157,13 +158,8 @@ impl OAuthError {
 
     /// Something behind us can't be reached. The cause goes to the log, never to the client.
     pub fn unavailable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self {
-            kind: ErrorKind::TemporarilyUnavailable,
-            description: "try again in a moment",
-            cause: Some(cause.into()),
-            concerns: None,
-            retry_after: Some(RETRY_AFTER),
-        }
+        let error = Self::new(ErrorKind::TemporarilyUnavailable, "try again in a moment");
+        Self { retry_after: Some(RETRY_AFTER), ..error.because(cause) }
     }
 
     /// Too much was asked; in so many seconds more may be.
@@ -171,21 +167,32 @@ impl OAuthError {
         Self { retry_after: Some(retry_after), ..Self::new(ErrorKind::TooManyRequests, description) }
     }
 
-    /// Notes for the log whom the refusal concerns: a client or a subject that was looked up and found.
-    pub fn concerning(mut self, id: &str) -> Self {
-        self.concerns = Some(id.to_owned());
+    /// Notes for the log which user the rejection concerns: one that was looked up and found.
+    pub fn concerning(mut self, subject: &str) -> Self {
+        self.subject = Some(subject.to_owned());
         self
     }
 
-    /// Notes for the log what was behind it, where the client isn't told.
-    pub fn because(mut self, cause: &'static str) -> Self {
+    /// Notes for the log which client the request is from.
+    pub fn from_client(mut self, client_id: &str) -> Self {
+        self.client = Some(client_id.to_owned());
+        self
+    }
+
+    /// Notes for the log the claim, key or check that failed. The caller doesn't see it.
+    pub fn because(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
         self
     }
 
-    /// Whom the refusal concerns.
-    pub fn concerns(&self) -> Option<&str> {
-        self.concerns.as_deref()
+    /// The user whom the rejection concerns.
+    pub fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
+    }
+
+    /// The client that the rejection concerns.
+    pub fn client(&self) -> Option<&str> {
+        self.client.as_deref()
     }
 
     /// What kind of error it is.
@@ -193,9 +200,14 @@ impl OAuthError {
         self.kind
     }
 
-    /// What went wrong behind us, for the log.
+    /// What failed, for the log.
     pub fn cause(&self) -> Option<&(dyn Error + Send + Sync)> {
         self.cause.as_deref()
+    }
+
+    /// The public text.
+    pub fn description(&self) -> &'static str {
+        self.description
     }
 
     /// The answer to the client.
