@@ -4,7 +4,7 @@
 //! signature is reached too; any other text is taken for a token as it is.
 
 use serde_json::Value;
-use shared::grants::client_assertion::Assertion;
+use shared::grants::client_assertion::{Assertion, audiences};
 use shared::token::claims::{Expected, MAX_ACCESS_TOKEN, VerifiedAccessToken};
 use shared::token::jwt::{LEEWAY, UnverifiedJwt, VerifiedJwt};
 
@@ -59,7 +59,7 @@ fn signed(forge: &Forge, header: &[u8], claims: &[u8]) {
     let expected_audiences = [AUDIENCE.to_owned()];
     let expected = Expected { issuer: Some(ISSUER), audiences: Some(&expected_audiences) };
     let judged = VerifiedAccessToken::judge(&jwt, &expected, NOW);
-    let assertion = Assertion::judge(&jwt, AUDIENCE, ISSUER, NOW);
+    let assertion = Assertion::validate(&jwt, AUDIENCE, &audiences(ISSUER, "/oauth2/token", false), NOW);
     assert!(judged.is_err() || assertion.is_err(), "good for two things");
     let Ok(token) = judged else { return };
     check(&claims, header["typ"].as_str());

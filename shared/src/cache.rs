@@ -86,7 +86,7 @@ impl<T> Cache<T> {
         now: u64,
         load: impl AsyncFnOnce() -> Result<Loaded<T>, E>,
     ) -> Result<Arc<T>, Unavailable> {
-        if let Some(answer) = self.without_loading(now) {
+        if let Some(answer) = self.ready(now) {
             return answer;
         }
         // While somebody else loads, a usable value serves; without one there is nothing but to wait.
@@ -97,7 +97,7 @@ impl<T> Cache<T> {
                 None => self.loading.lock().await,
             },
         };
-        if let Some(answer) = self.without_loading(now) {
+        if let Some(answer) = self.ready(now) {
             return answer;
         }
         let answer = self.load(now, load).await;
@@ -138,7 +138,7 @@ impl<T> Cache<T> {
     }
 
     /// An answer that needs no load: a fresh value, or what a recent failure leaves.
-    fn without_loading(&self, now: u64) -> Option<Result<Arc<T>, Unavailable>> {
+    pub fn ready(&self, now: u64) -> Option<Result<Arc<T>, Unavailable>> {
         let state = self.state();
         if let Some(held) = state.held.as_ref().filter(|held| lasts(held.loaded_at, held.fresh_for, now)) {
             return Some(Ok(held.value.clone()));

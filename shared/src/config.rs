@@ -103,7 +103,7 @@ impl Settings {
     pub fn issuer(&self) -> Result<Issuer, ConfigError> {
         match self.optional("ISSUER") {
             None => Ok(Issuer::OwnDomain),
-            Some(url) if secure_url(url).is_some() => Ok(Issuer::Fixed(url.to_owned())),
+            Some(url) if secure_url(url).is_some() && !url.contains('?') => Ok(Issuer::Fixed(url.to_owned())),
             Some(_) => Err(ConfigError::new(
                 "ISSUER",
                 "is not an https:// URL without user name, query and fragment",
@@ -113,12 +113,21 @@ impl Settings {
 
     /// `GOOGLE_JWKS_URL`: where Google's keys are.
     pub fn google_jwks_url(&self) -> Result<Uri, ConfigError> {
-        secure_url(self.required("GOOGLE_JWKS_URL")?).ok_or_else(|| {
-            ConfigError::new(
-                "GOOGLE_JWKS_URL",
-                "is not an https:// URL without user name, query and fragment",
-            )
-        })
+        const NAME: &str = "GOOGLE_JWKS_URL";
+        self.jwks_urls()
+            .parse(self.required(NAME)?)
+            .ok_or_else(|| ConfigError::new(NAME, "is not an https:// URL without user name and fragment"))
+    }
+
+    /// Which URLs may lead to the keys of others.
+    pub fn jwks_urls(&self) -> JwksUrls {
+        JwksUrls { local: self.optional("ISSUER").is_some_and(|issuer| issuer.starts_with("http://")) }
+    }
+
+    /// `STRICT_ASSERTION_AUDIENCE`: whether a client's assertion must name our issuer as its only audience, which is
+    /// what the revision of RFC 7523 wants; `true` or `false`, the default.
+    pub fn strict_assertion_audience(&self) -> Result<bool, ConfigError> {
+        self.switch("STRICT_ASSERTION_AUDIENCE", Some("false"))
     }
 
     /// Whether there are other issuers whose tokens are exchanged for ours: `GOOGLE_CLIENT_IDS` and
@@ -164,17 +173,13 @@ impl Settings {
     /// `SIGNING_ALGORITHM`: `RS256` (default), `ES256` or `EdDSA`.
     pub fn signing_algorithm(&self) -> Result<Algorithm, ConfigError> {
         let name = self.optional("SIGNING_ALGORITHM").unwrap_or("RS256");
-        Algorithm::from_name(name)
+        Algorithm::for_signing(name)
             .ok_or_else(|| ConfigError::new("SIGNING_ALGORITHM", "is not RS256, ES256 or EdDSA"))
     }
 
     /// `DEPLOY_EXAMPLES`: whether the example routes are there; `true` or `false`.
     pub fn deploy_examples(&self) -> Result<bool, ConfigError> {
-        match self.required("DEPLOY_EXAMPLES")? {
-            "true" => Ok(true),
-            "false" => Ok(false),
-            _ => Err(ConfigError::new("DEPLOY_EXAMPLES", "is not true or false")),
-        }
+        self.switch("DEPLOY_EXAMPLES", None)
     }
 
     /// `ROUTE_SCOPES`: a JSON object from route key (`GET /todo`) to the scopes that it needs.
@@ -211,6 +216,15 @@ impl Settings {
             .collect()
     }
 
+    fn switch(&self, name: &'static str, default: Option<&str>) -> Result<bool, ConfigError> {
+        match self.optional(name).or(default) {
+            Some("true") => Ok(true),
+            Some("false") => Ok(false),
+            Some(_) => Err(ConfigError::new(name, "is not true or false")),
+            None => Err(ConfigError::new(name, "is not set")),
+        }
+    }
+
     fn seconds(
         &self,
         name: &'static str,
@@ -227,12 +241,27 @@ impl Settings {
     }
 }
 
-/// Reads an https URL without query and fragment, and without a user's name: what stands before it would look like the
-/// host.
+/// Which URLs may lead to the keys of clients and other issuers.
+#[derive(Clone, Copy)]
+pub struct JwksUrls {
+    /// Whether this is the local stack, whose own issuer is plain http: on Lambda the Runtime API listens on localhost,
+    /// and its answers are no keys.
+    local: bool,
+}
+
+impl JwksUrls {
+    /// Reads such a URL; a query is part of some. An https URL of this machine is harmless: no authority that we trust
+    /// certifies such a name.
+    pub fn parse(self, url: &str) -> Option<Uri> {
+        secure_url(url).filter(|url| self.local || url.scheme_str() == Some("https"))
+    }
+}
+
+/// Reads an https URL without fragment, and without a user's name: what stands before it would look like the host.
 ///
-/// Plain http is for the laptop alone (RFC 8414 §2).
+/// Plain http is for the local stack alone (RFC 8414 §2).
 pub fn secure_url(url: &str) -> Option<Uri> {
-    let bare = url.bytes().all(|byte| byte.is_ascii_graphic()) && !url.contains(['?', '#']);
+    let bare = url.bytes().all(|byte| byte.is_ascii_graphic()) && !url.contains('#');
     let uri: Uri = Some(url).filter(|_| bare)?.parse().ok()?;
     let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?;
     let is_secure = match authority.host() {
@@ -294,6 +323,46 @@ mod tests {
         ] {
             assert_eq!(settings(&[("ISSUER", url)]).issuer().is_ok(), good, "{url}");
         }
+    }
+
+    #[test]
+    fn a_jwks_url_may_have_a_query_and_be_local_on_the_local_stack_alone() {
+        let parse =
+            |issuer: &str, url: &str| settings(&[("ISSUER", issuer)]).jwks_urls().parse(url).is_some();
+        for (url, good) in [
+            ("https://login.example.com/keys?appid=1", true),
+            ("https://login.example.com/keys?appid=1&b=@", true),
+            ("https://login.example.com/keys", true),
+            ("https://login.example.com/keys#1", false),
+            ("https://me@login.example.com/keys", false),
+            ("https://login.example.com@evil.example/keys", false),
+            ("http://login.example.com/keys?localhost", false),
+            ("http://169.254.169.254/latest", false),
+            ("file:///etc/passwd", false),
+        ] {
+            for issuer in ["", "https://auth.example.com", "http://127.0.0.1:3000"] {
+                assert_eq!(parse(issuer, url), good, "{issuer} {url}");
+            }
+        }
+        for url in ["http://localhost:9001/2018-06-01/runtime/invocation/next", "http://127.0.0.1/keys"] {
+            assert!(parse("http://127.0.0.1:3000", url) && parse("http://localhost:3000", url), "{url}");
+            assert!(!parse("", url) && !parse("https://auth.example.com", url), "{url}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_signed_with_an_algorithm_that_is_only_verified() {
+        for (name, good) in [("RS256", true), ("ES256", true), ("EdDSA", true), ("ES384", false), ("", true)]
+        {
+            assert_eq!(settings(&[("SIGNING_ALGORITHM", name)]).signing_algorithm().is_ok(), good, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_strict_audience_is_off_by_default() {
+        let strict = |value| settings(&[("STRICT_ASSERTION_AUDIENCE", value)]).strict_assertion_audience();
+        assert_eq!((strict(""), strict("false"), strict("true")), (Ok(false), Ok(false), Ok(true)));
+        assert!(strict("yes").is_err());
     }
 
     #[test]

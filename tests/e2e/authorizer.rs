@@ -186,7 +186,7 @@ async fn websockets_and_token_authorizers_get_a_policy() {
 async fn every_algorithm_signs_and_verifies() {
     let stack = Stack::start().await;
     let secret = stack.client("backend", "").await;
-    for algorithm in Algorithm::ALL {
+    for algorithm in Algorithm::SIGNING {
         stack.rotate(algorithm, 0).await;
         // A function that has just started: a running one learns of the new key when its copy is old.
         let token = token::Deps::from_settings(&stack.settings(&[])).unwrap();

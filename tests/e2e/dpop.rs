@@ -100,6 +100,37 @@ async fn a_false_proof_gets_no_token() {
 }
 
 #[tokio::test]
+async fn a_proof_is_read_as_its_library_writes_it() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "").await;
+    let holder = Holder::new();
+    let (endpoint, now) = (stack.url("/oauth2/token"), shared::clock::now());
+    for (number, (typ, jwk_more, issued_at, status)) in [
+        ("DPoP+JWT", "", format!("{now}"), 200),
+        ("application/dpop+jwt", "", format!("{now}"), 200),
+        ("dpop+jwt", "", format!("{now}.75"), 200),
+        ("dpop+jwt", r#","kid":null,"alg":null,"d":null"#, format!("{now}"), 200),
+        ("dpop+jwt", "", format!("{now}.0e0"), 400),
+        ("dpop+jwt", "", format!("{}.0", now - 120), 400),
+        ("dpop", "", format!("{now}"), 400),
+        ("JWT", "", format!("{now}"), 400),
+        ("dpop+jwt", r#","d":"AA""#, format!("{now}"), 400),
+        ("dpop+jwt", r#","more":{"a":1,"a":1}"#, format!("{now}"), 400),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let jwk = holder.jwk().to_string();
+        let jwk = format!("{}{jwk_more}}}", jwk.trim_end_matches('}'));
+        let header = format!(r#"{{"alg":"EdDSA","typ":"{typ}","jwk":{jwk}}}"#);
+        let claims =
+            format!(r#"{{"htm":"POST","htu":"{endpoint}","iat":{issued_at},"jti":"proof-{number}"}}"#);
+        let (code, body) = client_token(&stack, &secret, &holder.sign(&header, &claims)).await;
+        assert_eq!(code, status, "{header} {claims} {body}");
+    }
+}
+
+#[tokio::test]
 async fn a_session_that_was_begun_with_a_key_goes_on_with_it_alone() {
     let stack = Stack::start().await;
     stack.user("ada", "todo:read").await;

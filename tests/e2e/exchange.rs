@@ -1,5 +1,6 @@
 //! Token exchange, with tokens of the shapes that the issuers really make.
 
+use e2e::proofs::P384;
 use e2e::{Stack, claims};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -149,6 +150,91 @@ async fn an_aws_workload_needs_no_secret() {
         ("/aud", json!("https://other.example.com")),
     ];
     stands_for_deploy("https://abc123.tokens.sts.global.api.aws", when, claims, &strangers).await;
+}
+
+/// AWS signs with RS256 or ES384, as the caller asks.
+#[tokio::test]
+async fn an_aws_workload_may_sign_with_es384() {
+    let stack = Stack::start().await;
+    stack.client_with("deploy", "deploy", |client| client.secrets.clear()).await;
+    let (key, other) = (P384::new(), P384::new());
+    let server = MockServer::start().await;
+    let jwks = json!({"keys": [e2e::proofs::key(Algorithm::Rs256).public_jwk(), key.jwk("es")]});
+    let answer = ResponseTemplate::new(200).set_body_json(jwks);
+    Mock::given(method("GET")).respond_with(answer).mount(&server).await;
+    let (issuer, role) =
+        ("https://abc123.tokens.sts.global.api.aws", "arn:aws:iam::123456789012:role/Deployer");
+    let entry = json!([{
+        "issuer": issuer, "jwks_url": server.uri(), "audiences": [US],
+        "rules": [{
+            "when": {"sub": role, "/https:~1~1sts.amazonaws.com~1/aws_account": "123456789012"},
+            "client": "deploy", "scopes": ["deploy"],
+        }],
+    }]);
+    let deps =
+        token::Deps::from_settings(&stack.settings(&[("TRUSTED_ISSUERS", &entry.to_string())])).unwrap();
+    let now = clock::now();
+    let claims = json!({
+        "iss": issuer, "aud": US, "sub": role, "iat": now, "exp": now + 300, "jti": "1",
+        "https://sts.amazonaws.com/": {
+            "aws_account": "123456789012", "source_region": "eu-central-1", "principal_id": role,
+        },
+    });
+    let (status, body) = exchange(&deps, &key.sign("es", &claims), &[]).await;
+    assert_eq!((status, &body["scope"]), (200, &json!("deploy")), "{body}");
+    assert_eq!(exchange(&deps, &other.sign("es", &claims), &[]).await.0, 400);
+}
+
+#[tokio::test]
+async fn a_subject_token_is_read_as_its_issuer_writes_it() {
+    let stack = Stack::start().await;
+    stack.client("deploy", "deploy").await;
+    let holder = e2e::proofs::Holder::new();
+    let server = MockServer::start().await;
+    let answer = ResponseTemplate::new(200).set_body_json(json!({"keys": [holder.jwk()]}));
+    Mock::given(method("GET")).respond_with(answer).mount(&server).await;
+    let entry = json!([{
+        "issuer": "https://ci.example", "jwks_url": server.uri(), "audiences": [US],
+        "rules": [{"when": {"/env/name": "prod"}, "client": "deploy", "scopes": ["deploy"]}],
+    }]);
+    let deps =
+        token::Deps::from_settings(&stack.settings(&[("TRUSTED_ISSUERS", &entry.to_string())])).unwrap();
+    let now = clock::now();
+    let rest = |times: &str, env: &str| {
+        format!(r#"{{"iss":"https://ci.example","aud":"{US}","sub":"job",{times},"env":{env}}}"#)
+    };
+    let prod = r#"{"name":"prod"}"#;
+    let long = |seconds: u64| format!(r#""iat":{now},"exp":{}"#, now + seconds);
+    for (header, claims, status) in [
+        (r#""typ":"jwt""#, rest(&long(300), prod), 200),
+        (r#""typ":"application/JWT""#, rest(&long(300), prod), 200),
+        (r#""typ":null,"kid":null"#, rest(&long(300), prod), 200),
+        (r#""typ":"dpop+jwt""#, rest(&long(300), prod), 400),
+        // A managed identity of Azure.
+        (r#""typ":"JWT""#, rest(&long(86_700), prod), 200),
+        (r#""typ":"JWT""#, rest(&long(90_000), prod), 200),
+        (r#""typ":"JWT""#, rest(&long(90_001), prod), 400),
+        (r#""typ":"JWT""#, rest(&format!(r#""exp":{}"#, now + 300), prod), 200),
+        (r#""typ":"JWT""#, rest(&format!(r#""iat":null,"exp":{}"#, now + 300), prod), 200),
+        (r#""typ":"JWT""#, rest(&format!(r#""exp":{}"#, now + 90_100), prod), 400),
+        (r#""typ":"JWT""#, rest(&format!(r#""iat":{now}.5,"exp":{}.25"#, now + 300), prod), 200),
+        (r#""typ":"JWT""#, rest(&format!(r#""iat":{now},"exp":{}e0"#, now + 300), prod), 400),
+        (r#""typ":"JWT""#, rest(&format!(r#""iat":{now},"exp":null"#), prod), 400),
+        // Two parsers could read each of these in two ways.
+        (r#""typ":"JWT""#, rest(&long(300), r#"{"name":"dev","name":"prod"}"#), 400),
+        (r#""typ":"JWT""#, rest(&long(300), r#"{"name":"prod","n\u0061me":"dev"}"#), 400),
+        (r#""typ":"JWT""#, rest(&long(300), r#"{"name":"prod","more":[{"a":1,"a":1}]}"#), 400),
+        (
+            r#""typ":"JWT""#,
+            rest(&long(300), r#"{"$serde_json::private::RawValue":"{\"name\":\"prod\"}"}"#),
+            400,
+        ),
+        (r#""typ":"JWT","x":{"a":1,"a":1}"#, rest(&long(300), prod), 400),
+    ] {
+        let token = holder.sign(&format!(r#"{{"alg":"EdDSA",{header}}}"#), &claims);
+        let (found, body) = exchange(&deps, &token, &[]).await;
+        assert_eq!(found, status, "{header} {claims} {body}");
+    }
 }
 
 #[tokio::test]

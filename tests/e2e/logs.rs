@@ -16,7 +16,7 @@ use shared::clock;
 use crate::events::call_token;
 
 /// Set in the process that this test starts: itself, with its standard error in a file.
-const INNER: &str = "LATCHKEY_TEST_LOGS_INNER";
+pub const INNER: &str = "LATCHKEY_TEST_LOGS_INNER";
 
 /// The namespace of the stack on the laptop.
 const NAMESPACE: (&str, &str) = ("METRICS_NAMESPACE", "Latchkey/latchkey");
@@ -31,7 +31,8 @@ async fn decisions() {
     stack.user("ada", "todo:read").await;
     let (token, key) = (stack.token("backend", &secret).await, stack.api_key("", None).await);
     let id_token = stack.id_token("ada@example.com");
-    let canaries = ["CANARY-password", "CANARY-\"quoted\"\nline", "CANARY-client\u{7}"];
+    // None has the form of a client id: an unknown one is logged.
+    let canaries = ["CANARY password", "CANARY-\"quoted\"\nline", "CANARY-client\u{7}", "lk_cs_CANARY"];
     let send = async |request: reqwest::RequestBuilder| drop(request.send().await.expect("an answer"));
     send(stack.get("/profile").bearer_auth(&token)).await;
     send(stack.get("/profile").bearer_auth(format!("{token}CANARY"))).await;
@@ -138,12 +139,13 @@ async fn every_reason_to_deny(stack: &Stack, token: &str) {
     }
 }
 
-/// What the process wrote to its standard error, and the secrets that it handled.
-fn run() -> (Vec<Value>, String, String) {
+/// What the process of a test wrote to its standard error, and what it wrote to the file `INNER`: the secrets that
+/// it handled.
+pub fn run(test: &str) -> (Vec<Value>, String, String) {
     let folder = tempfile::tempdir().unwrap();
     let (log, secrets) = (folder.path().join("log"), folder.path().join("secrets"));
     let status = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "logs::decisions", "--nocapture"])
+        .args(["--exact", test, "--nocapture"])
         .env(INNER, &secrets)
         .env("RUST_LOG", "trace")
         .stderr(fs::File::create(&log).unwrap())
@@ -158,7 +160,7 @@ fn run() -> (Vec<Value>, String, String) {
 
 #[test]
 fn no_secret_is_logged_and_every_line_is_json() {
-    let (lines, text, secrets) = run();
+    let (lines, text, secrets) = run("logs::decisions");
     assert!(!text.contains("CANARY"), "{text}");
     Secrets(secrets.lines().map(str::to_owned).collect()).assert_none_in(&text);
     for (function, outcome, reason) in [

@@ -1,7 +1,9 @@
 //! The bundle, end to end: over HTTP through the local gateway, and by raw Lambda events.
 
+mod assertions;
 mod authorizer;
 mod aws;
+mod causes;
 mod client_auth;
 mod docs;
 mod dpop;
@@ -15,6 +17,7 @@ mod layering;
 mod lockout;
 mod login;
 mod logs;
+mod published_keys;
 mod refresh;
 mod revocation;
 mod rotation;

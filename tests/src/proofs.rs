@@ -1,7 +1,8 @@
 //! What shows that a caller holds a key.
 
 use aws_lc_rs::digest;
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::ExposeSecret;
@@ -38,6 +39,7 @@ pub fn assertion(stack: &Stack, key: &PrivateKey, change: impl FnOnce(&mut Value
     change(&mut claims);
     key.sign("JWT", &claims).expect("a signature").expose_secret().to_owned()
 }
+
 /// Somebody who holds a key.
 pub struct Holder(Ed25519KeyPair);
 
@@ -47,18 +49,54 @@ impl Holder {
         Self(Ed25519KeyPair::generate().expect("a key"))
     }
 
+    /// The public half.
+    pub fn jwk(&self) -> Value {
+        json!({"kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(self.0.public_key())})
+    }
+
+    /// Signs just this header and these claims, as they are written.
+    pub fn sign(&self, header: &str, claims: &str) -> String {
+        let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+        format!("{input}.{}", URL_SAFE_NO_PAD.encode(self.0.sign(input.as_bytes())))
+    }
+
     /// A proof for a request, with a token or without (RFC 9449).
     pub fn proof(&self, method: &str, url: &str, token: Option<&str>) -> String {
-        let x = URL_SAFE_NO_PAD.encode(self.0.public_key());
-        let header =
-            json!({"alg": "EdDSA", "typ": "dpop+jwt", "jwk": {"kty": "OKP", "crv": "Ed25519", "x": x}});
+        let header = json!({"alg": "EdDSA", "typ": "dpop+jwt", "jwk": self.jwk()});
         let mut claims = json!({"htm": method, "htu": url, "iat": clock::now(), "jti": random_id("")});
         if let Some(token) = token {
             let hash = digest::digest(&digest::SHA256, token.as_bytes());
             claims["ath"] = URL_SAFE_NO_PAD.encode(hash).into();
         }
+        self.sign(&header.to_string(), &claims.to_string())
+    }
+}
+
+/// A key on P-384, with which others sign and we don't.
+pub struct P384(EcdsaKeyPair);
+
+impl P384 {
+    #[expect(clippy::new_without_default, reason = "no two are alike")]
+    pub fn new() -> Self {
+        Self(EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).expect("a key"))
+    }
+
+    /// The public half, as AWS publishes it.
+    pub fn jwk(&self, key_id: &str) -> Value {
+        // SEC 1 §2.3.3: 0x04, then the two coordinates.
+        let (x, y) = self.0.public_key().as_ref()[1..].split_at(48);
+        let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        json!({
+            "kty": "EC", "crv": "P-384", "x": part(x), "y": part(y), "kid": key_id, "alg": "ES384", "use": "sig",
+        })
+    }
+
+    /// A token with these claims.
+    pub fn sign(&self, key_id: &str, claims: &Value) -> String {
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let input = format!("{}.{}", part(&header), part(&claims));
-        format!("{input}.{}", URL_SAFE_NO_PAD.encode(self.0.sign(input.as_bytes())))
+        let input =
+            format!("{}.{}", part(&json!({"alg": "ES384", "kid": key_id, "typ": "JWT"})), part(claims));
+        let signature = self.0.sign(&SystemRandom::new(), input.as_bytes()).expect("a signature");
+        format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
-use serde_json::{Value, json};
+use serde_json::json;
 use shared::config::{MAX_ACCESS_TOKEN_TTL, secure_url};
 use shared::grants::FIRST_PARTY;
 use shared::grants::client_assertion::inline_keys;
@@ -17,6 +17,7 @@ use shared::store::clients::{GrantType, Quota};
 use shared::store::usernames::is_username;
 use shared::token::claims::RESERVED_CLAIMS;
 use shared::token::key::PRIVATE_MEMBERS;
+use shared::wire::members::Distinct;
 use shared::wire::oauth::{CLIENT_CREDENTIALS, REFRESH_TOKEN, TOKEN_EXCHANGE};
 use shared::wire::scope::Scopes;
 
@@ -203,8 +204,9 @@ pub fn public_keys(file: &Path) -> anyhow::Result<String> {
     let (mut text, most) = (String::new(), MAX_JWKS as u64 + 1);
     File::open(file).with_context(cannot)?.take(most).read_to_string(&mut text).with_context(cannot)?;
     ensure!(text.len() <= MAX_JWKS, "{name} has more than {MAX_JWKS} bytes, too many for a client's keys");
-    let mut jwks: Value = serde_json::from_str(&text)
-        .map_err(|_| anyhow!("{name} is no JSON: give a JWKS, {{\"keys\":[…]}}, or a JWK"))?;
+    let Distinct(mut jwks) = serde_json::from_str(&text).map_err(|_| {
+        anyhow!("{name} is no JSON, or has a duplicate member: give a JWKS, {{\"keys\":[…]}}, or a JWK")
+    })?;
     if jwks.get("kty").is_some() {
         jwks = json!({"keys": [jwks]});
         text = format!("{{\"keys\":[{text}]}}");
@@ -215,9 +217,8 @@ pub fn public_keys(file: &Path) -> anyhow::Result<String> {
         !keys.iter().any(|key| PRIVATE_MEMBERS.iter().any(|member| key.get(member).is_some())),
         "{name} holds a private key: keep it to yourself, and give its public half"
     );
-    // The text as it was written, which may have a member twice.
     inline_keys(&text).map_err(|error| {
-        anyhow!("{name} holds no key that can be used (RSA of 2048 bits and more, P-256 or Ed25519): {error}")
+        anyhow!("{name} holds no key that can be used (RSA of 2048 bits and more, P-256, P-384 or Ed25519): {error}")
     })?;
     Ok(jwks.to_string())
 }
@@ -229,7 +230,7 @@ pub fn public_keys(file: &Path) -> anyhow::Result<String> {
 pub fn jwks_url(url: String) -> anyhow::Result<String> {
     ensure!(
         secure_url(&url).is_some() && url.len() <= MAX_AUDIENCE,
-        "--jwks-url is not an https:// URL without user name, query and fragment"
+        "--jwks-url is not an https:// URL without user name and fragment"
     );
     Ok(url)
 }
@@ -312,8 +313,8 @@ mod tests {
 
     #[test]
     fn keys_and_certificates_come_from_somewhere_real() {
-        assert!(jwks_url("https://app.example.com/jwks".to_owned()).is_ok());
-        for bad in ["http://app.example.com/jwks", "jwks.json", "https://app.example.com/jwks?x"] {
+        assert!(jwks_url("https://app.example.com/jwks?appid=1".to_owned()).is_ok());
+        for bad in ["http://app.example.com/jwks", "jwks.json", "https://app.example.com/jwks#x"] {
             assert!(jwks_url(bad.to_owned()).is_err(), "{bad}");
         }
         let complaint =

@@ -67,7 +67,7 @@ struct RotateArgs {
 }
 
 fn algorithm(name: &str) -> Result<Algorithm, &'static str> {
-    Algorithm::from_name(name).ok_or("the algorithms are RS256, ES256 and EdDSA")
+    Algorithm::for_signing(name).ok_or("the algorithms are RS256, ES256 and EdDSA")
 }
 
 impl SigningKeyArgs {

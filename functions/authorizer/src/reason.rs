@@ -42,7 +42,7 @@ impl Reason {
 impl From<JwtError> for Reason {
     fn from(error: JwtError) -> Self {
         match error {
-            JwtError::Malformed => Self::InvalidToken,
+            JwtError::Malformed | JwtError::InvalidHeader(_) => Self::InvalidToken,
             JwtError::UnknownKey | JwtError::InvalidSignature => Self::InvalidSignature,
             JwtError::Expired => Self::TokenExpired,
             JwtError::InvalidClaim(_) => Self::InvalidClaims,

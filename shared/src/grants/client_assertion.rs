@@ -15,6 +15,9 @@ const MAX_ASSERTION: usize = 8 * 1024;
 /// Invariant: so long each used one is remembered.
 const MAX_TTL: u64 = 3600;
 
+/// The token endpoint's other path.
+const AUTHORIZE: &str = "/oauth2/authorize";
+
 /// An assertion that nobody has checked yet.
 pub struct Assertion(SecretString);
 
@@ -34,14 +37,19 @@ impl Assertion {
 
     /// Takes it apart.
     pub fn parse(&self) -> Result<UnverifiedJwt<'_>, JwtError> {
-        UnverifiedJwt::parse(self.0.expose_secret(), MAX_ASSERTION)
+        UnverifiedJwt::parse_foreign(self.0.expose_secret(), MAX_ASSERTION)
     }
 
-    /// Judges an assertion whose signature is good. It is meant for us: for our issuer or for our token
-    /// endpoint, and for nobody else.
-    pub fn judge(jwt: &VerifiedJwt, client_id: &str, issuer: &str, now: u64) -> Result<Once, JwtError> {
+    /// Validates an assertion whose signature is good. Each of its audiences is one of ours, so that no other server can
+    /// use it here, nor we there.
+    pub fn validate(
+        jwt: &VerifiedJwt,
+        client_id: &str,
+        audiences: &[String],
+        now: u64,
+    ) -> Result<Once, JwtError> {
         // The JWT type of RFC 7523's revision; until then libraries write `JWT` or nothing.
-        if !matches!(jwt.typ(), None | Some("JWT" | "client-authentication+jwt")) {
+        if !matches!(jwt.media_type().as_deref(), None | Some("jwt" | "client-authentication+jwt")) {
             return Err(JwtError::InvalidClaim("typ"));
         }
         for name in ["iss", "sub"] {
@@ -49,12 +57,12 @@ impl Assertion {
                 return Err(JwtError::InvalidClaim(name));
             }
         }
-        let audience = match jwt.claims.get("aud") {
-            Some(Value::Array(one)) if one.len() == 1 => one.first().and_then(Value::as_str),
-            one => one.and_then(Value::as_str),
+        let is_ours = |value: &Value| audiences.iter().any(|ours| value == ours);
+        let for_us = match jwt.claims.get("aud") {
+            Some(Value::Array(several)) => !several.is_empty() && several.iter().all(is_ours),
+            one => one.is_some_and(is_ours),
         };
-        let endpoint = format!("{}/oauth2/token", issuer.trim_end_matches('/'));
-        if !audience.is_some_and(|audience| audience == issuer || audience == endpoint) {
+        if !for_us {
             return Err(JwtError::InvalidClaim("aud"));
         }
         let (_, expires_at) = jwt.times_without_issue(now, MAX_TTL)?;
@@ -62,38 +70,34 @@ impl Assertion {
     }
 }
 
-/// The keys of a client.
-pub struct Keys(Vec<(Option<String>, PublicKey)>);
+/// The audiences that an assertion may name in a request to `path`: our issuer and, unless it must be the issuer alone,
+/// our token endpoint, and its other path where that is what was posted to.
+pub fn audiences(issuer: &str, path: &str, issuer_alone: bool) -> Vec<String> {
+    let endpoint = |path| format!("{}{path}", issuer.trim_end_matches('/'));
+    let mut audiences = vec![issuer.to_owned()];
+    if !issuer_alone {
+        audiences.push(endpoint("/oauth2/token"));
+        if path == AUTHORIZE {
+            audiences.push(endpoint(AUTHORIZE));
+        }
+    }
+    audiences
+}
 
-/// Reads a JWKS (RFC 7517 §5). Each of its keys must be one that we can use: an administrator chose them.
+/// Reads the keys that an administrator registers, each of which must be one that we can use.
 ///
 /// # Errors
 /// Anything else, and no keys at all.
-pub fn inline_keys(jwks: &str) -> Result<Keys, KeyError> {
+pub fn inline_keys(jwks: &str) -> Result<(), KeyError> {
     #[derive(Deserialize)]
     struct Jwks {
         keys: Vec<Members>,
     }
     let jwks: Jwks = serde_json::from_str(jwks).map_err(|_| KeyError::Malformed("keys"))?;
-    let named = |jwk: &Members| Ok((jwk.string("kid").map(str::to_owned), PublicKey::from_jwk(jwk)?));
-    let keys = jwks.keys.iter().map(named).collect::<Result<Vec<_>, _>>()?;
-    if keys.is_empty() { Err(KeyError::Malformed("keys")) } else { Ok(Keys(keys)) }
-}
-
-impl Keys {
-    /// The key that a token names. For a token that names none, the only one of its algorithm; for one that
-    /// names a key which has no name here, the only such one.
-    pub fn choose(&self, jwt: &UnverifiedJwt<'_>) -> Option<&PublicKey> {
-        let wanted = jwt.key_id();
-        let named = self.0.iter().find(|(key_id, _)| wanted.is_some() && key_id.as_deref() == wanted);
-        if let Some((_, key)) = named {
-            return Some(key);
-        }
-        let mut fitting = self.0.iter().filter(|(key_id, key)| {
-            key.algorithm() == jwt.algorithm() && (wanted.is_none() || key_id.is_none())
-        });
-        fitting.next().filter(|_| fitting.next().is_none()).map(|(_, key)| key)
+    if jwks.keys.is_empty() {
+        return Err(KeyError::Malformed("keys"));
     }
+    jwks.keys.iter().try_for_each(|jwk| PublicKey::from_published_jwk(jwk).map(drop))
 }
 
 #[cfg(test)]
@@ -112,9 +116,15 @@ mod tests {
             Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
             value => claims[name] = value,
         }
+        validate(r#"{"alg":"EdDSA"}"#, &claims.to_string())
+    }
+
+    fn validate(header: &str, claims: &str) -> Result<u64, JwtError> {
         let forge = Forge::new();
-        let jwt = forge.verify(&forge.token(r#"{"alg":"EdDSA"}"#, &claims.to_string())).unwrap();
-        Assertion::judge(&jwt, "app", ISSUER, NOW).map(|once| once.expires_at)
+        let token = forge.token(header, claims);
+        let jwt = UnverifiedJwt::parse_foreign(&token, 8192)?.verify(&forge.public_key)?;
+        let audiences = audiences(ISSUER, "/oauth2/token", false);
+        Assertion::validate(&jwt, "app", &audiences, NOW).map(|once| once.expires_at)
     }
 
     #[test]
@@ -122,6 +132,7 @@ mod tests {
         assert_eq!(with("x", json!(1)), Ok(NOW + 60 + LEEWAY));
         assert!(with("aud", json!("https://auth.example.com/oauth2/token")).is_ok());
         assert!(with("aud", json!([ISSUER])).is_ok());
+        assert!(with("aud", json!([ISSUER, "https://auth.example.com/oauth2/token"])).is_ok());
         assert!(with("iat", json!(NOW + LEEWAY)).is_ok());
         assert!(with("iat", json!(null)).is_ok(), "RFC 7523 §3: it may say when it was issued");
         for (name, value) in [
@@ -133,6 +144,12 @@ mod tests {
             ("aud", json!("https://auth.example.com/oauth2/revoke")),
             ("aud", json!("https://other.example.com")),
             ("aud", json!([ISSUER, "https://other.example.com"])),
+            ("aud", json!(["https://other.example.com", ISSUER])),
+            ("aud", json!([ISSUER, 1])),
+            ("aud", json!([ISSUER, null])),
+            ("aud", json!([[ISSUER]])),
+            ("aud", json!({"0": ISSUER})),
+            ("aud", json!("https://auth.example.com/oauth2/authorize")),
             ("aud", json!([])),
             ("aud", json!(null)),
             ("exp", json!(null)),
@@ -148,27 +165,74 @@ mod tests {
     }
 
     #[test]
-    fn the_key_is_the_one_that_is_named_or_the_only_one() {
-        let (one, other) = (Forge::new(), Forge::new());
-        let named = |forge: &Forge, kid: &str| {
-            let mut jwk = forge.public_jwk();
-            jwk["kid"] = json!(kid);
-            jwk
+    fn the_audiences_of_an_assertion_are_ours() {
+        let token = "https://auth.example.com/oauth2/token";
+        let authorize = "https://auth.example.com/oauth2/authorize";
+        assert_eq!(audiences(ISSUER, "/oauth2/token", false), [ISSUER, token]);
+        assert_eq!(audiences(ISSUER, "/oauth2/revoke", false), [ISSUER, token]);
+        assert_eq!(audiences(ISSUER, "/oauth2/authorize", false), [ISSUER, token, authorize]);
+        assert_eq!(audiences(ISSUER, "/oauth2/authorize", true), [ISSUER]);
+    }
+
+    #[test]
+    fn the_type_of_an_assertion_ignores_case_and_prefix() {
+        let claims =
+            json!({"iss": "app", "sub": "app", "aud": ISSUER, "exp": NOW + 60, "jti": "1"}).to_string();
+        for (typ, good) in [
+            ("null", true),
+            (r#""jwt""#, true),
+            (r#""application/jwt""#, true),
+            (r#""APPLICATION/JWT""#, true),
+            (r#""Client-Authentication+JWT""#, true),
+            (r#""at+jwt""#, false),
+            (r#""dpop+jwt""#, false),
+            (r#""text/jwt""#, false),
+            (r#""application/application/jwt""#, false),
+            (r#""""#, false),
+            ("1", false),
+        ] {
+            assert_eq!(
+                validate(&format!(r#"{{"alg":"EdDSA","typ":{typ}}}"#), &claims).is_ok(),
+                good,
+                "{typ}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_times_of_an_assertion_may_have_a_fraction() {
+        let ends = |times: &str| {
+            let rest = r#""iss":"app","sub":"app","aud":"https://auth.example.com","jti":"1""#;
+            validate(r#"{"alg":"EdDSA","kid":null}"#, &format!("{{{rest},{times}}}"))
         };
-        let both = inline_keys(&json!({"keys": [named(&one, "1"), named(&other, "2")]}).to_string()).unwrap();
-        let token = |header: &str| other.token(header, "{}");
-        let verifies = |keys: &Keys, token: &str| {
-            let jwt = UnverifiedJwt::parse(token, 8192).unwrap();
-            keys.choose(&jwt).is_some_and(|key| jwt.verify(key).is_ok())
-        };
-        assert!(verifies(&both, &token(r#"{"alg":"EdDSA","kid":"2"}"#)));
-        assert!(!verifies(&both, &token(r#"{"alg":"EdDSA","kid":"1"}"#)));
-        assert!(!verifies(&both, &token(r#"{"alg":"EdDSA","kid":"3"}"#)));
-        assert!(!verifies(&both, &token(r#"{"alg":"EdDSA"}"#)), "one of two");
-        let alone = inline_keys(&json!({"keys": [other.public_jwk()]}).to_string()).unwrap();
-        assert!(verifies(&alone, &token(r#"{"alg":"EdDSA"}"#)));
-        assert!(!verifies(&alone, &token(r#"{"alg":"RS256"}"#)));
-        assert!(verifies(&alone, &token(r#"{"alg":"EdDSA","kid":"its thumbprint"}"#)), "it has no name here");
+        let end = Ok(NOW + 60 + LEEWAY);
+        for times in [
+            r#""iat":1000000.25,"exp":1000060.999"#,
+            r#""iat":1000000.0,"exp":1000060.0,"nbf":1000030.9"#,
+            r#""iat":null,"exp":1000060,"nbf":null"#,
+            r#""\u0065xp":1000060.5"#,
+        ] {
+            assert_eq!(ends(times), end, "{times}");
+        }
+        assert_eq!(ends(r#""exp":1003600.9"#), Ok(NOW + MAX_TTL + LEEWAY), "truncated before the bound");
+        for (name, times) in [
+            ("exp", r#""exp":1.00006e6"#),
+            ("exp", r#""exp":1000060.5e0"#),
+            ("exp", r#""exp":1e18"#),
+            ("exp", r#""exp":-1000060.5"#),
+            ("exp", r#""exp":9007199254740993.5"#),
+            ("exp", r#""exp":99999999999999999999999999.5"#),
+            ("exp", r#""exp":"1000060.5""#),
+            ("exp", r#""exp":null"#),
+            ("exp", r#""exp":[1000060.5]"#),
+            ("exp", r#""exp":1003601.0"#),
+            ("iat", r#""iat":1.0e6,"exp":1000060"#),
+            ("iat", r#""iat":1000031.0,"exp":1000060"#),
+            ("nbf", r#""nbf":1.0e6,"exp":1000060"#),
+            ("nbf", r#""nbf":1000031.5,"exp":1000060"#),
+        ] {
+            assert_eq!(ends(times), Err(JwtError::InvalidClaim(name)), "{times}");
+        }
     }
 
     #[test]

@@ -3,22 +3,24 @@
 //! By a secret (RFC 6749 §2.3.1), by a signed assertion (RFC 7523), or by the certificate of a mutual-TLS
 //! connection (RFC 8705). One request uses one of them.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use lambda_http::Request;
 
 use super::FIRST_PARTY;
-use super::client_assertion::{Assertion, inline_keys};
+use super::client_assertion::{Assertion, audiences};
 use crate::bounded::{BoundedMap, bounded_map};
-use crate::config::{ConfigError, Issuer, Settings, secure_url};
-use crate::identity::secrets::{SecretDigest, SecretKind};
+use crate::config::{ConfigError, Issuer, JwksUrls, Settings};
+use crate::identity::secrets::{SecretDigest, SecretKind, is_name};
 use crate::store::clients::{Client, ClientKeys, Clients};
 use crate::store::seen::Seen;
 use crate::store::table::Table;
 use crate::token::confirmation::certificate_thumbprint;
-use crate::token::jwt::{UnverifiedJwt, VerifiedJwt};
-use crate::token::remote_keys::{IssuerError, RemoteKeys};
-use crate::wire::context::{client_certificate, domain};
+use crate::token::jwt::{JwtError, UnverifiedJwt, VerifiedJwt};
+use crate::token::key_set::KeySet;
+use crate::token::remote_keys::RemoteKeys;
+use crate::wire::context::{client_certificate, domain, route_path};
 use crate::wire::http::{BasicCredentials, Credentials, Form};
 use crate::wire::oauth::{JWT_BEARER_ASSERTION, OAuthError};
 
@@ -54,16 +56,20 @@ pub struct ClientAuth {
     clients: Clients,
     seen: Seen,
     issuer: Issuer,
+    issuer_alone: bool,
+    jwks_urls: JwksUrls,
     remote_keys: BoundedMap<String, Arc<RemoteKeys>>,
 }
 
 impl ClientAuth {
-    /// Reads `ISSUER`; the clients are in this table.
+    /// Reads `ISSUER` and `STRICT_ASSERTION_AUDIENCE`; the clients are in this table.
     pub fn from_settings(settings: &Settings, table: &Table) -> Result<Self, ConfigError> {
         Ok(Self {
             clients: Clients::new(table.clone()),
             seen: Seen::new(table.clone()),
             issuer: settings.issuer()?,
+            issuer_alone: settings.strict_assertion_audience()?,
+            jwks_urls: settings.jwks_urls(),
             remote_keys: bounded_map(MAX_KEY_URLS),
         })
     }
@@ -72,7 +78,7 @@ impl ClientAuth {
     ///
     /// # Errors
     /// `invalid_request` when there are two sets of credentials or two clients; `invalid_client`, the
-    /// same for every reason, when there is none or it is not authenticated.
+    /// same for every reason, when there is none or it is not authenticated. The log has the reason.
     pub async fn authenticate(
         &self,
         request: &Request,
@@ -81,7 +87,9 @@ impl ClientAuth {
     ) -> Result<Authenticated, OAuthError> {
         match self.caller(request, form, now).await? {
             Caller::Client(authenticated) => Ok(*authenticated),
-            Caller::FirstParty | Caller::Nobody => Err(OAuthError::invalid_client()),
+            Caller::FirstParty | Caller::Nobody => {
+                Err(OAuthError::invalid_client().because("there is no client authentication"))
+            }
         }
     }
 
@@ -94,7 +102,7 @@ impl ClientAuth {
             Presented::Nothing => return nobody(form.text("client_id")),
             Presented::Secret(credentials) => self.by_secret(credentials, now).await,
             Presented::Assertion(assertion) => {
-                self.by_assertion(form.text("client_id"), &assertion, domain(request), now).await
+                self.by_assertion(form.text("client_id"), &assertion, request, now).await
             }
             Presented::Certificate { client_id, subject, thumbprint } => {
                 self.by_certificate(&client_id, &subject, thumbprint).await
@@ -109,75 +117,91 @@ impl ClientAuth {
     }
 
     async fn by_secret(&self, credentials: BasicCredentials, now: u64) -> Result<Authenticated, OAuthError> {
-        // A malformed secret is nobody's: it is refused before any look-up.
-        let presented = SecretDigest::of(SecretKind::ClientSecret, &credentials.secret)
-            .ok_or_else(OAuthError::invalid_client)?;
-        let client = self.client(&credentials.id).await?.ok_or_else(OAuthError::invalid_client)?;
+        let BasicCredentials { id, secret } = credentials;
+        // A malformed secret is nobody's: it is rejected before any look-up.
+        let presented = SecretDigest::of(SecretKind::ClientSecret, &secret)
+            .ok_or_else(|| claimed_by(&id).because("the secret is no client secret of ours"))?;
+        let client = self.known(&id).await?;
         // Every secret is compared, so that the time doesn't tell which one was right.
-        let right = client.secrets.iter().fold(None, |right, secret| {
-            let this = secret.digest.matches(&presented) && secret.is_good(now);
-            if this { Some(secret.name().to_owned()) } else { right }
-        });
-        admit(client, right.is_some(), None, right)
+        let (mut right, mut expired) = (None, false);
+        for secret in &client.secrets {
+            match secret.digest.matches(&presented) {
+                true if secret.is_good(now) => right = Some(secret.name().to_owned()),
+                true => expired = true,
+                false => {}
+            }
+        }
+        match right {
+            Some(name) => admit(client, None, Some(name)),
+            None if expired => Err(rejected(&client, "the secret has expired")),
+            None => Err(rejected(&client, "the secret is wrong")),
+        }
     }
 
     async fn by_assertion(
         &self,
         named: Option<&str>,
         assertion: &Assertion,
-        domain: Option<&str>,
+        request: &Request,
         now: u64,
     ) -> Result<Authenticated, OAuthError> {
-        let refused = || OAuthError::invalid_client();
-        let jwt = assertion.parse().map_err(|_| refused())?;
-        let client_id = jwt.unverified_issuer().ok_or_else(refused)?;
+        let unreadable = |error: JwtError| OAuthError::invalid_client().because(error);
+        let jwt = assertion.parse().map_err(unreadable)?;
+        let client_id = jwt.unverified_issuer().ok_or_else(|| unreadable(JwtError::InvalidClaim("iss")))?;
         if named.is_some_and(|named| named != client_id) {
             return Err(OAuthError::invalid_request("the assertion and the body name two clients"));
         }
-        let client = self.client(&client_id).await?.ok_or_else(refused)?;
-        let Some(jwt) = self.verified(&client, jwt, now).await? else {
-            return admit(client, false, None, None);
-        };
-        let issuer = self.issuer.resolve(domain);
+        let client = self.known(&client_id).await?;
+        let jwt = self.verified(&client, jwt, now).await?;
+        let issuer = self.issuer.resolve(domain(request));
         let issuer = issuer.ok_or_else(|| OAuthError::unavailable("the issuer is not known"))?;
-        let Ok(once) = Assertion::judge(&jwt, &client.client_id, &issuer, now) else {
-            return admit(client, false, None, None);
-        };
+        let audiences = audiences(&issuer, route_path(request), self.issuer_alone);
+        let once = Assertion::validate(&jwt, &client.client_id, &audiences, now);
+        let once = once.map_err(|error| rejected(&client, error))?;
         // Last, so that only a good assertion is remembered.
         let issuer = format!("client:{}", client.client_id);
         let first = self.seen.is_first(&issuer, &once.token_id, once.expires_at).await;
-        let first = first.map_err(OAuthError::unavailable)?;
-        admit(client, first, None, None)
+        match first.map_err(OAuthError::unavailable)? {
+            true => admit(client, None, None),
+            false => Err(rejected(&client, "the assertion was used before")),
+        }
     }
 
-    /// The assertion, if one of the client's keys has signed it.
+    /// The assertion, if one of the client's keys has signed it. Keys that can't be had are one answer with a wrong
+    /// signature: another would tell which clients there are.
     async fn verified(
         &self,
         client: &Client,
         jwt: UnverifiedJwt<'_>,
         now: u64,
-    ) -> Result<Option<VerifiedJwt>, OAuthError> {
+    ) -> Result<VerifiedJwt, OAuthError> {
         match &client.public_keys {
-            None => Ok(None),
+            None => Err(rejected(client, "the client has no keys")),
             Some(ClientKeys::Jwks(text)) => {
-                let keys = inline_keys(text).ok();
-                let key = keys.as_ref().and_then(|keys| keys.choose(&jwt));
-                Ok(key.and_then(|key| jwt.verify(key).ok()))
+                let keys = KeySet::read(text.as_bytes());
+                let key = keys.choose(&jwt).ok_or(JwtError::UnknownKey);
+                key.and_then(|key| jwt.verify(key)).map_err(|error| rejected(client, error))
             }
-            Some(ClientKeys::Url(url)) => match self.remote_keys(url)?.verify(jwt, now).await {
-                Ok(jwt) => Ok(Some(jwt)),
-                Err(IssuerError::Token(_)) => Ok(None),
-                Err(IssuerError::Keys(error)) => Err(OAuthError::unavailable(error)),
-            },
+            Some(ClientKeys::Url(url)) => {
+                let keys = self.remote_keys(url);
+                let keys =
+                    keys.ok_or_else(|| rejected(client, "the client's JWKS URL is not an https:// URL"))?;
+                keys.verify(jwt, now).await.map_err(|error| rejected(client, error))
+            }
         }
     }
 
-    fn remote_keys(&self, url: &str) -> Result<Arc<RemoteKeys>, OAuthError> {
-        self.remote_keys.get_or_insert_with(url, || {
-            let parsed =
-                secure_url(url).ok_or_else(|| OAuthError::unavailable("the client's JWKS URL is not one"))?;
-            Ok(Arc::new(RemoteKeys::new(parsed)))
-        })
+    fn remote_keys(&self, url: &str) -> Option<Arc<RemoteKeys>> {
+        let keys = self.remote_keys.get_or_insert_with(url, || {
+            self.jwks_urls.parse(url).map(|url| Arc::new(RemoteKeys::new(url))).ok_or(())
+        });
+        keys.ok()
+    }
+
+    /// The client of that id, which a request claims to be from.
+    async fn known(&self, client_id: &str) -> Result<Client, OAuthError> {
+        let client = self.client(client_id).await?;
+        client.ok_or_else(|| claimed_by(client_id).because("the client is unknown"))
     }
 
     async fn by_certificate(
@@ -186,9 +210,11 @@ impl ClientAuth {
         subject: &str,
         thumbprint: String,
     ) -> Result<Authenticated, OAuthError> {
-        let client = self.client(client_id).await?.ok_or_else(OAuthError::invalid_client)?;
-        let right = client.certificate_subject.as_deref() == Some(subject);
-        admit(client, right, Some(thumbprint), None)
+        let client = self.known(client_id).await?;
+        if client.certificate_subject.as_deref() != Some(subject) {
+            return Err(rejected(&client, "the certificate's subject is not the client's"));
+        }
+        admit(client, Some(thumbprint), None)
     }
 
     /// Notes on which day a client's secret was used last: one write a day at most. It is a note, so a
@@ -207,25 +233,36 @@ impl ClientAuth {
     }
 }
 
-/// Wrong and disabled are one answer.
+/// What every client needs, whatever its credentials.
 fn admit(
     client: Client,
-    right: bool,
     certificate: Option<String>,
     secret: Option<String>,
 ) -> Result<Authenticated, OAuthError> {
-    if right && !client.disabled {
-        Ok(Authenticated { client, certificate, secret })
-    } else {
-        Err(OAuthError::invalid_client().concerning(&client.client_id))
+    if client.disabled {
+        return Err(rejected(&client, "the client is disabled"));
     }
+    Ok(Authenticated { client, certificate, secret })
+}
+
+/// One answer for every cause.
+fn rejected(client: &Client, cause: impl Into<Box<dyn Error + Send + Sync>>) -> OAuthError {
+    OAuthError::invalid_client().from_client(&client.client_id).because(cause)
+}
+
+/// The same where no client of that id was found or looked up. The log gets what has the form of an id, and no secret
+/// of ours: people swap the two fields.
+fn claimed_by(client_id: &str) -> OAuthError {
+    let is_secret = client_id.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("lk_"));
+    let error = OAuthError::invalid_client();
+    if is_name(client_id) && !is_secret { error.from_client(client_id) } else { error }
 }
 
 fn nobody(client_id: Option<&str>) -> Result<Caller, OAuthError> {
     match client_id {
         None => Ok(Caller::Nobody),
         Some(FIRST_PARTY) => Ok(Caller::FirstParty),
-        Some(_) => Err(OAuthError::invalid_client()),
+        Some(id) => Err(claimed_by(id).because("the client does not authenticate")),
     }
 }
 
@@ -252,12 +289,12 @@ fn presented(request: &Request, form: &mut Form) -> Result<Presented, OAuthError
         }
         (Credentials::Missing, Some(secret), None) => match body_id {
             Some(id) => Presented::Secret(BasicCredentials { id: id.to_owned(), secret }),
-            None => return Err(OAuthError::invalid_client()),
+            None => return Err(OAuthError::invalid_client().because("client_id is missing")),
         },
         (Credentials::Missing, None, Some(assertion)) => Presented::Assertion(assertion),
         (Credentials::Missing, None, None) => by_connection(request, body_id),
         (Credentials::Basic(_), ..) | (_, Some(_), Some(_)) => return Err(several()),
-        _ => return Err(OAuthError::invalid_client()),
+        _ => return Err(OAuthError::invalid_client().because("the Authorization header is not Basic")),
     };
     Ok(presented)
 }
@@ -284,5 +321,22 @@ fn by_connection(request: &Request, client_id: Option<&str>) -> Presented {
             thumbprint,
         },
         _ => Presented::Nothing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_client_is_logged_when_it_has_the_form_of_a_client_id() {
+        let logged = |id| claimed_by(id).client().map(str::to_owned);
+        let long = "x".repeat(128);
+        for id in ["billing", "a.b_c-1", long.as_str()] {
+            assert_eq!(logged(id).as_deref(), Some(id));
+        }
+        for id in ["", "a b", "a\n", "\"", "é", "lk_cs_1", "LK_ak_1", "lk_", &format!("{long}x")] {
+            assert_eq!(logged(id), None, "{id:?}");
+        }
     }
 }

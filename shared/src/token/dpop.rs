@@ -41,12 +41,14 @@ pub struct Proof {
 impl Proof {
     /// Judges a proof by RFC 9449 §4.3. Whether it was used before is for the caller to find out.
     pub fn judge(text: &str, target: Target<'_>, now: u64) -> Result<Self, JwtError> {
-        let jwt = UnverifiedJwt::parse(text, MAX_PROOF)?;
-        let jwk = jwt.embedded_key().ok_or(JwtError::Malformed)?.clone();
-        let key = PublicKey::from_jwk(&jwk).map_err(|_| JwtError::Malformed)?;
-        let key_thumbprint = thumbprint(&jwk.into_object()).ok_or(JwtError::Malformed)?;
+        let jwt = UnverifiedJwt::parse_foreign(text, MAX_PROOF)?;
+        let bad_key = JwtError::InvalidHeader("jwk");
+        let mut jwk = jwt.embedded_key().ok_or(bad_key)?.clone();
+        jwk.drop_nulls();
+        let key = PublicKey::from_jwk(&jwk).map_err(|_| bad_key)?;
+        let key_thumbprint = thumbprint(&jwk.into_object()).ok_or(bad_key)?;
         let jwt = jwt.verify(&key)?;
-        if jwt.typ() != Some("dpop+jwt") {
+        if jwt.media_type().as_deref() != Some("dpop+jwt") {
             return Err(JwtError::InvalidClaim("typ"));
         }
         let text = |name| jwt.claims.string(name).ok_or(JwtError::InvalidClaim(name));
@@ -145,16 +147,22 @@ mod tests {
             header[name] = value;
             judge(&forge, &header, &claims()).err()
         };
-        for typ in ["JWT", "at+jwt", "DPOP+JWT", ""] {
+        for typ in ["DPoP+JWT", "application/dpop+jwt"] {
+            assert_eq!(with("typ", json!(typ)), None, "{typ}");
+        }
+        for typ in ["JWT", "at+jwt", "dpop", ""] {
             assert_eq!(with("typ", json!(typ)), Some(JwtError::InvalidClaim("typ")), "{typ}");
         }
         let mut private = forge.public_jwk();
         private["d"] = json!("AA");
         for jwk in [json!(null), json!("x"), json!({}), json!({"kty": "oct", "k": "AA"}), private] {
-            assert_eq!(with("jwk", jwk.clone()), Some(JwtError::Malformed), "{jwk}");
+            assert_eq!(with("jwk", jwk.clone()), Some(JwtError::InvalidHeader("jwk")), "{jwk}");
         }
+        let mut with_nulls = forge.public_jwk();
+        (with_nulls["d"], with_nulls["n"], with_nulls["alg"]) = (json!(null), json!(null), json!(null));
+        assert_eq!(with("jwk", with_nulls), None);
         assert_eq!(with("jwk", Forge::new().public_jwk()), Some(JwtError::InvalidSignature));
-        assert_eq!(with("alg", json!("none")), Some(JwtError::Malformed));
+        assert_eq!(with("alg", json!("none")), Some(JwtError::InvalidHeader("alg")));
         assert_eq!(with("alg", json!("RS256")), Some(JwtError::InvalidSignature));
     }
 
@@ -179,7 +187,8 @@ mod tests {
             ("jti", json!("x".repeat(257))),
             ("jti", json!(null)),
             ("iat", json!(null)),
-            ("iat", json!(1_000_000.0)),
+            ("iat", json!("1000000")),
+            ("iat", json!(-1.5)),
         ] {
             assert!(
                 matches!(with(name, value.clone()), Err(JwtError::InvalidClaim(claim)) if claim == name),
@@ -192,6 +201,21 @@ mod tests {
             "HTTPS://API.example.com:443/%74odo",
         ] {
             assert!(with("htu", json!(same)).is_ok(), "{same}");
+        }
+    }
+
+    #[test]
+    fn a_proofs_time_may_have_a_fraction_and_no_exponent() {
+        let forge = Forge::new();
+        let judge = |issued_at: &str| {
+            let claims = claims().to_string().replace(r#""iat":1000000"#, &format!(r#""iat":{issued_at}"#));
+            let token = forge.token(&header(&forge).to_string(), &claims);
+            Proof::judge(&token, TARGET, NOW).map(|proof| proof.expires_at)
+        };
+        assert_eq!(judge("1000000.999"), Ok(NOW + MAX_AGE + 1));
+        assert_eq!(judge("1000000.0"), Ok(NOW + MAX_AGE + 1));
+        for bad in ["1.0e6", "1000000.5e0", "1000031.0", "999939.9"] {
+            assert_eq!(judge(bad), Err(JwtError::InvalidClaim("iat")), "{bad}");
         }
     }
 

@@ -11,9 +11,10 @@ use serde_json::Value;
 
 use super::jwt::{JwtError, LEEWAY, UnverifiedJwt, VerifiedJwt};
 use super::remote_keys::{IssuerError, RemoteKeys};
-use crate::config::{ConfigError, Settings, secure_url};
+use crate::config::{ConfigError, JwksUrls, Settings};
 use crate::identity::secrets::is_name;
 use crate::wire::jose::Algorithm;
+use crate::wire::members::Distinct;
 use crate::wire::scope::Scopes;
 
 /// The longest token of another issuer that is read, in bytes.
@@ -22,9 +23,9 @@ const MAX_SUBJECT_TOKEN: usize = 16 * 1024;
 /// OpenID Connect Core §2: a subject has at most 255 characters.
 const MAX_SUBJECT: usize = 255;
 
-/// The longest life of another issuer's token, in seconds: Kubernetes' may live for a day. Google's live
-/// an hour, and one that claims more is not Google's.
-const MAX_TTL: u64 = 86_400;
+/// The longest life of another issuer's token, in seconds: those of Kubernetes may live for a day, and those of Azure's
+/// managed identities for some minutes more. Google's live an hour, and one that claims more is not Google's.
+const MAX_TTL: u64 = 25 * 3600;
 const GOOGLES_MAX_TTL: u64 = 3600 + LEEWAY;
 
 /// The two spellings of Google's issuer, the first of which identities are stored under
@@ -117,7 +118,7 @@ impl TrustedIssuers {
                 }
                 Some(_) => return Err(complaint("names an issuer twice")),
                 None => {
-                    let keys = RemoteKeys::new(keys_url(jwks_url.as_deref())?);
+                    let keys = RemoteKeys::new(keys_url(jwks_url.as_deref(), settings.jwks_urls())?);
                     issuers.push(TrustedIssuer { name: issuer, keys, accepted: vec![accepted] });
                 }
             }
@@ -140,12 +141,12 @@ impl TrustedIssuers {
 
     /// Verifies a token of one of them.
     pub async fn verify(&self, token: &str, now: u64) -> Result<Vouched, IssuerError> {
-        let jwt = UnverifiedJwt::parse(token, MAX_SUBJECT_TOKEN)?;
+        let jwt = UnverifiedJwt::parse_foreign(token, MAX_SUBJECT_TOKEN)?;
         let named = jwt.unverified_issuer().ok_or(JwtError::InvalidClaim("iss"))?;
         let known = self.0.iter().find(|known| known.is_called(&named));
         let known = known.ok_or(JwtError::InvalidClaim("iss"))?;
         if known.is_google() && jwt.algorithm() != Algorithm::Rs256 {
-            return Err(JwtError::Malformed.into());
+            return Err(JwtError::InvalidHeader("alg").into());
         }
         let jwt = known.keys.verify(jwt, now).await?;
         Ok(known.judge(&jwt, now)?)
@@ -164,13 +165,17 @@ impl TrustedIssuer {
     /// Judges the claims of a token whose signature is good.
     fn judge(&self, jwt: &VerifiedJwt, now: u64) -> Result<Vouched, JwtError> {
         // An ID token says `JWT` or nothing; an access token is no ID token.
-        if !matches!(jwt.typ(), None | Some("JWT")) {
+        if !matches!(jwt.media_type().as_deref(), None | Some("jwt")) {
             return Err(JwtError::InvalidClaim("typ"));
         }
         if !jwt.claims.string("iss").is_some_and(|name| self.is_called(name)) {
             return Err(JwtError::InvalidClaim("iss"));
         }
-        jwt.times(now, if self.is_google() { GOOGLES_MAX_TTL } else { MAX_TTL })?;
+        // Google says when it issued a token; others need not (RFC 7519 §4.1.6).
+        match self.is_google() {
+            true => jwt.times(now, GOOGLES_MAX_TTL)?,
+            false => jwt.times_without_issue(now, MAX_TTL)?,
+        };
         let subject = jwt.claims.string("sub").filter(|text| (1..=MAX_SUBJECT).contains(&text.len()));
         let subject = subject.ok_or(JwtError::InvalidClaim("sub"))?;
         let for_us = |accepted: &&Acceptance| self.is_for(jwt, accepted, subject);
@@ -251,13 +256,18 @@ fn complaint(problem: &str) -> ConfigError {
 
 fn entries(settings: &Settings) -> Result<Vec<Entry>, ConfigError> {
     let Some(json) = settings.optional("TRUSTED_ISSUERS") else { return Ok(Vec::new()) };
-    serde_json::from_str(json).map_err(|_| {
-        complaint("is not a JSON array of objects with issuer, jwks_url, audiences and rules (when, client, scopes)")
+    let entries = serde_json::from_str(json).and_then(|Distinct(json)| serde_json::from_value(json));
+    entries.map_err(|_| {
+        complaint(
+            "is not a JSON array of objects with issuer, jwks_url, audiences and rules (when, client, scopes), or has \
+             a duplicate member",
+        )
     })
 }
 
-fn keys_url(url: Option<&str>) -> Result<Uri, ConfigError> {
-    url.and_then(secure_url).ok_or_else(|| complaint("has an issuer whose jwks_url is not an https:// URL"))
+fn keys_url(url: Option<&str>, allowed: JwksUrls) -> Result<Uri, ConfigError> {
+    url.and_then(|url| allowed.parse(url))
+        .ok_or_else(|| complaint("has an issuer whose jwks_url is not an https:// URL"))
 }
 
 fn acceptance(audiences: Vec<String>, rules: Vec<Rule>) -> Result<Acceptance, ConfigError> {
@@ -428,6 +438,7 @@ mod tests {
         assert_eq!(verdict(json!({"repository": "acme/shop", "ref": "refs/heads/next"})), deploy);
         assert_eq!(verdict(json!({"nested/claim": {"team": "blue"}})).unwrap().0.as_deref(), Some("blue"));
         assert_eq!(verdict(json!({"person": true})), Ok((None, "read".to_owned())));
+        assert!(verdict(json!({"person": true, "exp": NOW + MAX_TTL})).is_ok());
         let mail = json!({"email": "ci@example.com", "email_verified": true});
         assert_eq!(verdict(mail).unwrap().0.as_deref(), Some("mail"));
         for other in [
@@ -441,7 +452,8 @@ mod tests {
             json!({"person": "true"}),
             json!({"person": true, "aud": "others"}),
             json!({"person": true, "aud": ["us", 1]}),
-            json!({"person": true, "exp": NOW + 86_401}),
+            json!({"person": true, "exp": NOW + MAX_TTL + 1}),
+            json!({"person": true, "iat": "now"}),
         ] {
             assert!(verdict(other.clone()).is_err(), "{other}");
         }
@@ -460,6 +472,10 @@ mod tests {
             json!([google])
         };
         assert!(trusted(&google(json!({}))).is_ok());
+        let twice_within = entry(&json!([{"when": {"a": {"b": 1}}, "client": "c"}])).to_string();
+        let twice_within = twice_within.replace(r#""b":1"#, r#""b":1,"b":2"#);
+        let settings = [KEYS, ("TRUSTED_ISSUERS", twice_within.as_str())].into_iter().collect();
+        assert!(TrustedIssuers::from_settings(&settings).is_err(), "{twice_within}");
         for bad in [
             json!({}),
             json!([1]),

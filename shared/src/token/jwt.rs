@@ -1,4 +1,5 @@
-//! JSON Web Tokens in compact form (RFC 7519, RFC 7515), read strictly.
+//! JSON Web Tokens in compact form (RFC 7519, RFC 7515). Our own are read strictly; foreign ones, which clients and
+//! other issuers make, with the leniency of [`UnverifiedJwt::parse_foreign`].
 //!
 //! [`UnverifiedJwt`] shows only what choosing a key needs; the claims come out of
 //! [`UnverifiedJwt::verify`] and from nowhere else.
@@ -6,7 +7,8 @@
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::key::PublicKey;
 use crate::wire::jose::Algorithm;
@@ -24,8 +26,11 @@ const FORBIDDEN_HEADERS: [&str; 4] = ["crit", "b64", "zip", "cty"];
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JwtError {
     /// It is not a token that we read.
-    #[error("the token is malformed or of a kind that is not accepted")]
+    #[error("the token is malformed")]
     Malformed,
+    /// A header parameter is missing, malformed or not accepted.
+    #[error("the token's header parameter {0} is missing or not acceptable")]
+    InvalidHeader(&'static str),
     /// No key of ours has its `kid`.
     #[error("the token names a key that is not known")]
     UnknownKey,
@@ -49,6 +54,7 @@ pub type TokenDigest = [u8; digest::SHA256_OUTPUT_LEN];
 /// A token whose signature nobody has checked yet.
 pub struct UnverifiedJwt<'a> {
     text: &'a str,
+    foreign: bool,
     algorithm: Algorithm,
     key_id: Option<String>,
     typ: Option<String>,
@@ -67,8 +73,18 @@ pub struct VerifiedJwt {
 }
 
 impl<'a> UnverifiedJwt<'a> {
-    /// Takes a token apart. `cap` is the longest one that is read, in bytes.
+    /// Takes a token of ours apart. `cap` is the longest one that is read, in bytes.
     pub fn parse(text: &'a str, cap: usize) -> Result<Self, JwtError> {
+        Self::read(text, cap, false)
+    }
+
+    /// Takes a token apart that a client or another issuer made: an assertion, a proof, a subject token. A `null`
+    /// counts as absent, a time may have a fraction, and there are algorithms that we only verify.
+    pub fn parse_foreign(text: &'a str, cap: usize) -> Result<Self, JwtError> {
+        Self::read(text, cap, true)
+    }
+
+    fn read(text: &'a str, cap: usize, foreign: bool) -> Result<Self, JwtError> {
         if text.len() > cap {
             return Err(JwtError::Malformed);
         }
@@ -77,20 +93,28 @@ impl<'a> UnverifiedJwt<'a> {
         if payload.contains('.') || signature.is_empty() {
             return Err(JwtError::Malformed);
         }
-        let header = object(header)?;
-        if FORBIDDEN_HEADERS.iter().any(|name| header.get(name).is_some()) {
-            return Err(JwtError::Malformed);
+        let mut header = members(&decode(header)?)?;
+        if let Some(name) = FORBIDDEN_HEADERS.into_iter().find(|name| header.get(name).is_some()) {
+            return Err(JwtError::InvalidHeader(name));
+        }
+        if foreign {
+            header.drop_nulls();
         }
         let optional_string = |name| match header.get(name) {
             None => Ok(None),
-            Some(value) => value.as_str().map(|text| Some(text.to_owned())).ok_or(JwtError::Malformed),
+            Some(value) => {
+                value.as_str().map(|text| Some(text.to_owned())).ok_or(JwtError::InvalidHeader(name))
+            }
         };
+        let algorithm = header.string("alg").and_then(Algorithm::from_name);
+        let algorithm = algorithm.filter(|algorithm| foreign || algorithm.signs());
         Ok(Self {
-            algorithm: header.string("alg").and_then(Algorithm::from_name).ok_or(JwtError::Malformed)?,
+            algorithm: algorithm.ok_or(JwtError::InvalidHeader("alg"))?,
             key_id: optional_string("kid")?,
             typ: optional_string("typ")?,
             text,
-            embedded_key: header.get("jwk").and_then(Value::as_object).cloned().map(Members::from),
+            foreign,
+            embedded_key: header.get("jwk").and_then(|jwk| jwk.as_object()).cloned().map(Members::from),
             signing_input,
             payload,
             signature,
@@ -122,7 +146,7 @@ impl<'a> UnverifiedJwt<'a> {
 
     /// Who the token claims to be from, which says whose keys to try.
     pub fn unverified_issuer(&self) -> Option<String> {
-        object(self.payload).ok()?.string("iss").map(str::to_owned)
+        members(&decode(self.payload).ok()?).ok()?.string("iss").map(str::to_owned)
     }
 
     /// Checks the signature. The key's own algorithm must be the token's.
@@ -130,14 +154,26 @@ impl<'a> UnverifiedJwt<'a> {
         if self.algorithm != key.algorithm() || !key.verifies(self.signing_input, self.signature) {
             return Err(JwtError::InvalidSignature);
         }
-        Ok(VerifiedJwt { typ: self.typ, claims: object(self.payload)? })
+        let payload = decode(self.payload)?;
+        let mut claims = members(&payload)?;
+        if self.foreign {
+            claims.drop_nulls();
+            truncate_times(&payload, &mut claims)?;
+        }
+        Ok(VerifiedJwt { typ: self.typ, claims })
     }
 }
 
 impl VerifiedJwt {
-    /// The header's `typ`.
+    /// The header's `typ` as it was written.
     pub fn typ(&self) -> Option<&str> {
         self.typ.as_deref()
+    }
+
+    /// The header's `typ` as RFC 7515 §4.1.9 compares it, for foreign tokens: in lower case, without `application/`.
+    pub fn media_type(&self) -> Option<String> {
+        let typ = self.typ.as_ref()?.to_ascii_lowercase();
+        Some(typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ))
     }
 
     /// `jti`, of a token that is good once and remembered by it.
@@ -182,10 +218,40 @@ impl VerifiedJwt {
     }
 }
 
-/// Reads base64url (no padding, no stray bits) of a JSON object without repeated members.
-fn object(text: &str) -> Result<Members, JwtError> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| JwtError::Malformed)?;
-    serde_json::from_slice(&bytes).map_err(|_| JwtError::Malformed)
+/// Reads base64url: no padding, no stray bits.
+fn decode(text: &str) -> Result<Vec<u8>, JwtError> {
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| JwtError::Malformed)
+}
+
+/// Reads a JSON object without duplicate members.
+fn members(json: &[u8]) -> Result<Members, JwtError> {
+    serde_json::from_slice(json).map_err(|_| JwtError::Malformed)
+}
+
+/// Truncates the times with a fraction to seconds (RFC 7519 §2, NumericDate). Only their text tells a fraction
+/// from an exponent, which stays what it is: no integer.
+fn truncate_times(payload: &[u8], claims: &mut Members) -> Result<(), JwtError> {
+    #[derive(Deserialize)]
+    struct Times<'a> {
+        #[serde(borrow)]
+        iat: Option<&'a RawValue>,
+        #[serde(borrow)]
+        exp: Option<&'a RawValue>,
+        #[serde(borrow)]
+        nbf: Option<&'a RawValue>,
+    }
+    if !["iat", "exp", "nbf"].iter().any(|name| claims.get(name).is_some_and(|time| time.is_f64())) {
+        return Ok(());
+    }
+    let Times { iat, exp, nbf } = serde_json::from_slice(payload).map_err(|_| JwtError::Malformed)?;
+    for (name, text) in [("iat", iat), ("exp", exp), ("nbf", nbf)] {
+        let parts = text.and_then(|text| text.get().split_once('.'));
+        let whole = parts.filter(|(_, fraction)| fraction.bytes().all(|digit| digit.is_ascii_digit()));
+        if let Some(seconds) = whole.and_then(|(seconds, _)| seconds.parse::<u64>().ok()) {
+            claims.set(name, seconds);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -255,6 +321,7 @@ mod tests {
             r#""None""#,
             r#""HS256""#,
             r#""RS512""#,
+            r#""ES384""#,
             r#""eddsa""#,
             r#""""#,
             "null",
@@ -262,7 +329,7 @@ mod tests {
             r#"["EdDSA"]"#,
         ] {
             let token = forge.token(&format!(r#"{{"alg":{alg},"typ":"at+jwt"}}"#), "{}");
-            assert_eq!(forge.verify(&token).err(), Some(JwtError::Malformed), "{alg}");
+            assert_eq!(forge.verify(&token).err(), Some(JwtError::InvalidHeader("alg")), "{alg}");
         }
         for alg in ["RS256", "ES256"] {
             let token = forge.token(&format!(r#"{{"alg":"{alg}"}}"#), "{}");
@@ -283,7 +350,9 @@ mod tests {
             r#""cty":"JWT""#,
         ] {
             let token = forge.token(&format!(r#"{{"alg":"EdDSA",{member}}}"#), "{}");
-            assert_eq!(forge.verify(&token).err(), Some(JwtError::Malformed), "{member}");
+            for parsed in [UnverifiedJwt::parse(&token, 8192), UnverifiedJwt::parse_foreign(&token, 8192)] {
+                assert!(matches!(parsed.err(), Some(JwtError::InvalidHeader(name)) if member.contains(name)));
+            }
         }
         let other = Forge::new();
         let header = r#"{"alg":"EdDSA","jwk":{"kty":"OKP"},"jku":"https://evil.example","x5u":"https://evil.example","x5c":["AA"]}"#;
@@ -299,6 +368,9 @@ mod tests {
             (r#"{"alg":"EdDSA","kid":"1","kid":"2"}"#, "{}"),
             (HEADER, r#"{"sub":"a","sub":"b"}"#),
             (HEADER, r#"{"exp":1,"\u0065xp":2}"#),
+            (HEADER, r#"{"env":{"name":"dev","name":"prod"}}"#),
+            (HEADER, r#"{"aud":["a",{"b":1,"b":1}]}"#),
+            (r#"{"alg":"EdDSA","jwk":{"x":"a","x":"b"}}"#, "{}"),
         ] {
             assert_eq!(
                 forge.verify(&forge.token(header, claims)).err(),
@@ -306,6 +378,23 @@ mod tests {
                 "{header} {claims}"
             );
         }
+    }
+
+    #[test]
+    fn null_and_fractions_are_read_in_foreign_tokens_alone() {
+        let forge = Forge::new();
+        let header = r#"{"alg":"EdDSA","kid":null,"typ":null}"#;
+        let claims = r#"{"iat":1.5,"exp":2.0,"nbf":null,"azp":null,"other":3.5}"#;
+        let token = forge.token(header, claims);
+        let foreign = UnverifiedJwt::parse_foreign(&token, 8192).unwrap();
+        assert_eq!(foreign.key_id(), None);
+        let foreign = foreign.verify(&forge.public_key).unwrap();
+        assert_eq!((foreign.typ(), foreign.media_type()), (None, None));
+        let read = serde_json::json!({"iat": 1, "exp": 2, "other": 3.5});
+        assert_eq!(foreign.claims.into_object(), read);
+        assert_eq!(forge.verify(&token).err(), Some(JwtError::InvalidHeader("kid")));
+        let ours = forge.verify(&forge.token(HEADER, claims)).unwrap();
+        assert_eq!(ours.claims.into_object(), serde_json::from_str::<serde_json::Value>(claims).unwrap());
     }
 
     #[test]

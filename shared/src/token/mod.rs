@@ -11,6 +11,8 @@ pub mod issue;
 pub mod issuers;
 pub mod jwt;
 pub mod key;
+#[cfg(feature = "issuers")]
+pub mod key_set;
 pub mod keyring;
 #[cfg(feature = "signing")]
 pub mod private_key;

@@ -1,17 +1,14 @@
 //! The keys of other issuers: fetched from their JWKS URL, cached as they ask, never trusted further.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Limited};
 use lambda_http::http::{HeaderMap, Method, StatusCode, Uri, header};
-use serde::Deserialize;
 
 use super::jwt::{JwtError, UnverifiedJwt, VerifiedJwt};
-use super::key::PublicKey;
+use super::key_set::KeySet;
 use crate::cache::{Cache, Limits, Loaded, Unavailable, chain};
 use crate::https::Https;
-use crate::wire::members::Members;
 
 /// The longest JWKS that is read, in bytes. Google's has about 1,500.
 const MAX_JWKS: usize = 256 * 1024;
@@ -35,36 +32,27 @@ pub enum IssuerError {
     /// The token is bad.
     #[error(transparent)]
     Token(#[from] JwtError),
+    /// There is an answer at the JWKS URL of that host, without a key that we can use.
+    #[error("the JWKS at {0} holds no usable key")]
+    NoUsableKey(String),
     /// The issuer's keys can't be had.
-    #[error("the issuer's keys: {0}")]
+    #[error(transparent)]
     Keys(#[from] Unavailable),
 }
 
 /// Why a fetch failed.
 #[derive(Debug, thiserror::Error)]
-enum FetchError {
-    #[error("no answer within {} s", TIMEOUT.as_secs())]
-    TimedOut,
-    #[error("{0}")]
-    Unreachable(String),
-    #[error("status {0}")]
-    Status(StatusCode),
-    #[error("the body is no JWKS of at most {MAX_JWKS} bytes")]
-    Malformed,
+#[error("the JWKS at {host}: {problem}")]
+struct FetchError {
+    host: String,
+    problem: String,
 }
-
-type Keys = BTreeMap<String, PublicKey>;
 
 /// The keys behind one JWKS URL.
 pub struct RemoteKeys {
     url: Uri,
     https: Https,
-    cache: Cache<Keys>,
-}
-
-#[derive(Deserialize)]
-struct Jwks {
-    keys: Vec<Members>,
+    cache: Cache<KeySet>,
 }
 
 impl RemoteKeys {
@@ -76,46 +64,59 @@ impl RemoteKeys {
 
     /// Fetches the keys. A failure is left to the first token.
     pub async fn warm_up(&self, now: u64) {
-        let _ = self.cache.get(now, async || self.fetch().await).await;
+        let _ = self.cache.get(now, async || self.fetch(now).await).await;
     }
 
-    /// Checks a token's signature with the key that it names.
+    /// Checks a token's signature with the key that it names. It waits for one fetch at most, its own or another's.
     pub async fn verify(&self, jwt: UnverifiedJwt<'_>, now: u64) -> Result<VerifiedJwt, IssuerError> {
-        let key_id = jwt.key_id().ok_or(JwtError::UnknownKey)?.to_owned();
-        let mut keys = self.cache.get(now, async || self.fetch().await).await?;
-        if !keys.contains_key(&key_id) {
-            keys = self.cache.renewed(now, &keys, async || self.fetch().await).await?;
+        let keys = match self.cache.ready(now) {
+            Some(keys) => {
+                let keys = keys?;
+                match keys.choose(&jwt) {
+                    Some(_) => keys,
+                    None => self.cache.renewed(now, &keys, async || self.fetch(now).await).await?,
+                }
+            }
+            None => self.cache.get(now, async || self.fetch(now).await).await?,
+        };
+        if keys.is_empty() {
+            return Err(IssuerError::NoUsableKey(self.host()));
         }
-        let key = keys.get(&key_id).ok_or(JwtError::UnknownKey)?;
+        let key = keys.choose(&jwt).ok_or(JwtError::UnknownKey)?;
         Ok(jwt.verify(key)?)
     }
 
-    async fn fetch(&self) -> Result<Loaded<Keys>, FetchError> {
-        tokio::time::timeout(TIMEOUT, self.fetch_untimed()).await.map_err(|_| FetchError::TimedOut)?
+    fn host(&self) -> String {
+        self.url.host().unwrap_or_default().to_owned()
+    }
+
+    async fn fetch(&self, now: u64) -> Result<Loaded<KeySet>, FetchError> {
+        let fetched = tokio::time::timeout(TIMEOUT, self.fetch_untimed()).await;
+        let fetched = fetched.unwrap_or_else(|_| Err(format!("no answer within {} s", TIMEOUT.as_secs())));
+        let loaded = fetched.and_then(|loaded| match loaded.value.is_empty() {
+            // Good keys go on serving.
+            true if self.cache.age(now).is_some_and(|age| age < LIMITS.usable_for) => {
+                Err("no usable key".to_owned())
+            }
+            // The answer is no outage. It is asked for again as soon as after one.
+            true => Ok(Loaded { fresh_for: LIMITS.after_failure, ..loaded }),
+            false => Ok(loaded),
+        });
+        loaded.map_err(|problem| FetchError { host: self.host(), problem })
     }
 
     /// A redirect is a status like any other than 200: it is not followed.
-    async fn fetch_untimed(&self) -> Result<Loaded<Keys>, FetchError> {
+    async fn fetch_untimed(&self) -> Result<Loaded<KeySet>, String> {
         let answer = self.https.send(Method::GET, self.url.clone()).await;
-        let answer = answer.map_err(|error| FetchError::Unreachable(chain(&error)))?;
+        let answer = answer.map_err(|error| chain(&error))?;
         if answer.status() != StatusCode::OK {
-            return Err(FetchError::Status(answer.status()));
+            return Err(format!("status {}", answer.status()));
         }
         let fresh_for = fresh_for(answer.headers());
-        let body =
-            Limited::new(answer.into_body(), MAX_JWKS).collect().await.map_err(|_| FetchError::Malformed)?;
-        let jwks: Jwks = serde_json::from_slice(&body.to_bytes()).map_err(|_| FetchError::Malformed)?;
-        let value: Keys = jwks.keys.iter().filter_map(named_key).collect();
-        if value.is_empty() {
-            return Err(FetchError::Malformed);
-        }
-        Ok(Loaded { value, fresh_for })
+        let body = Limited::new(answer.into_body(), MAX_JWKS).collect().await;
+        let body = body.map_err(|error| format!("no body of at most {MAX_JWKS} bytes: {error}"))?;
+        Ok(Loaded { value: KeySet::read(&body.to_bytes()), fresh_for })
     }
-}
-
-/// A key that we can use and its id. Others may stand beside it (RFC 7517 §5): they are passed over.
-fn named_key(jwk: &Members) -> Option<(String, PublicKey)> {
-    Some((jwk.string("kid")?.to_owned(), PublicKey::from_jwk(jwk).ok()?))
 }
 
 /// RFC 9111 §4.2: `max-age` less `Age`, within our bounds.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The algorithms that Latchkey signs with and accepts; there are no others.
+/// The algorithms that Latchkey verifies; there are no others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
@@ -11,32 +11,49 @@ pub enum Algorithm {
     /// ECDSA on P-256 with SHA-256.
     #[serde(rename = "ES256")]
     Es256,
+    /// ECDSA on P-384 with SHA-384: only verified.
+    #[serde(rename = "ES384")]
+    Es384,
     /// Ed25519.
     #[serde(rename = "EdDSA")]
     EdDsa,
 }
 
 impl Algorithm {
-    /// Every algorithm.
-    pub const ALL: [Self; 3] = [Self::Rs256, Self::Es256, Self::EdDsa];
+    /// Those that our own tokens are signed with.
+    pub const SIGNING: [Self; 3] = [Self::Rs256, Self::Es256, Self::EdDsa];
+
+    /// Whether our own tokens are signed with it.
+    pub fn signs(self) -> bool {
+        Self::SIGNING.contains(&self)
+    }
 
     /// The name that stands in `alg`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Rs256 => "RS256",
             Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
             Self::EdDsa => "EdDSA",
         }
     }
 
     /// Every name that is read, with the newer one that RFC 9864 gives to EdDSA on Ed25519.
-    pub const NAMES: [&str; 4] = ["RS256", "ES256", "EdDSA", "Ed25519"];
+    pub const NAMES: [&str; 5] = ["RS256", "ES256", "ES384", "EdDSA", "Ed25519"];
 
     /// The algorithm of that name; names are case-sensitive.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
-            "Ed25519" => Some(Self::EdDsa),
-            name => Self::ALL.into_iter().find(|algorithm| algorithm.name() == name),
+            "RS256" => Some(Self::Rs256),
+            "ES256" => Some(Self::Es256),
+            "ES384" => Some(Self::Es384),
+            "EdDSA" | "Ed25519" => Some(Self::EdDsa),
+            _ => None,
         }
+    }
+
+    /// The algorithm of that name, if our own tokens are signed with it.
+    pub fn for_signing(name: &str) -> Option<Self> {
+        Self::from_name(name).filter(|algorithm| algorithm.signs())
     }
 }

@@ -39,17 +39,17 @@ pub struct Metadata<'a> {
     /// How clients may authenticate themselves where tokens are had.
     pub token_endpoint_auth_methods_supported: Vec<&'static str>,
     /// Algorithms of their assertions there.
-    pub token_endpoint_auth_signing_alg_values_supported: [&'static str; 4],
+    pub token_endpoint_auth_signing_alg_values_supported: [&'static str; 5],
     /// How clients may authenticate themselves where tokens are revoked.
     pub revocation_endpoint_auth_methods_supported: Vec<&'static str>,
     /// Algorithms of their assertions there.
-    pub revocation_endpoint_auth_signing_alg_values_supported: [&'static str; 4],
+    pub revocation_endpoint_auth_signing_alg_values_supported: [&'static str; 5],
     /// How clients may authenticate themselves where tokens are asked about.
     pub introspection_endpoint_auth_methods_supported: Vec<&'static str>,
     /// Algorithms of their assertions there.
-    pub introspection_endpoint_auth_signing_alg_values_supported: [&'static str; 4],
+    pub introspection_endpoint_auth_signing_alg_values_supported: [&'static str; 5],
     /// Algorithms of DPoP proofs (RFC 9449 §5.1).
-    pub dpop_signing_alg_values_supported: [&'static str; 4],
+    pub dpop_signing_alg_values_supported: [&'static str; 5],
     /// Whether tokens are bound to certificates (RFC 8705 §3.3).
     pub tls_client_certificate_bound_access_tokens: bool,
 }

@@ -1,0 +1,433 @@
+//! The log says of every rejection what failed; the caller learns no more than before.
+
+use std::fs;
+
+use e2e::events::{basic, call, form_event, http_event, status_and_body};
+use e2e::proofs::{ASSERTION, Holder, assertion, jwks, key};
+use e2e::{PASSWORD, Stack};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use shared::clock;
+use shared::identity::secrets::{SecretKind, generate};
+use shared::store::clients::ClientKeys;
+use shared::store::users::Users;
+use shared::token::private_key::PrivateKey;
+use shared::wire::jose::Algorithm;
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::logs::{INNER, run};
+
+const GRANT: (&str, &str) = ("grant_type", "client_credentials");
+const EXCHANGE: (&str, &str) = ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange");
+const JWT: (&str, &str) = ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt");
+
+/// Every `error_description` that the callers see here.
+const PUBLIC: [&str; 7] = [
+    "client authentication failed",
+    "the DPoP proof is not valid",
+    "the ID token is not accepted",
+    "the subject token is not accepted",
+    "the refresh token is not valid",
+    "the user name or the password is wrong",
+    "grant_type is missing",
+];
+
+/// Each rejection: a part of its cause, the client that the log names, and the answer.
+#[derive(Default)]
+struct Rejections(Vec<Value>);
+
+impl Rejections {
+    /// Sends a request that is rejected.
+    async fn send<F>(
+        &mut self,
+        cause: &str,
+        client_id: Option<&str>,
+        mut event: Value,
+        handle: impl Fn(lambda_http::Request) -> F,
+    ) where
+        F: Future<Output = lambda_http::Response<lambda_http::Body>>,
+    {
+        let id = format!("rejection-{}", self.0.len());
+        event["requestContext"]["requestId"] = json!(id);
+        let (status, body) = status_and_body(&call(&event, handle).await);
+        self.0
+            .push(json!({"id": id, "cause": cause, "client_id": client_id, "status": status, "body": body}));
+    }
+}
+
+/// Not a test of its own: the process that [`every_rejection_is_logged_with_its_cause`] starts.
+#[tokio::test]
+async fn rejections() {
+    if std::env::var_os(INNER).is_none() {
+        return;
+    }
+    let stack = Stack::start().await;
+    let mut rejections = Rejections::default();
+    secrets(&stack, &mut rejections).await;
+    assertions(&stack, &mut rejections).await;
+    proofs(&stack, &mut rejections).await;
+    id_tokens(&stack, &mut rejections).await;
+    subject_tokens(&stack, &mut rejections).await;
+    refresh_tokens(&stack, &mut rejections).await;
+    passwords(&stack, &mut rejections).await;
+    access_tokens(&stack, &mut rejections).await;
+    fs::write(std::env::var(INNER).unwrap(), json!(rejections.0).to_string()).unwrap();
+}
+
+async fn secrets(stack: &Stack, rejections: &mut Rejections) {
+    let deps = token::Deps::from_settings(&stack.settings(&[])).unwrap();
+    let (right, wrong) = (stack.client("backend", "a").await, stack.client("other", "a").await);
+    let off = stack.client_with("off", "a", |client| client.disabled = true).await;
+    let expired =
+        stack.client_with("late", "a", |client| client.secrets[0].expires_at = Some(clock::now() - 1)).await;
+    let subject = "CN=app,O=Example";
+    stack.client_with("tls", "a", |client| client.certificate_subject = Some(subject.to_owned())).await;
+    let malformed = format!("{right}x");
+    for (cause, client_id, id, secret) in [
+        ("the client is unknown", Some("nobody"), "nobody", right.as_str()),
+        ("the client is unknown", None, "no body", &right),
+        ("the client is unknown", None, &right, &wrong),
+        ("the secret is no client secret of ours", None, &right, "backend"),
+        ("the secret is no client secret of ours", Some("backend"), "backend", &malformed),
+        ("the secret is wrong", Some("backend"), "backend", &wrong),
+        ("the secret has expired", Some("late"), "late", &expired),
+        ("the client is disabled", Some("off"), "off", &off),
+    ] {
+        let event = form_event("/oauth2/token", basic(id, secret), &[GRANT]);
+        rejections.send(cause, client_id, event, |request| token::handle(&deps, request, clock::now())).await;
+    }
+    let form = [GRANT, ("client_id", "backend")];
+    let mut event = form_event("/oauth2/token", json!({}), &form);
+    let handle = |request| token::handle(&deps, request, clock::now());
+    rejections.send("does not authenticate", Some("backend"), event.clone(), handle).await;
+    event["requestContext"]["authentication"] = json!({"clientCert": {
+        "clientCertPem": "-----BEGIN CERTIFICATE-----\ndGVzdA==\n-----END CERTIFICATE-----\n", "subjectDN": "CN=evil",
+        "issuerDN": "CN=CA", "serialNumber": "1", "validity": {"notBefore": "", "notAfter": ""},
+    }});
+    rejections.send("the certificate's subject", Some("backend"), event.clone(), handle).await;
+    let event = form_event("/oauth2/token", json!({}), &[GRANT]);
+    rejections.send("there is no client authentication", None, event, handle).await;
+    // Without a cause of its own.
+    let event = form_event("/oauth2/token", basic("backend", &right), &[("scope", "a")]);
+    rejections.send("grant_type is missing", None, event, handle).await;
+    // At the other endpoints.
+    let revoke = revoke::Deps::from_settings(&stack.settings(&[])).unwrap();
+    let introspect = introspect::Deps::from_settings(&stack.settings(&[])).unwrap();
+    let token = stack.token("other", &wrong).await;
+    let event = form_event("/oauth2/revoke", basic("backend", &wrong), &[("token", &token)]);
+    let handle = |request| revoke::handle(&revoke, request, clock::now());
+    rejections.send("the secret is wrong", Some("backend"), event, handle).await;
+    let event = form_event("/oauth2/introspect", basic("backend", &wrong), &[("token", &token)]);
+    let handle = |request| introspect::handle(&introspect, request, clock::now());
+    rejections.send("the secret is wrong", Some("backend"), event, handle).await;
+}
+
+async fn assertions(stack: &Stack, rejections: &mut Rejections) {
+    let deps = token::Deps::from_settings(&stack.settings(&[])).unwrap();
+    let (own, others) = (key(Algorithm::Es256), key(Algorithm::Es256));
+    stack.client_with("app", "a", |client| client.public_keys = Some(jwks(&own))).await;
+    let empty = MockServer::start().await;
+    let answer = ResponseTemplate::new(200).set_body_json(json!({"keys": [null]}));
+    Mock::given(any()).respond_with(answer).mount(&empty).await;
+    for (id, url) in [("dead", "http://127.0.0.1:9/jwks"), ("empty", &empty.uri())] {
+        let keys = ClientKeys::Url(url.to_owned());
+        stack.client_with(id, "a", |client| client.public_keys = Some(keys)).await;
+    }
+    let now = clock::now();
+    let with = |key: &PrivateKey, name: &str, value: Value| {
+        assertion(stack, key, |claims| claims[name] = value.clone())
+    };
+    let of =
+        |id: &str| assertion(stack, &own, |claims| (claims["iss"], claims["sub"]) = (json!(id), json!(id)));
+    let good = assertion(stack, &own, |_| {});
+    let (input, _) = good.rsplit_once('.').unwrap();
+    let forged = format!("{input}.{}", "A".repeat(86));
+    let replayed = assertion(stack, &own, |_| {});
+    assert_eq!(post(&deps, &replayed).await, 200);
+    let typed = own.sign("at+jwt", &json!({"iss": "app"})).unwrap();
+    for (cause, client_id, assertion) in [
+        ("a key that is not known", Some("app"), with(&others, "x", json!(1))),
+        ("signature is not valid", Some("app"), forged),
+        ("claim aud", Some("app"), with(&own, "aud", json!("https://other.example"))),
+        ("claim sub", Some("app"), with(&own, "sub", json!("other"))),
+        ("claim exp", Some("app"), with(&own, "exp", json!(now + 90_000))),
+        ("claim exp", Some("app"), with(&own, "exp", json!(null))),
+        ("claim iat", Some("app"), with(&own, "iat", json!(now + 100))),
+        ("claim nbf", Some("app"), with(&own, "nbf", json!(now + 100))),
+        ("claim jti", Some("app"), with(&own, "jti", json!(""))),
+        ("has expired", Some("app"), {
+            assertion(stack, &own, |claims| {
+                (claims["iat"], claims["exp"]) = (json!(now - 90), json!(now - 40))
+            })
+        }),
+        ("claim typ", Some("app"), typed.expose_secret().to_owned()),
+        ("the assertion was used before", Some("app"), replayed),
+        ("the client is unknown", Some("nobody"), of("nobody")),
+        ("the client is unknown", None, of("lk_cs_1")),
+        ("the client is unknown", None, of("a\"b\n")),
+        ("the client has no keys", Some("backend"), of("backend")),
+        ("the JWKS at 127.0.0.1: ", Some("dead"), of("dead")),
+        ("the JWKS at 127.0.0.1 holds no usable key", Some("empty"), of("empty")),
+        ("claim iss", None, with(&own, "iss", json!(null))),
+        ("header parameter alg", None, "eyJhbGciOiJub25lIn0.e30.AA".to_owned()),
+        ("malformed", None, "x".to_owned()),
+    ] {
+        let form = [GRANT, ("client_assertion_type", ASSERTION), ("client_assertion", assertion.as_str())];
+        let event = form_event("/oauth2/token", json!({}), &form);
+        rejections.send(cause, client_id, event, |request| token::handle(&deps, request, now)).await;
+        let Value::Object(last) = rejections.0.last().unwrap() else { panic!("an object") };
+        assert_eq!(last["body"]["error_description"], "client authentication failed", "{cause}");
+    }
+}
+
+async fn post(deps: &token::Deps, assertion: &str) -> u64 {
+    let form = [GRANT, ("client_assertion_type", ASSERTION), ("client_assertion", assertion)];
+    crate::events::post_token(deps, json!({}), &form, clock::now()).await.0
+}
+
+async fn proofs(stack: &Stack, rejections: &mut Rejections) {
+    let deps = token::Deps::from_settings(&stack.settings(&[])).unwrap();
+    let secret = stack.client("prover", "a").await;
+    let (holder, now) = (Holder::new(), clock::now());
+    // As the recorded event's domain and the stack's plain http make it.
+    let url = "http://api.example.com/oauth2/token";
+    let written = |header: &str, claims: Value| {
+        let mut all = json!({"htm": "POST", "htu": url, "iat": now, "jti": "1"});
+        all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
+        holder.sign(header, &all.to_string())
+    };
+    let header = json!({"alg": "EdDSA", "typ": "dpop+jwt", "jwk": holder.jwk()}).to_string();
+    let of_another = json!({"alg": "EdDSA", "typ": "dpop+jwt", "jwk": Holder::new().jwk()}).to_string();
+    let used = holder.proof("POST", url, None);
+    for (cause, proof) in [
+        ("", used.clone()),
+        ("the proof was used before", used),
+        ("claim htm", written(&header, json!({"htm": "GET"}))),
+        ("claim htu", written(&header, json!({"htu": "http://evil.example/"}))),
+        ("claim iat", written(&header, json!({"iat": now - 100}))),
+        ("claim jti", written(&header, json!({"jti": 1}))),
+        ("claim typ", written(&header.replace("dpop+jwt", "JWT"), json!({}))),
+        ("header parameter jwk", written(r#"{"alg":"EdDSA","typ":"dpop+jwt"}"#, json!({}))),
+        ("signature is not valid", written(&of_another, json!({}))),
+        ("malformed", "x".to_owned()),
+    ] {
+        let mut headers = basic("prover", &secret);
+        headers["dpop"] = json!(proof);
+        let event = form_event("/oauth2/token", headers, &[GRANT]);
+        let handle = |request| token::handle(&deps, request, now);
+        if cause.is_empty() {
+            assert_eq!(status_and_body(&call(&event, handle).await).0, 200);
+            continue;
+        }
+        rejections.send(cause, Some("prover"), event, handle).await;
+    }
+}
+
+async fn id_tokens(stack: &Stack, rejections: &mut Rejections) {
+    let deps = google::Deps::from_settings(&stack.settings(&[])).unwrap();
+    let now = clock::now();
+    let claims = e2e::claims(&stack.id_token("ada@example.com"));
+    let with = |name: &str, value: Value| {
+        let mut claims = claims.clone();
+        claims[name] = value;
+        stack.google_key().sign("JWT", &claims).unwrap().expose_secret().to_owned()
+    };
+    let typed = stack.google_key().sign("at+jwt", &claims).unwrap();
+    let forged = key(Algorithm::Rs256).sign("JWT", &claims).unwrap();
+    for (cause, token) in [
+        ("claim iss", with("iss", json!("https://evil.example"))),
+        ("claim aud", with("aud", json!("theirs"))),
+        ("claim aud", with("azp", json!("theirs"))),
+        ("claim exp", with("exp", json!(now + 86_400))),
+        ("claim iat", with("iat", json!(now + 100))),
+        ("claim sub", with("sub", json!(""))),
+        ("claim typ", typed.expose_secret().to_owned()),
+        ("a key that is not known", forged.expose_secret().to_owned()),
+        ("header parameter alg", Holder::new().sign(r#"{"alg":"EdDSA"}"#, &claims.to_string())),
+        ("malformed", "x".to_owned()),
+    ] {
+        let headers = json!({"authorization": format!("Bearer {token}")});
+        let event = http_event("POST", "/google", headers, None);
+        rejections.send(cause, None, event, |request| google::handle(&deps, request, now)).await;
+    }
+}
+
+async fn subject_tokens(stack: &Stack, rejections: &mut Rejections) {
+    let (key, server, now) = (key(Algorithm::Rs256), MockServer::start().await, clock::now());
+    let answer = ResponseTemplate::new(200).set_body_json(json!({"keys": [key.public_jwk()]}));
+    Mock::given(any()).respond_with(answer).mount(&server).await;
+    let empty = MockServer::start().await;
+    let answer =
+        ResponseTemplate::new(200).set_body_json(json!({"keys": [{"kty": "RSA", "n": "AA", "e": "AQAB"}]}));
+    Mock::given(any()).respond_with(answer).mount(&empty).await;
+    let entry = |name: &str, url: String| {
+        json!({
+            "issuer": name, "jwks_url": url, "audiences": ["us"],
+            "rules": [{"when": {"sub": "job"}, "client": "gone", "scopes": ["a"]}],
+        })
+    };
+    let entries =
+        json!([entry("https://ci.example", server.uri()), entry("https://empty.example", empty.uri())]);
+    let deps =
+        token::Deps::from_settings(&stack.settings(&[("TRUSTED_ISSUERS", &entries.to_string())])).unwrap();
+    let claims =
+        json!({"iss": "https://ci.example", "aud": "us", "sub": "job", "iat": now, "exp": now + 300});
+    let with = |name: &str, value: Value| {
+        let mut claims = claims.clone();
+        claims[name] = value;
+        key.sign("JWT", &claims).unwrap().expose_secret().to_owned()
+    };
+    for (cause, client_id, token) in [
+        ("the rule's client is unknown", Some("gone"), with("x", json!(1))),
+        ("claim aud", None, with("aud", json!("others"))),
+        ("claim iss", None, with("iss", json!("https://evil.example"))),
+        ("claim sub", None, with("sub", json!("stranger"))),
+        ("claim exp", None, with("exp", json!(now + 100_000))),
+        ("claim nbf", None, with("nbf", json!(now + 100))),
+        ("has expired", None, with("exp", json!(now))),
+        ("holds no usable key", None, with("iss", json!("https://empty.example"))),
+    ] {
+        let later = if cause == "has expired" { now + 31 } else { now };
+        let event = form_event("/oauth2/token", json!({}), &[EXCHANGE, JWT, ("subject_token", &token)]);
+        rejections.send(cause, client_id, event, |request| token::handle(&deps, request, later)).await;
+    }
+}
+
+async fn refresh_tokens(stack: &Stack, rejections: &mut Rejections) {
+    let deps = token::Deps::from_settings(&stack.settings(&[])).unwrap();
+    let secret = stack.client("refresher", "a").await;
+    stack.user("grace", "a").await;
+    let now = clock::now();
+    let token = stack.refresh_token("grace", PASSWORD).await;
+    let other = stack.refresh_token("grace", PASSWORD).await;
+    let (unknown, _) = generate(SecretKind::RefreshToken);
+    let refresh = |token: &str, headers: Value| {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
+        form_event("/oauth2/token", headers, &form)
+    };
+    let mut used = token.clone();
+    for _ in 0..2 {
+        let handle = |request| token::handle(&deps, request, now);
+        let (status, body) = status_and_body(&call(&refresh(&used, json!({})), handle).await);
+        assert_eq!(status, 200, "{body}");
+        used = body["refresh_token"].as_str().unwrap().to_owned();
+    }
+    for (cause, client_id, token, headers, now) in [
+        ("the refresh token is malformed", None, "x", json!({}), now),
+        ("the refresh token is unknown", None, unknown.expose_secret(), json!({}), now),
+        ("issued to another client", Some("refresher"), &other, basic("refresher", &secret), now),
+        ("has expired", None, &other, json!({}), now + 40 * 86_400),
+        ("used before", None, &token, json!({}), now),
+        ("its session was ended", None, &used, json!({}), now),
+    ] {
+        let event = refresh(token, headers);
+        rejections.send(cause, client_id, event, |request| token::handle(&deps, request, now)).await;
+    }
+    Users::new(stack.table()).set_disabled("grace", true).await.unwrap();
+    let event = refresh(&other, json!({}));
+    rejections
+        .send("the user is gone, disabled", None, event, |request| token::handle(&deps, request, now))
+        .await;
+}
+
+async fn passwords(stack: &Stack, rejections: &mut Rejections) {
+    let deps = login::Deps::from_settings(&stack.settings(&[])).unwrap();
+    stack.user("ada", "a").await;
+    stack.user("eve", "a").await;
+    Users::new(stack.table()).set_disabled("eve", true).await.unwrap();
+    for (cause, username, password) in [
+        ("the user is unknown", "CANARY-user", "CANARY-password"),
+        ("the password is wrong", "ada", "CANARY-password"),
+        ("the user is disabled", "eve", PASSWORD),
+    ] {
+        let event = form_event("/token", json!({}), &[("username", username), ("password", password)]);
+        rejections.send(cause, None, event, |request| login::handle(&deps, request, clock::now())).await;
+        assert_eq!(
+            rejections.0.last().unwrap()["body"],
+            json!({"error": "invalid_grant", "error_description": "the user name or the password is wrong"})
+        );
+    }
+}
+
+/// Denials of the authorizer have a reason of a fixed set; the cause says more.
+async fn access_tokens(stack: &Stack, rejections: &mut Rejections) {
+    let deps = authorizer::Deps::from_settings(&stack.settings(&[])).unwrap();
+    let strange = authorizer::Deps::from_settings(&stack.settings(&[("AUDIENCE", "other")])).unwrap();
+    let secret = stack.client("caller", "a").await;
+    let token = stack.token("caller", &secret).await;
+    let holder = Holder::new();
+    let proof = holder.proof("POST", &stack.url("/oauth2/token"), None);
+    let ask = stack.post("/oauth2/token").basic_auth("caller", Some(&secret)).header("dpop", proof);
+    let (_, body) = e2e::read(ask.form(&[GRANT])).await;
+    let bound = body["access_token"].as_str().unwrap();
+    let url = "http://api.example.com/profile";
+    let used = holder.proof("GET", url, Some(bound));
+    let dpop = format!("DPoP {bound}");
+    for (cause, deps, authorization, proof) in [
+        ("claim aud", &strange, format!("Bearer {token}"), None),
+        (
+            "a key that is not known",
+            &deps,
+            format!("Bearer {}", Holder::new().sign(r#"{"alg":"EdDSA"}"#, "{}")),
+            None,
+        ),
+        (
+            "header parameter alg",
+            &deps,
+            format!("Bearer {}", Holder::new().sign(r#"{"alg":"HS256"}"#, "{}")),
+            None,
+        ),
+        ("bound to a key and came as a bearer token", &deps, format!("Bearer {bound}"), None),
+        ("there is no DPoP proof", &deps, dpop.clone(), None),
+        ("claim htm", &deps, dpop.clone(), Some(holder.proof("POST", url, Some(bound)))),
+        (
+            "the proof's key is not the token's",
+            &deps,
+            dpop.clone(),
+            Some(Holder::new().proof("GET", url, Some(bound))),
+        ),
+        ("", &deps, dpop.clone(), Some(used.clone())),
+        ("the proof was used before", &deps, dpop.clone(), Some(used)),
+    ] {
+        let id =
+            if cause.is_empty() { "allowed".to_owned() } else { format!("rejection-{}", rejections.0.len()) };
+        let mut event = json!({
+            "version": "2.0", "type": "REQUEST", "routeArn": "arn", "routeKey": "GET /profile", "rawPath": "/profile",
+            "headers": {"authorization": authorization},
+            "requestContext": {
+                "requestId": id, "stage": "$default", "domainName": "api.example.com",
+                "http": {"method": "GET", "path": "/profile"},
+            },
+        });
+        if let Some(proof) = proof {
+            event["headers"]["dpop"] = json!(proof);
+        }
+        let answer = authorizer::handle(deps, serde_json::from_value(event).unwrap(), clock::now()).await;
+        let answer = serde_json::to_value(answer.unwrap()).unwrap();
+        assert_eq!(answer["isAuthorized"], cause.is_empty(), "{cause}");
+        if !cause.is_empty() {
+            rejections.0.push(json!({"id": id, "cause": cause, "client_id": null}));
+        }
+    }
+}
+
+#[test]
+fn every_rejection_is_logged_with_its_cause() {
+    let (lines, text, rejections) = run("causes::rejections");
+    let rejections: Vec<Value> = serde_json::from_str(&rejections).unwrap();
+    assert!(rejections.len() > 60 && !text.contains("CANARY") && !text.contains("lk_"), "{text}");
+    for rejection in rejections {
+        let Some(line) = lines.iter().find(|line| line["request_id"] == rejection["id"]) else {
+            panic!("no line: {rejection}")
+        };
+        let (cause, wanted) =
+            (line["cause"].as_str().unwrap_or_default(), rejection["cause"].as_str().unwrap());
+        assert!(["refused", "denied"].contains(&line["outcome"].as_str().unwrap()), "{rejection} {line}");
+        assert!(cause.contains(wanted), "{rejection} {line}");
+        assert_eq!(line["client_id"], rejection["client_id"], "{rejection} {line}");
+        assert!(line["sub"].as_str().is_none_or(|sub| sub.starts_with("usr_")), "{line}");
+        let told = rejection["body"]["error_description"].as_str();
+        assert!(told.is_none_or(|told| PUBLIC.contains(&told)), "{rejection}");
+    }
+}
