@@ -249,17 +249,17 @@ async fn a_thousand_unknown_keys_cost_one_read_a_cool_down() {
 }
 
 #[tokio::test]
-async fn whoever_is_shut_out_is_refused_within_the_trust_interval() {
+async fn tokens_of_a_blocked_client_are_rejected_within_the_trust_interval() {
     let (stack, deps, token) = ready("").await;
     let now = clock::now();
     let trust = TrustStore::new(stack.table());
     assert_eq!(bearer(&deps, &token, now).await["isAuthorized"], true);
-    trust.shut_out("backend", now).await.unwrap();
+    trust.block("backend", now).await.unwrap();
     assert_eq!(bearer(&deps, &token, now + 15).await["isAuthorized"], false);
-    trust.readmit("backend", now + 20).await.unwrap();
-    assert_eq!(bearer(&deps, &token, now + 30).await["isAuthorized"], false, "its old tokens stay refused");
-    trust.readmit("backend", now - 20).await.unwrap();
-    assert_eq!(bearer(&deps, &token, now + 45).await["isAuthorized"], true);
+    assert!(trust.unblock("backend", now + 20).await.unwrap());
+    assert_eq!(bearer(&deps, &token, now + 30).await["isAuthorized"], false, "its old tokens stay revoked");
+    assert!(!trust.unblock("backend", now - 20).await.unwrap(), "it is not blocked");
+    assert_eq!(bearer(&deps, &token, now + 45).await["isAuthorized"], false);
 }
 
 #[tokio::test]

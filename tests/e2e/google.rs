@@ -255,12 +255,12 @@ async fn a_rotated_key_is_found_and_random_ones_cost_one_fetch() {
 }
 
 #[tokio::test]
-async fn a_shut_out_subject_is_refused_by_the_authorizer() {
+async fn a_blocked_subject_is_denied_by_the_authorizer() {
     let stack = Stack::start().await;
     let (_, body) = read(stack.post("/google").bearer_auth(stack.id_token("ada@example.com"))).await;
     let token = body["access_token"].as_str().unwrap();
     let sub = claims(token)["sub"].as_str().unwrap().to_owned();
-    TrustStore::new(stack.table()).shut_out(&sub, clock::now()).await.unwrap();
+    TrustStore::new(stack.table()).block(&sub, clock::now()).await.unwrap();
     let deps = authorizer::Deps::from_settings(&stack.settings(&[])).unwrap();
     assert_eq!(crate::authorizer::bearer(&deps, token, clock::now()).await["isAuthorized"], false);
 }

@@ -86,7 +86,7 @@ impl From<NotAccepted> for Refusal {
     fn from(error: NotAccepted) -> Self {
         match error {
             NotAccepted::Token(error) => Self::Denied(error.into()),
-            NotAccepted::Revoked | NotAccepted::ShutOut(_) => Self::Denied(Reason::Revoked),
+            NotAccepted::Revoked => Self::Denied(Reason::Revoked),
             NotAccepted::Unavailable(error) => Self::Undecidable(error),
         }
     }
@@ -113,6 +113,7 @@ pub async fn handle(deps: &Deps, event: Event, now: u64) -> Result<Answer, Unava
     let mut watch = deps.telemetry.watch(now);
     let verdict = decide(deps, &event, now).await;
     watch.trust_age = deps.trust.age(now);
+    watch.trust_entries = deps.trust.entries();
     log(&watch, &event, &verdict);
     match verdict {
         Ok(Verdict { caller, route, permitted }) => {

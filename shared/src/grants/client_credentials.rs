@@ -44,6 +44,7 @@ pub(super) fn own_token(
         client_id: client.client_id,
         ttl: client.token_ttl,
         session_id: None,
+        ends_at: None,
         confirmation,
         username: None,
         email: None,

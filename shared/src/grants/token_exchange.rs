@@ -119,6 +119,7 @@ impl Exchange<'_> {
         let audiences = client.map(|client| client.audiences.as_slice()).filter(|own| !own.is_empty());
         let terms = Terms {
             client_id: client.map_or_else(|| FIRST_PARTY.to_owned(), |client| client.client_id.clone()),
+            client_epoch: client.map(|client| client.epoch.clone()).unwrap_or_default(),
             audience: resource(asked, audiences.unwrap_or(self.audiences))?,
             scopes: narrowed(&allowed, form.text("scope"))?,
             ttl: client.and_then(|client| client.token_ttl),

@@ -26,6 +26,8 @@ pub struct Grant {
     pub ttl: Option<u64>,
     /// `sid`
     pub session_id: Option<String>,
+    /// When the token ends at the latest, in seconds since 1970: with its token family.
+    pub ends_at: Option<u64>,
     /// `cnf`
     pub confirmation: Confirmation,
     /// `preferred_username`

@@ -138,6 +138,14 @@ impl TrustedIssuers {
         self.0.iter().any(|known| known.name == issuer && !known.accepted.is_empty())
     }
 
+    /// The scopes that this issuer's rules give to users today, all of them together.
+    pub fn user_scopes(&self, issuer: &str) -> Scopes {
+        let accepted = self.0.iter().filter(|known| known.name == issuer).flat_map(|known| &known.accepted);
+        let of_users =
+            accepted.flat_map(|accepted| &accepted.rules).filter(|(rule, _)| rule.client.is_none());
+        of_users.fold(Scopes::default(), |all, (_, scopes)| all.union(scopes))
+    }
+
     /// Verifies a token of one of them.
     pub async fn verify(&self, token: &str, now: u64) -> Result<Vouched, IssuerError> {
         let jwt = UnverifiedJwt::parse(token, MAX_SUBJECT_TOKEN)?;

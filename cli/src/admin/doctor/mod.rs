@@ -116,7 +116,7 @@ impl Stores {
 impl Trust {
     async fn look(connection: &Connection) -> Result<Self, Missed> {
         let store = &connection.trust;
-        let (timeline, bundle, jwks) = tokio::join!(store.timeline(), store.bundle(), store.jwks(now()));
+        let (timeline, bundle, jwks) = tokio::join!(store.timeline(), store.bundle(now()), store.jwks(now()));
         let failed = |error: StoreError| Missed::Failed(connection.store_complaint(&error));
         Ok(Self {
             timeline: timeline.map_err(failed)?,
