@@ -101,7 +101,7 @@ async fn an_access_token_of_google_signs_nobody_in() {
 async fn an_overlong_email_is_in_no_token() {
     let stack = Stack::start().await;
     let token = id_token_with(&stack, "email", json!(format!("{}@example.com", "x".repeat(10_000))));
-    let (status, body) = read(stack.post("/google").bearer_auth(token)).await;
+    let (status, body) = read(stack.post("/google").json(&json!({"id_token": token}))).await;
     let token = body["access_token"].as_str().unwrap();
     assert_eq!((status, claims(token).get("email")), (200, None));
     assert_eq!(read(stack.get("/profile").bearer_auth(token)).await.0, 200);

@@ -130,7 +130,7 @@ pub fn claims(pairs: &[(String, String)]) -> anyhow::Result<BTreeMap<String, Str
         );
         ensure!(
             !RESERVED_CLAIMS.contains(&name.as_str()),
-            "the claim {name} has a meaning of its own in a token: choose another name"
+            "the claim {name} has a meaning of its own in a token or at API Gateway: choose another name"
         );
         ensure!(!value.chars().any(char::is_control), "the claim {name} holds a control character");
         ensure!(names.insert(name), "the claim {name} is given twice");

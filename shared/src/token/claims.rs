@@ -260,6 +260,15 @@ mod tests {
     }
 
     #[test]
+    fn what_api_gateway_puts_beside_the_context_is_no_custom_claim() {
+        for name in
+            ["principalId", "error", "integrationLatency", "status", "claims", "scopes", "lambda", "jwt"]
+        {
+            assert_eq!(with(name, json!("root")).unwrap().custom.get(name), None, "{name}");
+        }
+    }
+
+    #[test]
     fn the_type_is_an_access_tokens() {
         for (typ, good) in [
             (r#""at+jwt""#, true),

@@ -248,9 +248,9 @@ impl TrustedIssuer {
         let audiences = self.audiences(jwt);
         let accepted = self.acceptance(jwt, &audiences, subject)?;
         let rule = accepted.rules.iter().find(|(rule, _)| rule.matches(jwt));
-        // Google's one rule is about the hosted domain.
-        let (rule, scopes) =
-            rule.ok_or(JwtError::InvalidClaim(if self.is_google() { "hd" } else { "sub" }))?;
+        // Google sign-in has one rule, about the hosted domain.
+        let unmatched = if accepted.people_alone { "hd" } else { "named in a rule's when" };
+        let (rule, scopes) = rule.ok_or(JwtError::InvalidClaim(unmatched))?;
         let verified = jwt.claims.get("email_verified").is_some_and(|verified| verified == true);
         let email = jwt.claims.string("email").filter(|email| verified && email.len() <= MAX_EMAIL);
         Ok(Vouched {
