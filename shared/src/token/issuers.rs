@@ -169,8 +169,10 @@ impl TrustedIssuers {
                 Some(_) => return Err(complaint("names an issuer twice")),
                 None => {
                     // OpenID Connect Core §2: https, no query, no fragment.
-                    if secure_url(&issuer).is_none() {
-                        return Err(complaint("has an issuer that is not an https:// URL without query"));
+                    if secure_url(&issuer).is_none() || issuer.contains('?') {
+                        return Err(complaint(
+                            "has an issuer that is not an https:// URL without user name, query and fragment",
+                        ));
                     }
                     let keys = RemoteKeys::new(keys_url(jwks_url.as_deref())?);
                     let mut issuer = TrustedIssuer::new(issuer, keys);
@@ -234,7 +236,8 @@ impl TrustedIssuer {
         // An ID token says `JWT` or nothing, and an access token may (RFC 9068 §2.1 is younger than many issuers).
         let is_accepted = match jwt.typ() {
             None | Some("JWT") => true,
-            Some(typ) => typ == "at+jwt" && token_type != ID_TOKEN_TYPE,
+            Some("at+jwt") => token_type != ID_TOKEN_TYPE,
+            Some(_) => false,
         };
         if !is_accepted {
             return Err(JwtError::InvalidClaim("typ"));
