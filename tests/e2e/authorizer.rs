@@ -88,6 +88,26 @@ async fn the_context_is_flat_strings_and_nothing_that_was_sent() {
 }
 
 #[tokio::test]
+async fn a_clients_claims_take_no_name_of_api_gateways_in_the_context() {
+    let stack = Stack::start().await;
+    let names =
+        ["principalId", "error", "integrationLatency", "integrationStatus", "latency", "requestId", "status"];
+    let secret = stack
+        .client_with("backend", "todo:read", |client| {
+            let claims = names.into_iter().chain(["tenant"]);
+            client.claims = claims.map(|name| (name.to_owned(), "root".to_owned())).collect();
+        })
+        .await;
+    let token = stack.token("backend", &secret).await;
+    let deps = authorizer::Deps::from_settings(&stack.settings(&[])).unwrap();
+    let answer = bearer(&deps, &token, clock::now()).await;
+    assert_eq!((&answer["isAuthorized"], &answer["context"]["tenant"]), (&json!(true), &json!("root")));
+    for name in names {
+        assert_eq!((answer["context"].get(name), claims(&token).get(name)), (None, None), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn the_bearer_scheme_is_strict_about_blanks_and_not_about_case() {
     let (_stack, deps, token) = ready("todo:read").await;
     for (value, good) in [

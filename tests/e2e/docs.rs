@@ -120,7 +120,8 @@ async fn every_field_that_a_form_has_is_read_and_every_one_that_is_read_is_descr
     }
 
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut read = BTreeSet::from(["g_csrf_token".to_owned()]);
+    // `Form::target` reads `resource` and `audience`.
+    let mut read = BTreeSet::from(["g_csrf_token", "resource", "audience"].map(str::to_owned));
     for folder in ["shared/src/grants", "functions"] {
         for file in rust_files(&root.join(folder)) {
             let source = fs::read_to_string(file).unwrap();

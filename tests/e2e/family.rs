@@ -39,7 +39,7 @@ impl Web {
     async fn start() -> Self {
         let stack = Stack::start().await;
         let secret = stack.client_with("web", "a b", Self::may_refresh).await;
-        let google = [("GOOGLE_CLIENT_IDS", CLIENT_ID), ("GOOGLE_SCOPES", "a,b")];
+        let google = [("GOOGLE_CLIENT_IDS", AUDIENCE), ("GOOGLE_SCOPES", "a,b")];
         let deps = token::Deps::from_settings(&stack.settings(&google)).unwrap();
         Self { stack, deps, secret }
     }

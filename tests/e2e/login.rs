@@ -67,6 +67,23 @@ async fn the_form_narrows_the_scope_and_never_widens_it() {
 }
 
 #[tokio::test]
+async fn the_form_obeys_resource_and_audience() {
+    let stack = Stack::start().await;
+    stack.user("ada", "a").await;
+    for (targets, code) in [
+        (&[("resource", "latchkey")][..], None),
+        (&[("audience", "latchkey"), ("resource", "latchkey")], None),
+        (&[("resource", "other")], Some("invalid_target")),
+        (&[("audience", "other")], Some("invalid_target")),
+        (&[("resource", "latchkey"), ("resource", "other")], Some("invalid_target")),
+    ] {
+        let form = [&[("username", "ada"), ("password", PASSWORD)], targets].concat();
+        let (_, body) = read(stack.post("/token").form(&form)).await;
+        assert_eq!(body["error"].as_str(), code, "{targets:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_bcrypt_hash_is_made_anew_at_the_next_good_login() {
     let stack = Stack::start().await;
     // "correct horse battery staple", made by another system.

@@ -199,13 +199,28 @@ async fn the_resource_stays_the_same() {
     let deps = token::Deps::from_settings(&stack.settings(&[("AUDIENCE", "latchkey,other")])).unwrap();
     let now = clock::now();
     let first = stack.refresh_token("ada", PASSWORD).await;
-    let ask = async |token: &str, resource: &str| {
-        let form = [("grant_type", "refresh_token"), ("refresh_token", token), ("resource", resource)];
+    let ask = async |token: &str, target: &[(&str, &str)]| {
+        let form = [&[("grant_type", "refresh_token"), ("refresh_token", token)], target].concat();
         post_token(&deps, json!({}), &form, now).await
     };
-    assert_eq!(ask(&first, "other").await.1["error"], "invalid_target");
-    let (status, body) = ask(&first, "latchkey").await;
-    assert_eq!((status, &claims(&text(&body, "access_token"))["aud"]), (200, &json!("latchkey")));
+    for target in [
+        &[("resource", "other")][..],
+        &[("audience", "other")],
+        &[("resource", "latchkey"), ("resource", "other")],
+        &[("resource", "latchkey"), ("audience", "other")],
+    ] {
+        assert_eq!(ask(&first, target).await.1["error"], "invalid_target", "{target:?}");
+    }
+    let mut token = first;
+    for target in [
+        &[("resource", "latchkey")][..],
+        &[("audience", "latchkey")],
+        &[("resource", "latchkey"), ("resource", "latchkey")],
+    ] {
+        let (status, body) = ask(&token, target).await;
+        assert_eq!((status, &claims(&text(&body, "access_token"))["aud"]), (200, &json!("latchkey")));
+        token = text(&body, "refresh_token");
+    }
 }
 
 #[tokio::test]
@@ -292,7 +307,7 @@ async fn session_of(stack: &Stack, deps: &token::Deps, client_id: &str, secret: 
 #[tokio::test]
 async fn a_refresh_token_is_bound_to_its_client() {
     let (stack, _, first_partys) = ready().await;
-    let google = stack.running.environment["GOOGLE_CLIENT_IDS"].clone();
+    let google = format!("{}=app", stack.running.environment["GOOGLE_CLIENT_IDS"]);
     let deps = token::Deps::from_settings(&stack.settings(&[("GOOGLE_CLIENT_IDS", &google)])).unwrap();
     let grants = [GrantType::ClientCredentials, GrantType::RefreshToken, GrantType::TokenExchange];
     let app = stack.client_with("app", "a", |client| client.grants = grants.into()).await;

@@ -41,7 +41,7 @@ enum ClientCommand {
         latchkey client create reports --scope todo:read --audience https://reports.example.com --token-ttl 3600\n  \
         latchkey client create billing --scope todo:read --claim tenant=acme --output json\n  \
         latchkey client create app --scope todo:read --public-key jwks.json --quota 1000/1h\n  \
-        latchkey client create web --scope todo:read --grant token-exchange refresh_token\n  \
+        latchkey client create web --scope todo:read --grant token-exchange refresh_token    # GoogleClientIds: ID=web\n  \
         latchkey client create shop-deploy --scope deploy --no-secret")]
     Create(Box<CreateArgs>),
     /// List all clients

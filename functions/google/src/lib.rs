@@ -21,7 +21,7 @@ use shared::token::issuers::TrustedIssuers;
 use shared::token::remote_keys::IssuerError;
 use shared::wire::context::domain;
 use shared::wire::http::{Credentials, Form, is_content_type, read_json, refuse_in_query};
-use shared::wire::oauth::{ErrorKind, OAuthError};
+use shared::wire::oauth::{ErrorKind, ID_TOKEN_TYPE, OAuthError};
 use shared::wire::sign_in::GoogleRequest;
 
 /// The form field and the cookie by which Google Identity Services shows that a post comes from our own
@@ -71,9 +71,10 @@ pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
 async fn issue(deps: &Deps, request: &Request, now: u64) -> Result<Issued, OAuthError> {
     let id_token = presented(request)?;
     let key = proven_key(request, deps.mint.issuer(), &deps.seen, now).await?;
-    let vouched = match deps.google.verify(id_token.expose_secret(), now).await {
-        Ok(vouched) => vouched,
-        Err(IssuerError::Token(_)) => return Err(refused()),
+    let vouched = match deps.google.verify(id_token.expose_secret(), ID_TOKEN_TYPE, now).await {
+        Ok(vouched) if vouched.may_be_exchanged_by(None) => vouched,
+        Ok(_) => return Err(refused().because("GOOGLE_CLIENT_IDS names clients for the token's audience")),
+        Err(IssuerError::Token(error)) => return Err(refused().because(error)),
         Err(IssuerError::Keys(error)) => return Err(OAuthError::unavailable(error)),
     };
     let signed_in = federation::sign_in(&deps.identities, vouched, refused, now).await?;
@@ -96,7 +97,11 @@ fn presented(request: &Request) -> Result<SecretString, OAuthError> {
         return Ok(token);
     }
     if is_content_type(request, "application/json") {
-        return read_json(request).map(|GoogleRequest { id_token }| id_token);
+        return match read_json(request)? {
+            GoogleRequest { id_token: Some(token), credential: None }
+            | GoogleRequest { id_token: None, credential: Some(token) } => Ok(token),
+            _ => Err(OAuthError::invalid_request("give the ID token as id_token or as credential")),
+        };
     }
     if is_content_type(request, "application/x-www-form-urlencoded") {
         let mut form = Form::read(request)?;

@@ -120,7 +120,7 @@ fn told_of(claims: &AccessClaims) -> Introspection {
         aud: Some(claims.audience.clone()),
         client_id: Some(claims.client_id.clone()),
         username: claims.username.clone(),
-        scope: Some(claims.scopes.to_string()),
+        scope: claims.scopes.to_claim(),
         iat: Some(claims.issued_at),
         exp: Some(claims.expires_at),
         jti: Some(claims.token_id.clone()),
@@ -155,7 +155,7 @@ async fn about_refresh_token(
     let account = deps.accounts.get(&family.username).await.map_err(OAuthError::unavailable)?;
     Ok(account.is_some_and(|account| family.is_of(&account)).then(|| Introspection {
         active: true,
-        scope: Some(family.scopes.to_string()),
+        scope: family.scopes.to_claim(),
         exp: Some(family.idle_ends_at(deps.life)),
         client_id: Some(family.client_id),
         sub: Some(family.sub),

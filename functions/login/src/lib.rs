@@ -127,7 +127,7 @@ fn from_form(request: &Request) -> Result<Asked, OAuthError> {
         username: needed(owned(form.text("username")))?,
         password,
         scope: owned(form.text("scope")),
-        resource: owned(form.text("resource")),
+        resource: owned(form.target()?),
     })
 }
 

@@ -11,7 +11,7 @@ use shared::grants::mint::Mint;
 use shared::grants::refresh_token::{Presented, Refreshing};
 use shared::grants::response::respond;
 use shared::grants::sessions::Sessions;
-use shared::grants::token_exchange::{Exchange, Exchanged};
+use shared::grants::token_exchange::{Exchange, Exchanged, issued_token_type};
 use shared::identity::secrets::random_id;
 use shared::store::clients::Client;
 use shared::store::identities::Identities;
@@ -24,9 +24,7 @@ use shared::token::issue::Issued;
 use shared::token::issuers::TrustedIssuers;
 use shared::wire::context::{domain, route_path};
 use shared::wire::http::{Form, refuse_in_query};
-use shared::wire::oauth::{
-    ACCESS_TOKEN_TYPE, CLIENT_CREDENTIALS, ErrorKind, OAuthError, REFRESH_TOKEN, TOKEN_EXCHANGE,
-};
+use shared::wire::oauth::{CLIENT_CREDENTIALS, ErrorKind, OAuthError, REFRESH_TOKEN, TOKEN_EXCHANGE};
 
 /// What this function needs: it recognises clients, carries sessions on, takes other issuers' word, and
 /// signs tokens.
@@ -121,7 +119,7 @@ async fn refresh(deps: &Deps, request: &Request, form: &mut Form, now: u64) -> R
         token,
         client: client.as_ref(),
         scope: form.text("scope"),
-        resource: form.text("resource"),
+        resource: form.target()?,
         key: proven_key(request, deps.mint.issuer(), &deps.seen, now).await?,
     };
     if let Some(client) = &client {
@@ -157,8 +155,7 @@ async fn exchange(deps: &Deps, request: &Request, form: &mut Form, now: u64) -> 
             deps.sessions.begin(signed_in, terms, &deps.mint, domain(request), now).await?
         }
     };
-    // RFC 8693 §2.2.1.
-    issued.issued_token_type = Some(ACCESS_TOKEN_TYPE);
+    issued.issued_token_type = Some(issued_token_type(form)?);
     if let Some(client) = &client {
         deps.clients.note_use(client, now).await;
     }

@@ -62,7 +62,7 @@ impl Issued {
             access_token: self.access_token.expose_secret(),
             token_type: self.claims.confirmation.token_type(),
             expires_in: self.claims.expires_at - self.claims.issued_at,
-            scope: self.claims.scopes.to_string(),
+            scope: self.claims.scopes.to_claim(),
             refresh_token: self.refresh_token.as_ref().map(|token| token.expose_secret()),
             issued_token_type: self.issued_token_type,
         }

@@ -1,7 +1,7 @@
 //! HTTP as our endpoints speak it: form and JSON bodies, Basic and bearer credentials, no-store answers.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -18,18 +18,26 @@ use super::oauth::{ErrorKind, OAuthError};
 const MAX_BODY: usize = 32 * 1024;
 
 /// The fields of a form. Each may hold a secret, so there is no `Debug`.
-pub struct Form(BTreeMap<String, String>);
+pub struct Form {
+    fields: BTreeMap<String, String>,
+    targets: BTreeSet<String>,
+}
 
 impl Form {
-    /// Reads an `application/x-www-form-urlencoded` body, by RFC 6749 §3.2's rules: no parameter
-    /// twice, an empty one is as if left out.
+    /// Reads an `application/x-www-form-urlencoded` body, by RFC 6749 §3.2's rules: no duplicate parameter,
+    /// and an empty one counts as omitted. `resource` and `audience` may be repeated (RFC 8707 §2, RFC 8693
+    /// §2.1).
     pub fn read(request: &Request) -> Result<Self, OAuthError> {
         let body = body(request, "application/x-www-form-urlencoded")?;
-        let mut fields = BTreeMap::new();
+        let (mut fields, mut targets) = (BTreeMap::new(), BTreeSet::new());
         for (name, value) in form_urlencoded::parse(body) {
             // The replacement character stands where the bytes were not UTF-8.
             if name.contains('\u{fffd}') || value.contains('\u{fffd}') {
                 return Err(OAuthError::invalid_request("the form is not UTF-8"));
+            }
+            if ["resource", "audience"].contains(&name.as_ref()) {
+                targets.insert(value.into_owned());
+                continue;
             }
             match fields.entry(name.into_owned()) {
                 Entry::Occupied(_) => return Err(OAuthError::invalid_request("a parameter stands twice")),
@@ -37,17 +45,33 @@ impl Form {
             };
         }
         fields.retain(|_, value| !value.is_empty());
-        Ok(Self(fields))
+        targets.remove("");
+        Ok(Self { fields, targets })
+    }
+
+    /// The one audience that `resource` and `audience` ask for: two names of one parameter here.
+    ///
+    /// # Errors
+    /// `invalid_target` for several different ones: a token has one audience.
+    pub fn target(&self) -> Result<Option<&str>, OAuthError> {
+        let mut targets = self.targets.iter().map(String::as_str);
+        match (targets.next(), targets.next()) {
+            (target, None) => Ok(target),
+            _ => Err(OAuthError::new(
+                ErrorKind::InvalidTarget,
+                "resource and audience must name one target: ask for one token each",
+            )),
+        }
     }
 
     /// A field's value.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.fields.get(name).map(String::as_str)
     }
 
     /// A field's value, taken out as a secret.
     pub fn secret(&mut self, name: &str) -> Option<SecretString> {
-        self.0.remove(name).map(SecretString::from)
+        self.fields.remove(name).map(SecretString::from)
     }
 }
 
@@ -203,9 +227,27 @@ mod tests {
     }
 
     #[test]
+    fn resource_and_audience_name_one_target() {
+        for (body, target) in [
+            ("a=1", Ok(None)),
+            ("resource=&audience=", Ok(None)),
+            ("resource=x", Ok(Some("x"))),
+            ("resource=x&resource=x&resource=", Ok(Some("x"))),
+            ("audience=x&resource=x&audience=x", Ok(Some("x"))),
+            ("resource=x&resource=y", Err(ErrorKind::InvalidTarget)),
+            ("audience=x&audience=y", Err(ErrorKind::InvalidTarget)),
+            ("resource=x&audience=y", Err(ErrorKind::InvalidTarget)),
+        ] {
+            let form = form(body).unwrap();
+            assert_eq!(form.target().map_err(|error| error.kind()), target, "{body}");
+        }
+    }
+
+    #[test]
     fn a_form_that_is_not_utf8_is_refused() {
         assert_eq!(form("a=%ff").err(), Some(ErrorKind::InvalidRequest));
         assert_eq!(form("%ff=a").err(), Some(ErrorKind::InvalidRequest));
+        assert_eq!(form("resource=%ff").err(), Some(ErrorKind::InvalidRequest));
     }
 
     #[test]

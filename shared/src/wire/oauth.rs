@@ -178,7 +178,7 @@ impl OAuthError {
     }
 
     /// Notes for the log what was behind it, where the client isn't told.
-    pub fn because(mut self, cause: &'static str) -> Self {
+    pub fn because(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
         self
     }
