@@ -12,6 +12,7 @@ mod google;
 mod hostile;
 mod https;
 mod layering;
+mod local_stack;
 mod lockout;
 mod login;
 mod logs;
