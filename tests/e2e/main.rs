@@ -3,6 +3,7 @@
 mod authorizer;
 mod aws;
 mod client_auth;
+mod discovery;
 mod docs;
 mod dpop;
 mod events;
