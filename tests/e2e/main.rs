@@ -3,6 +3,7 @@
 mod authorizer;
 mod aws;
 mod client_auth;
+mod discovery;
 mod docs;
 mod dpop;
 mod events;
@@ -13,6 +14,7 @@ mod google;
 mod hostile;
 mod https;
 mod layering;
+mod local_stack;
 mod lockout;
 mod login;
 mod logs;

@@ -349,6 +349,10 @@ fn advice(text: &str, what: &str, variable: &str, place: &Place) -> Complaint {
     if says(&["ResourceNotFoundException"]) {
         Complaint::new(format!("there is no {what} in {name}"), &format!("is {variable} right?"))
     } else if says(&["ExpiredToken", "UnrecognizedClient", "InvalidSignature", "IncompleteSignature"]) {
+        if *local {
+            let advice = "`source .latchkey/dev.env` again";
+            return Complaint::new(format!("{name} rejects the access key"), advice);
+        }
         let advice = "sign in again (`aws sso login`)";
         Complaint::new("AWS does not take the credentials", advice).said(text)
     } else if says(&["AccessDenied"]) {
@@ -399,6 +403,12 @@ mod tests {
         for (text, local, words) in [
             ("service error: ResourceNotFoundException: no", false, "is TABLE_NAME right?"),
             ("service error: ExpiredTokenException: the token has expired", false, "aws sso login"),
+            ("service error: UnrecognizedClientException: no", false, "aws sso login"),
+            (
+                "service error: UnrecognizedClientException: no",
+                true,
+                "DynamoDB at HERE rejects the access key: `source .latchkey/dev.env` again",
+            ),
             ("service error: AccessDeniedException: no", false, "ask for the permission"),
             (
                 "dispatch failure: other: failed to apply endpoint `x` to request `Request { body: canary }`",
