@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use shared::aws::Aws;
 use shared::config::{ConfigError, Settings};
 use shared::grants::FIRST_PARTY;
-use shared::grants::dpop::proven_key;
+use shared::grants::dpop::Possession;
 use shared::grants::mint::Mint;
 use shared::grants::password::{self, SignIn};
 use shared::grants::requests::{narrowed, resource};
@@ -82,12 +82,13 @@ struct Asked {
 
 async fn issue(deps: &Deps, asked: Asked, request: &Request, now: u64) -> Result<Issued, OAuthError> {
     let Asked { username, password, scope, resource: target } = asked;
-    let key = proven_key(request, deps.mint.issuer(), &deps.seen, now).await?;
+    let possession = Possession::of(request, deps.mint.issuer(), now)?;
     let source = source_ip(request).unwrap_or_default().to_owned();
     let sign_in = SignIn { username, password, source };
     let signed_in = password::sign_in(sign_in, &deps.users, &deps.attempts, now).await?;
     let sub = signed_in.account.sub.clone();
     let issued = async {
+        let key = possession.key();
         let terms = Terms {
             client_id: FIRST_PARTY.to_owned(),
             audience: resource(target.as_deref(), deps.mint.audiences())?,
@@ -96,6 +97,8 @@ async fn issue(deps: &Deps, asked: Asked, request: &Request, now: u64) -> Result
             confirmation: Confirmation { key: key.clone(), certificate: None },
             refresh: Refresh::for_public_client(key),
         };
+        // After the attempt limits: whoever has no password makes us write no more than they let through.
+        possession.spend(&deps.seen).await?;
         deps.sessions.begin(signed_in, terms, &deps.mint, domain(request), now).await
     };
     issued.await.map_err(|error| error.concerning(&sub))
