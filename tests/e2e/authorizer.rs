@@ -108,17 +108,20 @@ async fn a_clients_claims_take_no_name_of_api_gateways_in_the_context() {
 }
 
 #[tokio::test]
-async fn the_bearer_scheme_is_strict_about_blanks_and_not_about_case() {
+async fn the_scheme_has_any_case_and_one_blank_or_more_behind_it() {
     let (_stack, deps, token) = ready("todo:read").await;
     for (value, good) in [
         (format!("Bearer {token}"), true),
         (format!("bearer {token}"), true),
         (format!("BEARER {token}"), true),
-        (format!("Bearer  {token}"), false),
+        (format!("Bearer  {token}"), true),
+        (format!("Bearer     {token}"), true),
         (format!("Bearer\t{token}"), false),
+        (format!("Bearer \t{token}"), false),
         (format!(" Bearer {token}"), false),
         (format!("Bearer {token} "), false),
         (format!("Bearer {token},Bearer {token}"), false),
+        (format!("Bearer  {token}, Bearer  {token}"), false),
         (token.clone(), false),
         ("Bearer".to_owned(), false),
         ("Bearer ".to_owned(), false),

@@ -39,7 +39,8 @@ impl Web {
     async fn start() -> Self {
         let stack = Stack::start().await;
         let secret = stack.client_with("web", "a b", Self::may_refresh).await;
-        let google = [("GOOGLE_CLIENT_IDS", AUDIENCE), ("GOOGLE_SCOPES", "a,b")];
+        let audience = format!("{CLIENT_ID}=web");
+        let google = [("GOOGLE_CLIENT_IDS", audience.as_str()), ("GOOGLE_SCOPES", "a,b")];
         let deps = token::Deps::from_settings(&stack.settings(&google)).unwrap();
         Self { stack, deps, secret }
     }

@@ -104,6 +104,25 @@ async fn a_bcrypt_hash_is_made_anew_at_the_next_good_login() {
 }
 
 #[tokio::test]
+async fn json_may_name_any_charset_that_agrees_with_ascii() {
+    let stack = Stack::start().await;
+    stack.user("ada", "").await;
+    let body = json!({"username": "ada", "password": PASSWORD}).to_string();
+    for (content_type, status) in [
+        ("application/json; charset=ISO-8859-1", 200),
+        ("Application/JSON;charset=utf8", 200),
+        ("application/json; profile=x", 200),
+        ("application/json; charset=utf-16", 415),
+    ] {
+        let request = stack.post("/login").header("content-type", content_type).body(body.clone());
+        assert_eq!(read(request).await.0, status, "{content_type}");
+    }
+    let latin = [br#"{"username":"ada","password":""#.as_slice(), b"\xe9", br#""}"#].concat();
+    let request = stack.post("/login").header("content-type", "application/json; charset=ISO-8859-1");
+    assert_eq!(read(request.body(latin)).await.0, 400);
+}
+
+#[tokio::test]
 async fn malformed_sign_ins_are_bad_requests() {
     let stack = Stack::start().await;
     for body in [

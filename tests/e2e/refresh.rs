@@ -360,6 +360,36 @@ async fn a_session_ends_with_the_trust_in_its_issuer() {
     assert!(invalid_grant(&refresh_at(&google, &token, clock::now()).await));
 }
 
+/// As simple-oauth2 and curl send it, which know no client without a secret.
+#[tokio::test]
+async fn an_empty_basic_password_of_a_public_client_is_no_password() {
+    let (stack, _, token) = ready().await;
+    stack.client("backend", "a").await;
+    let post = async |path: &str, id: &str, secret: &str, form: &[(&str, &str)]| {
+        read(stack.post(path).basic_auth(id, Some(secret)).form(form)).await
+    };
+    let grant = [("grant_type", "refresh_token"), ("refresh_token", token.as_str())];
+    for (id, secret) in [("latchkey", "x"), ("latchkey", " "), ("backend", ""), ("nobody", ""), ("", "")] {
+        let (status, body) = post("/oauth2/token", id, secret, &grant).await;
+        assert_eq!((status, &body["error"]), (401, &json!("invalid_client")), "{id}:{secret}");
+    }
+    for more in [("client_id", "backend"), ("client_secret", "x")] {
+        let form = [grant.as_slice(), &[more]].concat();
+        let (status, body) = post("/oauth2/token", "latchkey", "", &form).await;
+        assert_eq!((status, &body["error"]), (400, &json!("invalid_request")), "{more:?}");
+    }
+    let (status, body) = post("/oauth2/token", "latchkey", "", &grant).await;
+    assert_eq!(status, 200, "{body}");
+    let next = text(&body, "refresh_token");
+    let introspection = post("/oauth2/introspect", "latchkey", "", &[("token", &next)]).await;
+    assert_eq!(introspection.0, 401, "it has shown nothing");
+    let grant = [("grant_type", "client_credentials")];
+    assert_eq!(post("/oauth2/token", "latchkey", "", &grant).await.0, 401);
+    assert_eq!(post("/oauth2/revoke", "latchkey", "", &[("token", &next)]).await.0, 200);
+    let (status, body) = refresh(&stack, &next, &[]).await;
+    assert_eq!((status, &body["error"]), (400, &json!("invalid_grant")));
+}
+
 #[tokio::test]
 async fn what_is_no_refresh_token_of_ours_is_refused() {
     let (stack, deps, first) = ready().await;

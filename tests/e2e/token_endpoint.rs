@@ -282,11 +282,18 @@ async fn bodies_of_other_kinds_are_refused() {
     };
     let form = "grant_type=client_credentials";
     assert_eq!(post(FORM, form).await.0, 200);
-    assert_eq!(post("application/x-www-form-urlencoded;charset=UTF-8", form).await.0, 200);
+    for charset in ["UTF-8", "utf8", "US-ASCII", "ISO-8859-1", "\"windows-1252\""] {
+        let content_type = format!("application/x-www-form-urlencoded; charset={charset}");
+        assert_eq!(post(&content_type, form).await.0, 200, "{charset}");
+        assert_eq!(post(&content_type, &format!("{form}&x=%E9")).await.0, 400, "{charset} is read as UTF-8");
+    }
+    assert_eq!(post("application/x-www-form-urlencoded; boundary=x", form).await.0, 200);
     for (content_type, body) in [
         ("application/json", r#"{"grant_type":"client_credentials"}"#),
         ("multipart/form-data; boundary=x", "--x--"),
         ("application/x-www-form-urlencoded; charset=utf-16", form),
+        ("application/x-www-form-urlencoded; charset=utf-7", form),
+        ("application/x-www-form-urlencoded; charset=utf-8; charset=utf-7", form),
         ("text/plain", form),
     ] {
         let (status, body) = post(content_type, body).await;
@@ -299,7 +306,7 @@ async fn bodies_of_other_kinds_are_refused() {
 #[tokio::test]
 async fn bad_basic_credentials_are_refused() {
     let stack = Stack::start().await;
-    for header in ["Basic", "Basic ", "Basic !!!", "Basic Zm9v", "Basic /w==", "basic Og=="] {
+    for header in ["Basic", "Basic ", "Basic !!!", "Basic Zm9v", "Basic /w==", "basic Og==", "Basic\tYTpi"] {
         let (status, body) =
             read(stack.post("/oauth2/token").header(AUTHORIZATION, header).form(&[GRANT])).await;
         assert!(matches!(status, 400 | 401), "{header}: {status}");

@@ -5,7 +5,7 @@ use lambda_http::{Body, Request, Response};
 use secrecy::{ExposeSecret, SecretString};
 use shared::aws::Aws;
 use shared::config::{ConfigError, Settings};
-use shared::grants::dpop::proven_key;
+use shared::grants::dpop::Possession;
 use shared::grants::mint::Mint;
 use shared::grants::requests::resource;
 use shared::grants::response::respond;
@@ -70,7 +70,7 @@ pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
 
 async fn issue(deps: &Deps, request: &Request, now: u64) -> Result<Issued, OAuthError> {
     let id_token = presented(request)?;
-    let key = proven_key(request, deps.mint.issuer(), &deps.seen, now).await?;
+    let possession = Possession::of(request, deps.mint.issuer(), now)?;
     let vouched = match deps.google.verify(id_token.expose_secret(), ID_TOKEN_TYPE, now).await {
         Ok(vouched) if vouched.may_be_exchanged_by(None) => vouched,
         Ok(_) => return Err(refused().because("GOOGLE_CLIENT_IDS names clients for the token's audience")),
@@ -78,6 +78,7 @@ async fn issue(deps: &Deps, request: &Request, now: u64) -> Result<Issued, OAuth
         Err(IssuerError::Keys(error)) => return Err(OAuthError::unavailable(error)),
     };
     let signed_in = federation::sign_in(&deps.identities, vouched, refused, now).await?;
+    let key = possession.key();
     let terms = Terms {
         client_id: FIRST_PARTY.to_owned(),
         client_epoch: String::new(),
@@ -87,6 +88,8 @@ async fn issue(deps: &Deps, request: &Request, now: u64) -> Result<Issued, OAuth
         confirmation: Confirmation { key: key.clone(), certificate: None },
         refresh: Refresh::for_public_client(key),
     };
+    // No limit is looked at here but the route's own: what is written for a proof is written for an ID token of ours.
+    possession.spend(&deps.seen).await?;
     deps.sessions.begin(signed_in, terms, &deps.mint, domain(request), now).await
 }
 

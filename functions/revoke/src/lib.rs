@@ -7,7 +7,7 @@ use shared::aws::Aws;
 use shared::config::{ConfigError, Issuer, Settings};
 use shared::grants::FIRST_PARTY;
 use shared::grants::client_auth::{Caller, ClientAuth};
-use shared::grants::dpop::proven_key;
+use shared::grants::dpop::Possession;
 use shared::grants::response::tell;
 use shared::identity::refresh_tokens::RefreshToken;
 use shared::store::refresh::Families;
@@ -130,13 +130,15 @@ async fn end_family(
         return Ok(());
     }
     // A found token that is bound to a key is worth nothing without it, here too.
-    if let Some(key) = &family.key
-        && proven_key(request, &deps.issuer, &deps.seen, now).await?.as_ref() != Some(key)
-    {
-        return Err(OAuthError::new(
-            ErrorKind::InvalidDpopProof,
-            "the refresh token is bound to a key: send a DPoP proof of it",
-        ));
+    if let Some(key) = &family.key {
+        let possession = Possession::of(request, &deps.issuer, now)?;
+        if possession.key().as_ref() != Some(key) {
+            return Err(OAuthError::new(
+                ErrorKind::InvalidDpopProof,
+                "the refresh token is bound to a key: send a DPoP proof of it",
+            ));
+        }
+        possession.spend(&deps.seen).await?;
     }
     // Even if it has expired: another clock may see that otherwise. And of a family that was revoked already the
     // access tokens are revoked all the same: a first try may have stopped in between.

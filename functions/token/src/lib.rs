@@ -6,7 +6,7 @@ use shared::aws::Aws;
 use shared::config::{ConfigError, Settings};
 use shared::grants::client_auth::{Authenticated, Caller, ClientAuth};
 use shared::grants::client_credentials;
-use shared::grants::dpop::proven_key;
+use shared::grants::dpop::Possession;
 use shared::grants::mint::Mint;
 use shared::grants::refresh_token::{Presented, Refreshing};
 use shared::grants::response::respond;
@@ -98,11 +98,13 @@ async fn client_credentials(
     let authenticated = deps.clients.authenticate(request, form, now).await?;
     let client_id = authenticated.client.client_id.clone();
     let issued = async {
-        let key = proven_key(request, deps.mint.issuer(), &deps.seen, now).await?;
-        let confirmation = Confirmation { key, certificate: authenticated.certificate.clone() };
+        let possession = Possession::of(request, deps.mint.issuer(), now)?;
+        let certificate = authenticated.certificate.clone();
+        let confirmation = Confirmation { key: possession.key(), certificate };
         let client = authenticated.client.clone();
         let grant = client_credentials::grant(client, confirmation, form, deps.mint.audiences())?;
         charge(deps, &authenticated.client, now).await?;
+        possession.spend(&deps.seen).await?;
         deps.mint.issue(grant, domain(request), now).await
     };
     let issued = issued.await.map_err(|error| error.concerning(&client_id))?;
@@ -120,7 +122,7 @@ async fn refresh(deps: &Deps, request: &Request, form: &mut Form, now: u64) -> R
         client: client.as_ref(),
         scope: form.text("scope"),
         resource: form.target()?,
-        key: proven_key(request, deps.mint.issuer(), &deps.seen, now).await?,
+        possession: Possession::of(request, deps.mint.issuer(), now)?,
     };
     if let Some(client) = &client {
         charge(deps, &client.client, now).await?;
@@ -136,22 +138,24 @@ async fn refresh(deps: &Deps, request: &Request, form: &mut Form, now: u64) -> R
 
 async fn exchange(deps: &Deps, request: &Request, form: &mut Form, now: u64) -> Result<Issued, OAuthError> {
     let client = optional_client(deps, request, form, now).await?;
-    let key = proven_key(request, deps.mint.issuer(), &deps.seen, now).await?;
+    let possession = Possession::of(request, deps.mint.issuer(), now)?;
     let exchange = Exchange {
         issuers: &deps.issuers,
         identities: &deps.identities,
         clients: &deps.clients,
         audiences: deps.mint.audiences(),
     };
-    let mut issued = match exchange.exchange(client.as_ref(), form, key, now).await? {
+    let mut issued = match exchange.exchange(client.as_ref(), form, possession.key(), now).await? {
         Exchanged::Client(client, grant) => {
             charge(deps, &client, now).await?;
+            possession.spend(&deps.seen).await?;
             deps.mint.issue(grant, domain(request), now).await?
         }
         Exchanged::Person(signed_in, terms) => {
             if let Some(client) = &client {
                 charge(deps, &client.client, now).await?;
             }
+            possession.spend(&deps.seen).await?;
             deps.sessions.begin(signed_in, terms, &deps.mint, domain(request), now).await?
         }
     };

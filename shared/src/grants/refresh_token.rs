@@ -8,6 +8,7 @@ use secrecy::SecretString;
 
 use super::FIRST_PARTY;
 use super::client_auth::Authenticated;
+use super::dpop::Possession;
 use super::requests::{narrowed, resource};
 use super::sessions::{InFamily, Refresh, Sessions, Terms, grant};
 use crate::grants::mint::Mint;
@@ -17,6 +18,7 @@ use crate::store::accounts::{Account, Accounts};
 use crate::store::clients::GrantType;
 use crate::store::refresh::{Family, Standing, Step};
 use crate::store::revocations::Revocations;
+use crate::store::seen::Seen;
 use crate::store::table::Table;
 use crate::token::confirmation::Confirmation;
 use crate::token::issue::Issued;
@@ -35,19 +37,24 @@ pub struct Presented<'a> {
     /// The resource asked for.
     pub resource: Option<&'a str>,
     /// The key that the request proves to hold.
-    pub key: Option<String>,
+    pub possession: Possession,
 }
 
 /// Carries sessions on.
 pub struct Refreshing {
     accounts: Accounts,
     revocations: Revocations,
+    seen: Seen,
 }
 
 impl Refreshing {
     /// In this table.
     pub fn new(table: &Table) -> Self {
-        Self { accounts: Accounts::new(table.clone()), revocations: Revocations::new(table.clone()) }
+        Self {
+            accounts: Accounts::new(table.clone()),
+            revocations: Revocations::new(table.clone()),
+            seen: Seen::new(table.clone()),
+        }
     }
 
     /// New tokens for a refresh token.
@@ -68,17 +75,17 @@ impl Refreshing {
         let family = family.ok_or_else(refused)?;
         check_client(&family, presented.client)?;
         // Before anything is held against the family: whoever lacks the key has only found the token.
-        check_key(&family, presented.key.as_deref())?;
+        let key = presented.possession.key();
+        check_key(&family, key.as_deref())?;
+        presented.possession.spend(&self.seen).await?;
         let standing = family.standing(&token, sessions.life(), now);
         let standing = self.live(&family, &token, standing, sessions, now).await?;
         let account = self.account(&family, issuers).await?;
 
         let scopes = narrowed(&allowed(&family, &account, issuers, presented.client), presented.scope)?;
         let audience = resource(presented.resource, &audiences(&family, presented.client, mint)?)?;
-        let confirmation = Confirmation {
-            key: presented.key.clone(),
-            certificate: presented.client.and_then(|client| client.certificate.clone()),
-        };
+        let confirmation =
+            Confirmation { key, certificate: presented.client.and_then(|client| client.certificate.clone()) };
         let terms = Terms {
             client_id: family.client_id.clone(),
             client_epoch: String::new(),

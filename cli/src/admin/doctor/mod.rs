@@ -8,6 +8,7 @@ mod check;
 mod clock;
 mod http;
 mod keys;
+mod proxy;
 mod routes;
 mod secret;
 mod table;
@@ -30,7 +31,7 @@ use super::output::Format;
 use crate::dev::TEMPLATE;
 use crate::dev::template::Template;
 
-/// Look a deployment over and say what is wrong: table, secret, keys, API, routes, clock
+/// Look a deployment over and say what is wrong: table, secret, keys, API, routes, proxy, clock
 #[derive(Args)]
 #[command(after_help = "Exit status 1 says that there is a problem; a warning is none.\n\n\
     Examples:\n  \
@@ -153,6 +154,7 @@ fn judge(stores: &Stores, api: &Api, template: &Template, now: u64) -> Vec<Check
         trust.as_ref().map(|trust| (&trust.timeline, trust.jwks.as_slice())),
         now,
     ));
+    checks.push(proxy::judge(api.answers()));
     checks.push(clock::judge(api.answers().chain(greeting)));
     checks
 }

@@ -200,6 +200,24 @@ mod tests {
         );
     }
 
+    #[test]
+    fn every_route_that_is_open_to_all_and_writes_has_a_rate_limit_of_its_own() {
+        let resources = Resources::of(&yaml::read(crate::dev::TEMPLATE).unwrap()).unwrap();
+        let (_, api) = resources.only("AWS::Serverless::HttpApi").unwrap();
+        let rate = |settings: &Value| settings["ThrottlingRateLimit"].as_u64();
+        let for_all = rate(&api["Properties"]["DefaultRouteSettings"]);
+        let own = api["Properties"]["RouteSettings"].as_object().unwrap();
+        let routes = Template::read(crate::dev::TEMPLATE).unwrap().routes;
+        let open = routes.iter().filter(|route| route.method == "POST" && route.authorizer.is_none());
+        for key in open.map(Route::key) {
+            let limit = own.get(&key).and_then(rate);
+            assert!(limit.is_some() && limit < for_all, "{key}: {limit:?}");
+        }
+        for key in own.keys() {
+            assert!(routes.iter().any(|route| route.key() == *key), "{key} is no route");
+        }
+    }
+
     /// The statements of every function's policies, each with its function's name.
     fn statements() -> Vec<(String, Value)> {
         let resources = Resources::of(&yaml::read(crate::dev::TEMPLATE).unwrap(), &[]).unwrap();
