@@ -380,8 +380,8 @@ async fn an_api_key_opens_routes_until_it_is_revoked() {
     let shut = text(&revoked, "id");
     assert_eq!(stack.json(&["api-key", "revoke", shut]), json!({"id": shut, "disabled": true}));
     // An authorizer that has read the key already learns of it by the trust bundle.
-    let bundle = stack.trust().bundle().await.unwrap();
-    assert!(bundle.is_shut_out(shut, u64::MAX - 1) && !bundle.is_shut_out(id, 0));
+    let bundle = stack.trust().bundle(clock::now()).await.unwrap();
+    assert!(bundle.is_revoked_for(shut, u64::MAX - 1) && !bundle.is_revoked_for(id, 0));
     assert_eq!(stack.get("/users", "x-api-key", text(&revoked, "api_key")).await, 403);
 
     let listed = stack.json(&["api-key", "list"]);
@@ -395,8 +395,11 @@ async fn an_api_key_opens_routes_until_it_is_revoked() {
 
     stack.run(&["api-key", "revoke", "key_0"]).refused("there is no API key key_0");
     stack.run(&["api-key", "revoke", "demo-client"]).refused("there is no API key demo-client");
-    let bundle = stack.trust().bundle().await.unwrap();
-    assert!(!bundle.is_shut_out("demo-client", 0), "an API key's id and a client's are one kind of subject");
+    let bundle = stack.trust().bundle(clock::now()).await.unwrap();
+    assert!(
+        !bundle.is_revoked_for("demo-client", 0),
+        "an API key's id and a client's are one kind of subject"
+    );
     stack.run(&["api-key", "revoke", key]).refused("not a key's id");
     stack.run(&["api-key", "create", "--owner", "usr_1", "--scope", "a"]).refused("an owner is made of");
     stack.run(&["api-key", "create", "--owner", "team", "--scope", "é"]).refused("a scope is made of");
@@ -848,24 +851,63 @@ async fn while_a_new_password_is_typed_the_old_one_and_a_disable_still_count() {
         child.stdin.take().unwrap().write_all(b"another good password\n").unwrap();
         assert!(child.wait().unwrap().success());
     }
-    let bundle = stack.trust().bundle().await.unwrap();
-    assert!(bundle.is_shut_out(&subs[0], made_at), "got with the old password, while the new one was typed");
-    assert!(!bundle.is_shut_out(&subs[0], clock::now()));
-    assert!(bundle.is_shut_out(&subs[1], u64::MAX - 1), "disabled meanwhile");
+    let bundle = stack.trust().bundle(clock::now()).await.unwrap();
+    assert!(
+        bundle.is_revoked_for(&subs[0], made_at),
+        "got with the old password, while the new one was typed"
+    );
+    assert!(!bundle.is_revoked_for(&subs[0], clock::now()));
+    assert!(bundle.is_revoked_for(&subs[1], u64::MAX - 1), "disabled meanwhile");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_password_shuts_out_the_tokens_of_before() {
+async fn another_password_revokes_the_tokens_issued_before() {
     let stack = Stack::start().await;
     stack.with_input(&["user", "create", "ada"], PASSWORD).text();
     let token = stack.user_token("ada", PASSWORD).await.unwrap();
     let seen = stack.inspect(&token);
     let (sub, made_at) = (text(&seen["claims"], "sub"), seen["claims"]["iat"].as_u64().unwrap());
     let trust = stack.trust();
-    assert!(!trust.bundle().await.unwrap().is_shut_out(sub, made_at - 1));
+    assert!(!trust.bundle(clock::now()).await.unwrap().is_revoked_for(sub, made_at - 1));
     stack.with_input(&["user", "set-password", "ada"], "another good password").text();
-    let bundle = trust.bundle().await.unwrap();
-    assert!(bundle.is_shut_out(sub, made_at - 1) && !bundle.is_shut_out(sub, made_at + 60));
+    let bundle = trust.bundle(clock::now()).await.unwrap();
+    assert!(bundle.is_revoked_for(sub, made_at - 1) && !bundle.is_revoked_for(sub, made_at + 60));
     let token = stack.user_token("ada", "another good password").await.unwrap();
     assert_eq!(stack.inspect(&token)["revoked"], false);
+}
+
+/// Right after a token was issued: within its second, and by a clock of whole seconds at the same time.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_token_outlives_the_commands_that_end_it() {
+    let stack = Stack::start().await;
+    let mut secret =
+        text(&stack.json(&["client", "create", "billing", "--scope", "a"]), "client_secret").to_owned();
+    stack.with_input(&["user", "create", "ada"], PASSWORD).text();
+    let revoked = |token: &str| stack.inspect(token)["revoked"].clone();
+    for _ in 0..2 {
+        let before = stack.client_token("billing", &secret).await.unwrap();
+        secret =
+            text(&stack.json(&["client", "rotate-secret", "billing", "--overlap", "0s"]), "client_secret")
+                .to_owned();
+        stack.json(&["client", "disable", "billing"]);
+        stack.json(&["client", "enable", "billing"]);
+        let after = stack.client_token("billing", &secret).await.unwrap();
+        assert_eq!((revoked(&before), revoked(&after)), (json!(true), json!(false)), "disable and enable");
+
+        stack.json(&["client", "delete", "billing"]);
+        secret =
+            text(&stack.json(&["client", "create", "billing", "--scope", "a"]), "client_secret").to_owned();
+        let created = stack.client_token("billing", &secret).await.unwrap();
+        assert_eq!((revoked(&after), revoked(&created)), (json!(true), json!(false)), "delete and create");
+
+        let before = stack.user_token("ada", PASSWORD).await.unwrap();
+        stack.json(&["user", "disable", "ada"]);
+        stack.json(&["user", "enable", "ada"]);
+        let after = stack.user_token("ada", PASSWORD).await.unwrap();
+        assert_eq!((revoked(&before), revoked(&after)), (json!(true), json!(false)), "disable and enable");
+
+        stack.with_input(&["user", "set-password", "ada"], PASSWORD).text();
+        let changed = stack.user_token("ada", PASSWORD).await.unwrap();
+        assert_eq!((revoked(&after), revoked(&changed)), (json!(true), json!(false)), "set-password");
+    }
 }

@@ -54,7 +54,7 @@ impl Diagnosis {
         assert_eq!(stderr.lines().count(), lines, "{stderr}");
         let mut document: Value = serde_json::from_slice(&output.stdout).unwrap();
         let Value::Array(checks) = document["checks"].take() else { panic!("no checks") };
-        assert_eq!(checks.len(), 19, "all of them, whatever fails");
+        assert_eq!(checks.len(), 20, "all of them, whatever fails");
         Self { checks, status: output.status.code() }
     }
 
@@ -145,6 +145,20 @@ async fn a_stack_that_has_stopped_does_not_answer() {
         ("secret", "is `latchkey dev` running?"),
         ("discovery", "does not answer"),
     ]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_content_delivery_network_before_the_api_is_a_warning() {
+    let stack = Stack::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = Router::new().fallback(async || ([("x-amz-cf-id", "x")], "{}"));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let diagnosis = Diagnosis::of(stack.environment(), &[], &["--url", &url]);
+    let proxy = diagnosis.checks.iter().find(|check| check["name"] == "proxy").unwrap();
+    assert_eq!(proxy["status"], "warning");
+    let said = format!("{} {}", proxy["detail"], proxy["advice"]);
+    assert!(said.contains("CloudFront") && said.contains("ProxySecret"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

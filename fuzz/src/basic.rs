@@ -11,8 +11,9 @@ use crate::text::form_decoded;
 /// The target.
 pub fn run(data: &[u8]) {
     if let Some((id, secret)) = read(data) {
-        let encoded =
-            data.iter().position(|byte| *byte == b' ').map(|end| &data[end + 1..]).expect("a scheme");
+        let end = data.iter().position(|byte| *byte == b' ').expect("a scheme");
+        let blanks = data[end..].iter().take_while(|byte| **byte == b' ').count();
+        let encoded = &data[end + blanks..];
         let decoded = STANDARD.decode(encoded).expect("base64 that is taken is base64");
         assert_eq!(parts(&decoded), Some((id.clone(), secret.clone())));
         // As a client writes it that encodes what it sends (RFC 6749 §2.3.1).

@@ -1,7 +1,7 @@
 //! JSON bodies: a line with the content type, then the body.
 
 use secrecy::ExposeSecret;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::wire::http::read_json;
 use shared::wire::sign_in::{GoogleRequest, LoginRequest};
 
@@ -22,7 +22,10 @@ pub fn run(data: &[u8]) {
     if let Ok(LoginRequest { username, password }) = read_json(&request) {
         assert!(is("username", &username) && is("password", password.expose_secret()));
     }
-    if let Ok(GoogleRequest { id_token }) = read_json(&request) {
-        assert!(is("id_token", id_token.expose_secret()));
+    if let Ok(GoogleRequest { id_token, credential }) = read_json(&request) {
+        for (name, token) in [("id_token", id_token), ("credential", credential)] {
+            let token = token.as_ref().map(ExposeSecret::expose_secret);
+            assert!(said(name).is_none_or(|said| said == json!(token)));
+        }
     }
 }

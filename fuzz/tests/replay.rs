@@ -47,4 +47,19 @@ macro_rules! replayed {
     };
 }
 
+/// Too long for a seed: more headers than a `HeaderMap` can hold.
+#[test]
+fn an_event_with_forty_thousand_headers_is_answered() {
+    let headers: Vec<_> = (0..40_000).map(|number| format!(r#""x-{number}":"""#)).collect();
+    for (name, seed) in
+        [("request", "events/token/basic.json"), ("event", "events/authorizer/http_v2_bearer.json")]
+    {
+        let seed = fs::read_to_string(root().join(seed)).expect("a seed");
+        let event = seed.replace(r#""headers": {"#, &format!(r#""headers": {{{},"#, headers.join(",")));
+        assert!(event.len() > seed.len());
+        let target = TARGETS.iter().find(|target| target.name == name).expect("a target");
+        (target.run)(event.as_bytes());
+    }
+}
+
 replayed!(access_token api_key basic event form json_body jwks proof request template);

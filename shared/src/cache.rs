@@ -132,6 +132,11 @@ impl<T> Cache<T> {
         answer
     }
 
+    /// The value that was loaded last, however old; none without one.
+    pub fn held(&self) -> Option<Arc<T>> {
+        self.state().held.as_ref().map(|held| held.value.clone())
+    }
+
     /// How long ago the value was loaded, in seconds; none without a value.
     pub fn age(&self, now: u64) -> Option<u64> {
         self.state().held.as_ref().map(|held| now.saturating_sub(held.loaded_at))

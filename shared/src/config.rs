@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use lambda_http::http::Uri;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::wire::jose::Algorithm;
 use crate::wire::members::Members;
+use crate::wire::proxy::{CLOUDFRONT, MIN_SECRET, TrustedProxy};
 use crate::wire::scope::Scopes;
 
 /// The longest an access token may live, in seconds (a day).
@@ -175,6 +177,23 @@ impl Settings {
         let name = self.optional("SIGNING_ALGORITHM").unwrap_or("RS256");
         Algorithm::for_signing(name)
             .ok_or_else(|| ConfigError::new("SIGNING_ALGORITHM", "is not RS256, ES256 or EdDSA"))
+    }
+
+    /// `PROXY_SECRET`: what a trusted proxy sends along, at least [`MIN_SECRET`] characters; without it none is trusted.
+    /// `PROXY_ADDRESS_HEADER`: the header in which it names the caller's address, default [`CLOUDFRONT`].
+    pub fn trusted_proxy(&self) -> Result<Option<TrustedProxy>, ConfigError> {
+        let Some(secret) = self.optional("PROXY_SECRET").map(SecretString::from) else { return Ok(None) };
+        let text = secret.expose_secret();
+        if text.len() < MIN_SECRET || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(ConfigError::new(
+                "PROXY_SECRET",
+                "is not at least 32 characters of ASCII without blanks: `openssl rand -hex 32` makes a good one",
+            ));
+        }
+        let header = self.optional("PROXY_ADDRESS_HEADER").unwrap_or(CLOUDFRONT).parse();
+        let header =
+            header.map_err(|_| ConfigError::new("PROXY_ADDRESS_HEADER", "is not the name of a header"))?;
+        Ok(Some(TrustedProxy::new(&secret, header)))
     }
 
     /// `DEPLOY_EXAMPLES`: whether the example routes are there; `true` or `false`.
@@ -347,6 +366,23 @@ mod tests {
         for url in ["http://localhost:9001/2018-06-01/runtime/invocation/next", "http://127.0.0.1/keys"] {
             assert!(parse("http://127.0.0.1:3000", url) && parse("http://localhost:3000", url), "{url}");
             assert!(!parse("", url) && !parse("https://auth.example.com", url), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_proxys_secret_is_long_and_is_not_repeated() {
+        let proxy = |secret: &str, header: &str| {
+            let settings = settings(&[("PROXY_SECRET", secret), ("PROXY_ADDRESS_HEADER", header)]);
+            settings.trusted_proxy().map(|proxy| proxy.is_some())
+        };
+        let good = "0123456789abcdef0123456789abcdef";
+        assert_eq!(proxy("", "X-Forwarded-For"), Ok(false));
+        for header in ["", "X-Forwarded-For", "cf-connecting-ip"] {
+            assert_eq!(proxy(good, header), Ok(true), "{header}");
+        }
+        for (secret, header) in [(&good[1..], ""), ("0123456789abcdef 0123456789abcdef", ""), (good, "a b")] {
+            let error = proxy(secret, header).unwrap_err().to_string();
+            assert!(error.starts_with("PROXY_") && !error.contains("0123"), "{error}");
         }
     }
 

@@ -105,7 +105,15 @@ impl Telemetry {
     /// Begins a request.
     pub fn watch(&self, now: u64) -> Watch<'_> {
         let cold = self.cold.swap(false, Ordering::Relaxed);
-        Watch { telemetry: self, now, started: Instant::now(), cold, trust_age: None, keys_age: None }
+        Watch {
+            telemetry: self,
+            now,
+            started: Instant::now(),
+            cold,
+            trust_age: None,
+            trust_entries: None,
+            keys_age: None,
+        }
     }
 }
 
@@ -117,6 +125,8 @@ pub struct Watch<'a> {
     cold: bool,
     /// How old the trust bundle is that it is decided by, in seconds.
     pub trust_age: Option<u64>,
+    /// How many revocations the trust bundle holds.
+    pub trust_entries: Option<usize>,
     /// How old the signing keys are that it is decided with, in seconds.
     pub keys_age: Option<u64>,
 }
@@ -146,6 +156,7 @@ impl Watch<'_> {
             failed: self.is_failure(decision).then_some(1),
             cold_start: self.cold.then_some(1),
             trust_age: self.trust_age,
+            trust_entries: self.trust_entries,
             keys_age: self.keys_age,
         };
         let mut text = serde_json::to_vec(&line).ok()?;
@@ -178,6 +189,7 @@ impl Watch<'_> {
             (self.is_failure(decision), "Failed", "Count"),
             (self.cold, "ColdStart", "Count"),
             (self.trust_age.is_some(), "TrustAge", "Seconds"),
+            (self.trust_entries.is_some(), "TrustEntries", "Count"),
             (self.keys_age.is_some(), "KeysAge", "Seconds"),
             (decision.days_to_rotation.is_some(), "DaysToRotation", "Count"),
         ];
@@ -211,6 +223,8 @@ struct Line<'a> {
     cold_start: Option<u8>,
     #[serde(rename = "TrustAge", skip_serializing_if = "Option::is_none")]
     trust_age: Option<u64>,
+    #[serde(rename = "TrustEntries", skip_serializing_if = "Option::is_none")]
+    trust_entries: Option<usize>,
     #[serde(rename = "KeysAge", skip_serializing_if = "Option::is_none")]
     keys_age: Option<u64>,
 }
@@ -317,6 +331,7 @@ mod tests {
                 Decision { reason: Some("why"), days_to_rotation: Some(-0.5), ..Decision::new(outcome) };
             let line = line("n", &decision, |watch| {
                 (watch.cold, watch.trust_age, watch.keys_age) = (true, Some(3), Some(4));
+                watch.trust_entries = Some(5);
             });
             for directive in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
                 for metric in directive["Metrics"].as_array().unwrap() {

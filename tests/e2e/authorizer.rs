@@ -88,17 +88,40 @@ async fn the_context_is_flat_strings_and_nothing_that_was_sent() {
 }
 
 #[tokio::test]
-async fn the_bearer_scheme_is_strict_about_blanks_and_not_about_case() {
+async fn a_clients_claims_take_no_name_of_api_gateways_in_the_context() {
+    let stack = Stack::start().await;
+    let names =
+        ["principalId", "error", "integrationLatency", "integrationStatus", "latency", "requestId", "status"];
+    let secret = stack
+        .client_with("backend", "todo:read", |client| {
+            let claims = names.into_iter().chain(["tenant"]);
+            client.claims = claims.map(|name| (name.to_owned(), "root".to_owned())).collect();
+        })
+        .await;
+    let token = stack.token("backend", &secret).await;
+    let deps = authorizer::Deps::from_settings(&stack.settings(&[])).unwrap();
+    let answer = bearer(&deps, &token, clock::now()).await;
+    assert_eq!((&answer["isAuthorized"], &answer["context"]["tenant"]), (&json!(true), &json!("root")));
+    for name in names {
+        assert_eq!((answer["context"].get(name), claims(&token).get(name)), (None, None), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_scheme_has_any_case_and_one_blank_or_more_behind_it() {
     let (_stack, deps, token) = ready("todo:read").await;
     for (value, good) in [
         (format!("Bearer {token}"), true),
         (format!("bearer {token}"), true),
         (format!("BEARER {token}"), true),
-        (format!("Bearer  {token}"), false),
+        (format!("Bearer  {token}"), true),
+        (format!("Bearer     {token}"), true),
         (format!("Bearer\t{token}"), false),
+        (format!("Bearer \t{token}"), false),
         (format!(" Bearer {token}"), false),
         (format!("Bearer {token} "), false),
         (format!("Bearer {token},Bearer {token}"), false),
+        (format!("Bearer  {token}, Bearer  {token}"), false),
         (token.clone(), false),
         ("Bearer".to_owned(), false),
         ("Bearer ".to_owned(), false),
@@ -249,17 +272,17 @@ async fn a_thousand_unknown_keys_cost_one_read_a_cool_down() {
 }
 
 #[tokio::test]
-async fn whoever_is_shut_out_is_refused_within_the_trust_interval() {
+async fn tokens_of_a_blocked_client_are_rejected_within_the_trust_interval() {
     let (stack, deps, token) = ready("").await;
     let now = clock::now();
     let trust = TrustStore::new(stack.table());
     assert_eq!(bearer(&deps, &token, now).await["isAuthorized"], true);
-    trust.shut_out("backend", now).await.unwrap();
+    trust.block("backend", now).await.unwrap();
     assert_eq!(bearer(&deps, &token, now + 15).await["isAuthorized"], false);
-    trust.readmit("backend", now + 20).await.unwrap();
-    assert_eq!(bearer(&deps, &token, now + 30).await["isAuthorized"], false, "its old tokens stay refused");
-    trust.readmit("backend", now - 20).await.unwrap();
-    assert_eq!(bearer(&deps, &token, now + 45).await["isAuthorized"], true);
+    assert!(trust.unblock("backend", now + 20).await.unwrap());
+    assert_eq!(bearer(&deps, &token, now + 30).await["isAuthorized"], false, "its old tokens stay revoked");
+    assert!(!trust.unblock("backend", now - 20).await.unwrap(), "it is not blocked");
+    assert_eq!(bearer(&deps, &token, now + 45).await["isAuthorized"], false);
 }
 
 #[tokio::test]

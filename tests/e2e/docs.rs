@@ -93,9 +93,12 @@ async fn every_answer_is_as_described() {
         "/.well-known/jwks.json",
         "/.well-known/oauth-authorization-server",
         "/.well-known/openid-configuration",
+        "/.well-known/oauth-protected-resource",
     ] {
         check("get", path, read(stack.get(path)).await);
     }
+    let below = "/.well-known/oauth-protected-resource/{proxy}";
+    check("get", below, read(stack.get(&below.replace("{proxy}", "mcp"))).await);
 
     for path in ["/profile", "/get/clientinfo", "/todo", "/whoami"] {
         check("get", path, read(stack.get(path).bearer_auth(&token)).await);
@@ -120,7 +123,8 @@ async fn every_field_that_a_form_has_is_read_and_every_one_that_is_read_is_descr
     }
 
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut read = BTreeSet::from(["g_csrf_token".to_owned()]);
+    // `Form::target` reads `resource` and `audience`.
+    let mut read = BTreeSet::from(["g_csrf_token", "resource", "audience"].map(str::to_owned));
     for folder in ["shared/src/grants", "functions"] {
         for file in rust_files(&root.join(folder)) {
             let source = fs::read_to_string(file).unwrap();
@@ -135,6 +139,14 @@ async fn every_field_that_a_form_has_is_read_and_every_one_that_is_read_is_descr
     read.remove("actor_token");
     read.remove("actor_token_type");
     assert_eq!(described, read);
+}
+
+#[tokio::test]
+async fn the_flow_that_gives_refresh_tokens_says_where_they_are_used() {
+    let stack = Stack::start().await;
+    let schemes = &document(&stack).await["components"]["securitySchemes"];
+    assert_eq!(schemes["user"]["flows"]["password"]["refreshUrl"], "/oauth2/token");
+    assert_eq!(schemes["client"]["flows"]["clientCredentials"].get("refreshUrl"), None);
 }
 
 #[tokio::test]

@@ -2,7 +2,15 @@
 
 use e2e::proofs::Holder;
 use e2e::{PASSWORD, Stack, claims, read};
+use futures_util::future::join_all;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use shared::clock;
+use shared::identity::secrets::{SecretKind, generate};
+use shared::store::attempts::Attempts;
+use shared::store::clients::Quota;
+
+use crate::events::{basic, call, form_event, post_token, status_and_body};
 
 async fn client_token(stack: &Stack, secret: &str, proof: &str) -> (u16, Value) {
     let request = stack.post("/oauth2/token").basic_auth("backend", Some(secret)).header("dpop", proof);
@@ -97,6 +105,71 @@ async fn a_false_proof_gets_no_token() {
     assert_eq!(read(login).await.1["error"], "invalid_dpop_proof");
     let google = stack.post("/google").header("dpop", "x").bearer_auth(stack.id_token("ada@example.com"));
     assert_eq!(read(google).await.1["error"], "invalid_dpop_proof");
+}
+
+/// What is refused writes nothing: the same proof is good afterwards, once.
+#[tokio::test]
+async fn a_proof_is_spent_after_the_limits_and_the_credentials() {
+    let stack = Stack::start().await;
+    stack.user("ada", "").await;
+    let holder = Holder::new();
+
+    let login = login::Deps::from_settings(&stack.settings(&[])).unwrap();
+    let proof = json!({"dpop": holder.proof("POST", "http://api.example.com/token", None)});
+    let now = clock::now();
+    let sign_in = async |password: &str| {
+        let event = form_event("/token", proof.clone(), &[("username", "ada"), ("password", password)]);
+        status_and_body(&call(&event, |request| login::handle(&login, request, now)).await)
+    };
+    join_all((0..10).map(|_| sign_in("wrong password"))).await;
+    assert_eq!(sign_in(PASSWORD).await.0, 401, "locked");
+    Attempts::new(stack.table()).forget("ada").await.unwrap();
+    assert_eq!(sign_in(PASSWORD).await.0, 200);
+    assert_eq!(sign_in(PASSWORD).await.1["error"], "invalid_dpop_proof");
+
+    let quota = Some(Quota { tokens: 1, seconds: 10 });
+    let secret = stack.client_with("limited", "", |client| client.quota = quota).await;
+    let token = token::Deps::from_settings(&stack.settings(&[])).unwrap();
+    let now = (clock::now() / 10 + 1) * 10;
+    let ask = async |headers: &[Value], form: &[(&str, &str)], now: u64| {
+        let mut all = json!({});
+        for headers in headers {
+            all.as_object_mut().unwrap().extend(headers.as_object().unwrap().clone());
+        }
+        post_token(&token, all, form, now).await
+    };
+    let proof = || json!({"dpop": holder.proof("POST", "http://api.example.com/oauth2/token", None)});
+    let (grant, client) = ([("grant_type", "client_credentials")], basic("limited", &secret));
+    let once = [client.clone(), proof()];
+    assert_eq!(ask(&[client], &grant, now).await.0, 200);
+    assert_eq!(ask(&once, &grant, now).await.0, 429);
+    assert_eq!(ask(&once, &grant, now + 10).await.0, 200);
+    assert_eq!(ask(&once, &grant, now + 20).await.1["error"], "invalid_dpop_proof");
+
+    let good = stack.refresh_token("ada", PASSWORD).await;
+    let (unknown, once) = (generate(SecretKind::RefreshToken).0, [proof()]);
+    let refresh = |token| [("grant_type", "refresh_token"), ("refresh_token", token)];
+    let refused = ask(&once, &refresh(unknown.expose_secret()), now).await;
+    assert_eq!((refused.0, &refused.1["error"]), (400, &json!("invalid_grant")));
+    assert_eq!(ask(&once, &refresh(&good), now).await.0, 200);
+    assert_eq!(ask(&once, &refresh(&good), now).await.1["error"], "invalid_dpop_proof");
+
+    let (id_token, once) = (stack.id_token("ada@example.com"), [proof()]);
+    let exchange = |token| {
+        let kind = "urn:ietf:params:oauth:token-type:id_token";
+        let grant = "urn:ietf:params:oauth:grant-type:token-exchange";
+        [("grant_type", grant), ("subject_token_type", kind), ("subject_token", token)]
+    };
+    assert_eq!(ask(&once, &exchange("garbage"), now).await.1["error"], "invalid_request");
+    assert_eq!(ask(&once, &exchange(&id_token), now).await.0, 200);
+    assert_eq!(ask(&once, &exchange(&id_token), now).await.1["error"], "invalid_dpop_proof");
+
+    let proof = holder.proof("POST", &stack.url("/google"), None);
+    let google =
+        async |token: &str| read(stack.post("/google").header("dpop", &proof).bearer_auth(token)).await;
+    assert_eq!(google("garbage").await.1["error"], "invalid_grant");
+    assert_eq!(google(&id_token).await.0, 200);
+    assert_eq!(google(&id_token).await.1["error"], "invalid_dpop_proof");
 }
 
 #[tokio::test]

@@ -57,6 +57,24 @@ async fn what_lambda_http_would_trip_over_is_no_error_of_ours() {
     }
 }
 
+/// More than a `HeaderMap` can hold: in the functions' binaries, which abort when they panic, the whole process ended.
+#[tokio::test]
+async fn an_event_with_forty_thousand_headers_is_refused() {
+    let many = |value: Value| (0..40_000).map(|number| (format!("x-{number}"), value.clone())).collect();
+    let long = json!({"x": vec![""; 40_000]});
+    for headers in [many(json!("")), many(json!(["a", "b"])), long] {
+        let mut event = http_event("POST", "/oauth2/token", headers, None);
+        event["cookies"] = json!(vec!["a=b"; 40_000]);
+        let answer = call(&event, async |_: Request| whoami_like()).await;
+        assert_eq!(answer["statusCode"], 400);
+        assert_eq!(status_and_body(&answer).1["error"], "invalid_request");
+    }
+    let mut event = http_event("POST", "/oauth2/token", json!({"x": "y".repeat(10_240)}), None);
+    event["body"] = json!("x".repeat(100_000));
+    let answer = call(&event, async |_: Request| whoami_like()).await;
+    assert_eq!(answer["statusCode"], 200, "as long as API Gateway lets them be, beside a long body");
+}
+
 fn whoami_like() -> Response<Body> {
     Response::new(Body::Empty)
 }

@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use shared::clock;
 use shared::store::clients::{Clients, GrantType, Quota};
+use shared::store::identities::{Found, Identities};
 use shared::token::private_key::PrivateKey;
 use shared::wire::jose::Algorithm;
 use wiremock::matchers::method;
@@ -41,8 +42,13 @@ impl Issuer {
 
     /// A token endpoint that trusts it under that name, with those rules.
     fn trusted(&self, stack: &Stack, name: &str, rules: &Value) -> token::Deps {
+        self.trusted_for(stack, name, &[US], rules)
+    }
+
+    /// The same with other audiences.
+    fn trusted_for(&self, stack: &Stack, name: &str, audiences: &[&str], rules: &Value) -> token::Deps {
         let entry = json!([{
-            "issuer": name, "jwks_url": self.server.uri(), "audiences": [US], "rules": rules,
+            "issuer": name, "jwks_url": self.server.uri(), "audiences": audiences, "rules": rules,
         }]);
         token::Deps::from_settings(&stack.settings(&[("TRUSTED_ISSUERS", &entry.to_string())])).unwrap()
     }
@@ -273,7 +279,7 @@ async fn a_google_service_account_needs_no_secret() {
         assert_eq!(exchange(&deps, &token, &[]).await.0, 400, "{name} {value}");
     }
     let (status, body) = exchange(&deps, &stack.id_token("ada@example.com"), &[]).await;
-    assert_eq!((status, &body["scope"]), (200, &json!("")), "a person's sign-in goes on beside it: {body}");
+    assert_eq!((status, body.get("scope")), (200, None), "a person's sign-in goes on beside it: {body}");
     assert!(body["refresh_token"].is_string());
 }
 
@@ -287,14 +293,19 @@ async fn simple() -> (Stack, Issuer, token::Deps, String) {
         {"when": {"sub": "person"}, "scopes": ["read", "write"]},
         {"when": {"sub": "gone"}, "client": "nobody", "scopes": ["deploy"]},
     ]);
-    let deps = issuer.trusted(&stack, "https://ci.example", &rules);
+    let audiences = [US, "apps=app", "apps=web", "apps=machine"];
+    let deps = issuer.trusted_for(&stack, "https://ci.example", &audiences, &rules);
     let token = issuer.token(&token_of("job"));
     (stack, issuer, deps, token)
 }
 
 fn token_of(sub: &str) -> Value {
+    token_for(US, sub)
+}
+
+fn token_for(audience: &str, sub: &str) -> Value {
     let now = clock::now();
-    json!({"iss": "https://ci.example", "aud": US, "sub": sub, "iat": now, "exp": now + 300, "email": "a@example.com"})
+    json!({"iss": "https://ci.example", "aud": audience, "sub": sub, "iat": now, "exp": now + 300, "email": "a@example.com"})
 }
 
 #[tokio::test]
@@ -319,6 +330,7 @@ async fn the_request_is_held_to_rfc_8693() {
     let access_token = "urn:ietf:params:oauth:token-type:access_token";
     for (name, value, code) in [
         ("requested_token_type", access_token, None),
+        ("requested_token_type", JWT.1, None),
         ("requested_token_type", "urn:ietf:params:oauth:token-type:refresh_token", Some("invalid_request")),
         ("actor_token", "x", Some("invalid_request")),
         ("resource", "latchkey", None),
@@ -328,9 +340,21 @@ async fn the_request_is_held_to_rfc_8693() {
     ] {
         let (_, body) = exchange(&deps, &token, &[(name, value)]).await;
         assert_eq!(body["error"].as_str(), code, "{name} {value}");
+        if name == "requested_token_type" && code.is_none() {
+            assert_eq!(body["issued_token_type"], value, "§2.2.1");
+        }
     }
-    let two = [("resource", "latchkey"), ("audience", "other")];
-    assert_eq!(exchange(&deps, &token, &two).await.1["error"], "invalid_target");
+    for (names, code) in [
+        (["latchkey", "latchkey"], None),
+        (["latchkey", "other"], Some("invalid_target")),
+        (["other", "latchkey"], Some("invalid_target")),
+    ] {
+        for parameters in [["resource", "audience"], ["resource", "resource"], ["audience", "audience"]] {
+            let targets = [(parameters[0], names[0]), (parameters[1], names[1])];
+            let (_, body) = exchange(&deps, &token, &targets).await;
+            assert_eq!(body["error"].as_str(), code, "{targets:?}");
+        }
+    }
     let ask = async |form: &[(&str, &str)]| {
         post_token(&deps, json!({}), form, clock::now()).await.1["error"].clone()
     };
@@ -353,8 +377,8 @@ async fn a_client_that_exchanges_gets_no_more_than_it_may_have() {
         let form = [GRANT, JWT, ("subject_token", token)];
         post_token(&deps, basic(id, secret), &form, clock::now()).await
     };
-    let person = issuer.token(&token_of("person"));
-    let (_, alone) = exchange(&deps, &person, &[]).await;
+    let (_, alone) = exchange(&deps, &issuer.token(&token_of("person")), &[]).await;
+    let person = issuer.token(&token_for("apps", "person"));
     assert_eq!((&alone["scope"], alone["refresh_token"].is_string()), (&json!("read write"), true));
     let (_, body) = by("app", &app, &person).await;
     assert_eq!((&body["scope"], body.get("refresh_token")), (&json!("read"), None));
@@ -373,6 +397,95 @@ async fn a_client_that_exchanges_gets_no_more_than_it_may_have() {
     assert_eq!(by("machine", &machine, &person).await.1["error"], "unauthorized_client");
     assert_eq!(by("app", &app, &job).await.1["error"], "unauthorized_client", "the job is not this client's");
     assert_eq!(by("app", &web, &person).await.1["error"], "invalid_client");
+}
+
+/// The user of a subject of `https://ci.example`.
+async fn user(stack: &Stack, subject: &str) -> Option<Found> {
+    Identities::new(stack.table()).find("https://ci.example", subject).await.unwrap()
+}
+
+#[tokio::test]
+async fn leaving_out_credentials_lifts_no_limit() {
+    let stack = Stack::start().await;
+    let grants = [GrantType::TokenExchange];
+    let ceil = stack.client_with("ceil", "a", |client| client.grants = grants.into()).await;
+    let other = stack.client_with("other", "a b", |client| client.grants = grants.into()).await;
+    stack.client("deploy", "deploy").await;
+    let issuer = Issuer::start().await;
+    let rules = json!([
+        {"when": {"sub": "job"}, "client": "deploy", "scopes": ["deploy"]},
+        {"scopes": ["a", "admin", "b"]},
+    ]);
+    let audiences = ["first-party", "app=ceil"];
+    let deps = issuer.trusted_for(&stack, "https://ci.example", &audiences, &rules);
+    let ask = async |headers: Value, token: &str, more: &[(&str, &str)]| {
+        let form = [&[GRANT, JWT, ("subject_token", token)], more].concat();
+        post_token(&deps, headers, &form, clock::now()).await
+    };
+    let first_party = ("client_id", "latchkey");
+    for (audience, sub, headers, more) in [
+        ("app", "ada", json!({}), &[][..]),
+        ("app", "ada", json!({}), &[first_party]),
+        ("app", "ada", basic("other", &other), &[]),
+        ("first-party", "ada", basic("ceil", &ceil), &[]),
+        // The first rule that matches decides: no token falls through to the next one.
+        ("app", "job", json!({}), &[]),
+        ("app", "job", basic("ceil", &ceil), &[]),
+        ("first-party", "job", basic("ceil", &ceil), &[]),
+    ] {
+        let token = issuer.token(&token_for(audience, sub));
+        let (status, body) = ask(headers.clone(), &token, more).await;
+        assert_eq!(
+            (status, &body["error"]),
+            (400, &json!("unauthorized_client")),
+            "{audience} {sub} {headers}"
+        );
+        assert_eq!(user(&stack, sub).await, None, "a rejected exchange makes no user");
+    }
+    let (_, body) = ask(basic("ceil", &ceil), &issuer.token(&token_for("app", "ada")), &[]).await;
+    assert_eq!((&body["scope"], body.get("refresh_token")), (&json!("a"), None));
+    for more in [&[][..], &[first_party]] {
+        let (_, body) = ask(json!({}), &issuer.token(&token_for("first-party", "ada")), more).await;
+        assert_eq!((&body["scope"], body["refresh_token"].is_string()), (&json!("a admin b"), true));
+    }
+    let (_, body) = ask(json!({}), &issuer.token(&token_for("first-party", "job")), &[]).await;
+    assert_eq!(body["scope"], "deploy", "a client's own token needs no credentials");
+}
+
+#[tokio::test]
+async fn a_rejected_exchange_makes_no_user() {
+    let (stack, issuer, deps, _) = simple().await;
+    let token = issuer.token(&token_of("person"));
+    for (name, value) in [("scope", "admin"), ("scope", "a\"b"), ("resource", "other"), ("audience", "other")]
+    {
+        assert_eq!(exchange(&deps, &token, &[(name, value)]).await.0, 400, "{name} {value}");
+        assert_eq!(user(&stack, "person").await, None, "{name} {value}");
+    }
+    assert_eq!(exchange(&deps, &token, &[]).await.0, 200);
+    assert!(user(&stack, "person").await.is_some());
+}
+
+#[tokio::test]
+async fn an_access_token_is_exchanged_as_one_and_not_as_an_id_token() {
+    let (_stack, issuer, deps, _) = simple().await;
+    let by = async |typ: &str, token_type: &str| {
+        let token = issuer.key.sign(typ, &token_of("job")).unwrap();
+        let token_type = format!("urn:ietf:params:oauth:token-type:{token_type}");
+        let form = [GRANT, ("subject_token_type", &token_type), ("subject_token", token.expose_secret())];
+        post_token(&deps, json!({}), &form, clock::now()).await.0
+    };
+    for (typ, token_type, expected) in [
+        ("at+jwt", "access_token", 200),
+        ("at+jwt", "jwt", 200),
+        ("at+jwt", "id_token", 400),
+        ("JWT", "access_token", 200),
+        ("JWT", "jwt", 200),
+        ("JWT", "id_token", 200),
+        ("dpop+jwt", "access_token", 400),
+        ("dpop+jwt", "jwt", 400),
+    ] {
+        assert_eq!(by(typ, token_type).await, expected, "{typ} as {token_type}");
+    }
 }
 
 /// What introspection says of a token.

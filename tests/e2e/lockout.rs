@@ -15,6 +15,10 @@ use crate::events::{call, form_event, http_event, status_and_body};
 
 const ATTACKER: &str = "192.0.2.1";
 const OWNER: &str = "198.51.100.7";
+/// What API Gateway takes every caller for that comes through the proxy.
+const PROXY: &str = "203.0.113.200";
+const PROXY_SECRET: &str = "0123456789abcdef0123456789abcdef";
+const SECRET: (&str, &str) = ("x-latchkey-proxy-secret", PROXY_SECRET);
 /// Tries at one account from one source.
 const TRIES: usize = 10;
 
@@ -25,10 +29,27 @@ struct Door {
 
 impl Door {
     async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    async fn with(settings: &[(&str, &str)]) -> Self {
         let stack = Stack::start().await;
         stack.user("ada", "a").await;
-        let deps = login::Deps::from_settings(&stack.settings(&[])).unwrap();
+        let deps = login::Deps::from_settings(&stack.settings(settings)).unwrap();
         Self { stack, deps }
+    }
+
+    /// The status of a sign-in that comes from the proxy's address, with these headers beside.
+    async fn proxied(&self, password: &str, headers: &[(&str, &str)], now: u64) -> u64 {
+        let body = json!({"username": "ada", "password": password}).to_string();
+        let mut all = json!({"content-type": "application/json"});
+        for (name, value) in headers {
+            all[*name] = json!(value);
+        }
+        let mut event = http_event("POST", "/login", all, Some(&body));
+        event["requestContext"]["http"]["sourceIp"] = json!(PROXY);
+        let answer = call(&event, |request| login::handle(&self.deps, request, now)).await;
+        answer["statusCode"].as_u64().unwrap()
     }
 
     async fn answer(&self, name: &str, password: &str, source: &str, now: u64) -> Value {
@@ -129,6 +150,57 @@ async fn many_sources_together_have_a_hundred_tries_at_an_account() {
     assert_eq!(door.status("ada", PASSWORD, OWNER, now).await, 401);
     Attempts::new(door.stack.table()).forget("Ada").await.unwrap();
     assert_eq!(door.status("ada", PASSWORD, OWNER, now).await, 200, "unlocked");
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_each_caller_is_a_source_of_its_own() {
+    let now = window();
+    let attacker = |number: usize| format!("{ATTACKER}:{}", 1024 + number);
+    let forwarded = |number: usize| format!("{OWNER}, 10.0.0.{number}, {ATTACKER}, {PROXY}");
+    let (viewer, for_list) = ("cloudfront-viewer-address", "x-forwarded-for");
+    let addresses: [&dyn Fn(usize) -> String; 2] = [&attacker, &forwarded];
+    for ((header, owner), address) in
+        [(viewer, format!("{OWNER}:443")), (for_list, format!("{OWNER}, {PROXY}"))].iter().zip(addresses)
+    {
+        let door = Door::with(&[("PROXY_SECRET", PROXY_SECRET), ("PROXY_ADDRESS_HEADER", header)]).await;
+        let sent: Vec<_> = (0..TRIES).map(address).collect();
+        let tries = sent.iter().map(|address| [SECRET, (*header, address.as_str())]);
+        let tries: Vec<_> = tries.collect();
+        let statuses =
+            join_all(tries.iter().map(|headers| door.proxied("wrong password", headers, now))).await;
+        assert!(statuses.iter().all(|status| *status == 401), "{header}: {statuses:?}");
+        assert_eq!(door.proxied(PASSWORD, &tries[0], now).await, 401, "{header}: the attacker is locked out");
+        let owner = [SECRET, (*header, owner.as_str())];
+        assert_eq!(door.proxied(PASSWORD, &owner, now).await, 200, "{header}: and nobody else");
+        assert_eq!(door.status("ada", PASSWORD, PROXY, now).await, 200, "{header}: nor is the proxy itself");
+        assert_eq!(door.status("ada", PASSWORD, ATTACKER, now).await, 401, "{header}: it is one address");
+    }
+}
+
+#[tokio::test]
+async fn the_address_in_a_header_counts_only_with_the_proxys_secret() {
+    let now = window();
+    let viewer = |number: usize| ("cloudfront-viewer-address", ["198.51.100.1:1", "198.51.100.2:2"][number]);
+    let other = ("x-latchkey-proxy-secret", "0123456789abcdef0123456789abcdeg");
+    let twice = format!("{PROXY_SECRET},{PROXY_SECRET}");
+    let twice = ("x-latchkey-proxy-secret", twice.as_str());
+    let garbage = ("cloudfront-viewer-address", "198.51.100.1, 198.51.100.2");
+    let trusting = [("PROXY_SECRET", PROXY_SECRET)];
+    for (settings, first, second) in [
+        (trusting.as_slice(), vec![viewer(0)], vec![viewer(1)]),
+        (&trusting, vec![other, viewer(0)], vec![other, viewer(1)]),
+        (&trusting, vec![twice, viewer(0)], vec![twice, viewer(1)]),
+        (&trusting, vec![SECRET, garbage], vec![SECRET]),
+        (&trusting, vec![SECRET, ("x-forwarded-for", "198.51.100.1")], vec![SECRET]),
+        (&[], vec![SECRET, viewer(0)], vec![SECRET, viewer(1)]),
+        (&[("PROXY_ADDRESS_HEADER", "x-real-ip")], vec![("x-real-ip", "198.51.100.1")], vec![]),
+    ] {
+        let door = Door::with(settings).await;
+        join_all((0..TRIES).map(|_| door.proxied("wrong password", &first, now))).await;
+        assert_eq!(door.proxied(PASSWORD, &second, now).await, 401, "{settings:?} {second:?}");
+        assert_eq!(door.status("ada", PASSWORD, PROXY, now).await, 401, "the proxy's own address counted");
+        assert_eq!(door.status("ada", PASSWORD, "198.51.100.1", now).await, 200, "{settings:?} {first:?}");
+    }
 }
 
 #[tokio::test]

@@ -67,6 +67,23 @@ async fn the_form_narrows_the_scope_and_never_widens_it() {
 }
 
 #[tokio::test]
+async fn the_form_obeys_resource_and_audience() {
+    let stack = Stack::start().await;
+    stack.user("ada", "a").await;
+    for (targets, code) in [
+        (&[("resource", "latchkey")][..], None),
+        (&[("audience", "latchkey"), ("resource", "latchkey")], None),
+        (&[("resource", "other")], Some("invalid_target")),
+        (&[("audience", "other")], Some("invalid_target")),
+        (&[("resource", "latchkey"), ("resource", "other")], Some("invalid_target")),
+    ] {
+        let form = [&[("username", "ada"), ("password", PASSWORD)], targets].concat();
+        let (_, body) = read(stack.post("/token").form(&form)).await;
+        assert_eq!(body["error"].as_str(), code, "{targets:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_bcrypt_hash_is_made_anew_at_the_next_good_login() {
     let stack = Stack::start().await;
     // "correct horse battery staple", made by another system.
@@ -84,6 +101,25 @@ async fn a_bcrypt_hash_is_made_anew_at_the_next_good_login() {
     assert_eq!((one.0, other.0), (200, 200));
     assert!(stored().await.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
     assert_eq!(login(&stack, &json!({"username": "ada", "password": PASSWORD})).await.0, 200);
+}
+
+#[tokio::test]
+async fn json_may_name_any_charset_that_agrees_with_ascii() {
+    let stack = Stack::start().await;
+    stack.user("ada", "").await;
+    let body = json!({"username": "ada", "password": PASSWORD}).to_string();
+    for (content_type, status) in [
+        ("application/json; charset=ISO-8859-1", 200),
+        ("Application/JSON;charset=utf8", 200),
+        ("application/json; profile=x", 200),
+        ("application/json; charset=utf-16", 415),
+    ] {
+        let request = stack.post("/login").header("content-type", content_type).body(body.clone());
+        assert_eq!(read(request).await.0, status, "{content_type}");
+    }
+    let latin = [br#"{"username":"ada","password":""#.as_slice(), b"\xe9", br#""}"#].concat();
+    let request = stack.post("/login").header("content-type", "application/json; charset=ISO-8859-1");
+    assert_eq!(read(request.body(latin)).await.0, 400);
 }
 
 #[tokio::test]

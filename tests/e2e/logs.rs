@@ -13,7 +13,7 @@ use latchkey::dev::TEMPLATE;
 use serde_json::Value;
 use shared::clock;
 
-use crate::events::call_token;
+use crate::events::{call, call_token, form_event};
 
 /// Set in the process that this test starts: itself, with its standard error in a file.
 pub const INNER: &str = "LATCHKEY_TEST_LOGS_INNER";
@@ -42,6 +42,7 @@ async fn decisions() {
     send(stack.post("/google").bearer_auth(&id_token)).await;
     send(stack.post("/google").bearer_auth(format!("{id_token}CANARY"))).await;
     send(stack.post("/login").json(&serde_json::json!({"username": "ada", "password": PASSWORD}))).await;
+    through_a_proxy(&stack).await;
     for canary in canaries {
         send(stack.post("/login").json(&serde_json::json!({"username": "ada", "password": canary}))).await;
         send(stack.post("/login").json(&serde_json::json!({"username": canary, "password": canary}))).await;
@@ -114,6 +115,20 @@ async fn decisions() {
     secrets.add_signing_keys(&stack).await;
     assert_eq!(secrets.0.len(), shown.len() + 2);
     fs::write(std::env::var(INNER).unwrap(), secrets.0.join("\n")).unwrap();
+}
+
+/// Sign-ins with a proxy's secret, the right one and another.
+async fn through_a_proxy(stack: &Stack) {
+    let setting = ("PROXY_SECRET", "CANARY-of-a-proxy-0123456789abcdef");
+    let deps = login::Deps::from_settings(&stack.settings(&[setting, NAMESPACE])).unwrap();
+    for secret in [setting.1, "CANARY-of-nobody"] {
+        let headers = serde_json::json!({
+            "x-latchkey-proxy-secret": secret, "cloudfront-viewer-address": "CANARY",
+        });
+        let event = form_event("/token", headers, &[("username", "ada"), ("password", PASSWORD)]);
+        let answer = call(&event, |request| login::handle(&deps, request, clock::now())).await;
+        assert_eq!(answer["statusCode"], 200);
+    }
 }
 
 /// What the authorizer has not been asked yet: each in a way that it has a word of its own for. The token is

@@ -6,9 +6,9 @@ use e2e::{PASSWORD, Stack, claims, read};
 use serde_json::{Value, json};
 use shared::clock;
 use shared::store::api_keys::ApiKeys;
-use shared::store::revocations::Revocations;
+use shared::store::revocations::{Granted, Revocations};
 use shared::store::table::Key;
-use shared::store::trust::{NotAccepted, TrustStore};
+use shared::store::trust::{NotAccepted, Trust, TrustStore};
 use shared::store::users::Users;
 use shared::token::claims::Expected;
 use shared::token::jwt::UnverifiedJwt;
@@ -99,7 +99,7 @@ async fn many_revoked_tokens_cost_one_read_an_interval() {
 }
 
 #[tokio::test]
-async fn nobody_fills_the_trust_bundle_by_signing_in_and_out() {
+async fn no_caller_fills_the_trust_bundle_by_signing_in_and_out() {
     let stack = Stack::start().await;
     let (secret, other) = (stack.client("backend", "").await, stack.client("other", "").await);
     let (last, theirs) = (stack.token("backend", &secret).await, stack.token("other", &other).await);
@@ -107,15 +107,17 @@ async fn nobody_fills_the_trust_bundle_by_signing_in_and_out() {
     let (trust, revocations) = (TrustStore::new(table.clone()), Revocations::new(table.clone()));
     let kept = async |partition: &str| table.partition(partition).await.unwrap().len();
     let before = kept("TRUST").await;
+    let [ada, backend] = [("usr_ada", "web"), ("backend", "backend")]
+        .map(|(subject, client_id)| Granted { subject, client_id });
     for number in 0..110 {
-        revocations.session("usr_ada", &format!("session-{number}"), now).await.unwrap();
+        revocations.session(ada, &format!("session-{number}"), now).await.unwrap();
     }
     assert_eq!(kept("TRUST").await, before + 101, "a hundred by themselves, the others by one mark");
     for _ in 0..50 {
-        revocations.token("backend", "the same", now + 900, now).await.unwrap();
+        revocations.token(backend, "the same", now + 900, now).await.unwrap();
     }
     for number in 0..999 {
-        revocations.token("backend", &format!("token-{number}"), now + 900, now).await.unwrap();
+        revocations.token(backend, &format!("token-{number}"), now + 900, now).await.unwrap();
     }
     assert_eq!(kept("TRUST").await, before + 1101, "and of a client a thousand");
     assert_eq!(revoke(&stack, "backend", &secret, &last).await.0, 200);
@@ -123,10 +125,10 @@ async fn nobody_fills_the_trust_bundle_by_signing_in_and_out() {
     let deps = authorizer::Deps::from_settings(&stack.settings(&[])).unwrap();
     assert_eq!(bearer(&deps, &last, now).await["isAuthorized"], false);
     assert_eq!(bearer(&deps, &theirs, now).await["isAuthorized"], true);
-    // Whoever is shut out is not let in again by it.
-    trust.shut_out("backend", now).await.unwrap();
-    trust.refuse_earlier("backend", now).await.unwrap();
-    assert!(trust.bundle().await.unwrap().is_shut_out("backend", now + 100));
+    // A blocked client is not unblocked by it.
+    trust.block("backend", now).await.unwrap();
+    trust.revoke_earlier("backend", now).await.unwrap();
+    assert!(trust.bundle(now).await.unwrap().is_revoked_for("backend", now + 100));
     // A stolen session that comes to light counts as well.
     let sub = stack.user("ada", "").await;
     let first = stack.refresh_token("ada", PASSWORD).await;
@@ -136,7 +138,7 @@ async fn nobody_fills_the_trust_bundle_by_signing_in_and_out() {
     };
     refresh(&refresh(&first).await.unwrap()).await.unwrap();
     assert_eq!(refresh(&first).await, None);
-    assert_eq!(kept(&format!("ATTEMPT#revocations#{sub}")).await, 1);
+    assert_eq!(kept(&format!("ATTEMPT#revocations#{sub}#latchkey")).await, 1);
 }
 
 #[tokio::test]
@@ -161,8 +163,8 @@ async fn a_disabled_user_and_a_revoked_api_key_are_refused_within_the_trust_inte
     let key_id = ApiKeys::new(stack.table()).list().await.unwrap();
     let key_id = &key_id.iter().find(|key| key.owner == "tests").unwrap().id;
     let trust = TrustStore::new(stack.table());
-    trust.shut_out(&sub, now).await.unwrap();
-    trust.shut_out(key_id, now).await.unwrap();
+    trust.block(&sub, now).await.unwrap();
+    trust.block(key_id, now).await.unwrap();
     let before = proxy.count();
     assert_eq!(by_key(now + 15).await, false);
     assert_eq!(bearer(&deps, &token, now + 15).await["isAuthorized"], false);
@@ -309,8 +311,8 @@ async fn introspection_knows_what_has_ended() {
     assert!(!active(&next, now).await, "its user was disabled");
     assert!(!active(access, now + 931).await, "expired");
     let sub = claims(access)["sub"].as_str().unwrap().to_owned();
-    TrustStore::new(stack.table()).shut_out(&sub, now).await.unwrap();
-    assert!(!active(access, now).await, "its user was shut out, just now");
+    TrustStore::new(stack.table()).block(&sub, now).await.unwrap();
+    assert!(!active(access, now).await, "its user was blocked, just now");
     let other = stack.token("server", &secret).await;
     assert!(active(&other, now).await);
     let key_id = stack.timeline().await.iter().last().unwrap().key.kid.clone();
@@ -339,7 +341,7 @@ async fn a_token_of_a_key_that_is_not_known_yet_is_not_said_to_be_revoked() {
     assert_eq!(answer().await["statusCode"], 503);
     proxy.heal();
     assert_eq!(answer().await["statusCode"], 200);
-    let bundle = TrustStore::new(stack.table()).bundle().await.unwrap();
+    let bundle = TrustStore::new(stack.table()).bundle(now).await.unwrap();
     let jwt = UnverifiedJwt::parse(token, usize::MAX).unwrap();
     let expected = Expected { issuer: Some(&stack.running.url), audiences: None };
     assert!(matches!(bundle.accept(jwt, &expected, now), Err(NotAccepted::Revoked)));
@@ -366,17 +368,17 @@ async fn a_clock_that_is_behind_says_of_no_live_token_that_it_is_revoked() {
 }
 
 #[tokio::test]
-async fn a_token_of_a_client_that_was_let_in_again_is_live_at_once() {
+async fn a_token_of_an_unblocked_client_is_live_at_once() {
     let stack = Stack::start().await;
     let secret = stack.client("backend", "").await;
     let (trust, now) = (TrustStore::new(stack.table()), clock::now());
     let settings = stack.settings(&[("TRUST_REFRESH_SECONDS", "300")]);
     let revoke = revoke::Deps::from_settings(&settings).unwrap();
     let introspect = introspect::Deps::from_settings(&settings).unwrap();
-    trust.shut_out("backend", now).await.unwrap();
+    trust.block("backend", now).await.unwrap();
     revoke.warm_up(now).await;
     introspect.warm_up(now).await;
-    trust.readmit("backend", now - 1).await.unwrap();
+    trust.unblock("backend", now - 1).await.unwrap();
     let token = stack.token("backend", &secret).await;
     let asked = form_event("/oauth2/introspect", basic("backend", &secret), &[("token", &token)]);
     let told = async || {
@@ -441,4 +443,134 @@ async fn without_the_store_nothing_is_said_to_be_revoked() {
     let event = form_event("/oauth2/introspect", basic("backend", &secret), &[("token", &token)]);
     let answer = call(&event, |request| introspect::handle(&introspect, request, clock::now())).await;
     assert_eq!(answer["statusCode"], 503);
+}
+
+/// Revokes so many tokens of a user and a client that one mark stands for all of them.
+async fn revoke_too_many(stack: &Stack, of: Granted<'_>, now: u64) {
+    let revocations = Revocations::new(stack.table());
+    for number in 0..=100 {
+        revocations.token(of, &format!("{}-{number}", of.client_id), now + 900, now).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_revokes_in_bulk_ends_no_token_of_another() {
+    let stack = Stack::start().await;
+    let sub = stack.user("ada", "").await;
+    let token = stack.sign_in("ada", PASSWORD).await["access_token"].as_str().unwrap().to_owned();
+    let now = clock::now();
+    revoke_too_many(&stack, Granted { subject: &sub, client_id: "useless" }, now).await;
+    let deps = authorizer::Deps::from_settings(&stack.settings(&[])).unwrap();
+    assert_eq!(
+        bearer(&deps, &token, now).await["isAuthorized"],
+        true,
+        "first-party sign-in is a client of its own"
+    );
+    revoke_too_many(&stack, Granted { subject: &sub, client_id: "latchkey" }, now).await;
+    let deps = authorizer::Deps::from_settings(&stack.settings(&[])).unwrap();
+    assert_eq!(
+        bearer(&deps, &token, now).await["isAuthorized"],
+        false,
+        "by the mark of its subject and client"
+    );
+    let secret = stack.client("server", "latchkey:introspect").await;
+    assert_eq!(introspect(&stack, "server", &secret, &token).await, inactive());
+}
+
+#[tokio::test]
+async fn introspection_reads_as_much_however_many_tokens_were_revoked() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "").await;
+    let token = stack.token("backend", &secret).await;
+    let proxy = Proxy::start(&stack.running.environment["AWS_ENDPOINT_URL_DYNAMODB"]).await;
+    let deps = introspect::Deps::from_settings(&stack.settings(&[("AWS_ENDPOINT_URL_DYNAMODB", &proxy.url)]))
+        .unwrap();
+    let now = clock::now();
+    let event = form_event("/oauth2/introspect", basic("backend", &secret), &[("token", &token)]);
+    // At once a trust interval: what is loaded by then is loaded again.
+    let bytes = async |now| {
+        let before = proxy.bytes();
+        let answer = call(&event, |request| introspect::handle(&deps, request, now)).await;
+        assert_eq!(status_and_body(&answer).1["active"], true);
+        proxy.bytes() - before
+    };
+    let (cold, warm) = (bytes(now).await, bytes(now + 1).await);
+    let trust = TrustStore::new(stack.table());
+    for number in 0..200 {
+        trust.revoke_token(&format!("token-{number}"), now + 900).await.unwrap();
+    }
+    assert_eq!((bytes(now + 15).await, bytes(now + 16).await), (cold, warm));
+}
+
+#[tokio::test]
+async fn an_expired_token_is_inactive_though_verifiers_still_have_leeway() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "").await;
+    let token = stack.token("backend", &secret).await;
+    let expires_at = claims(&token)["exp"].as_u64().unwrap();
+    let deps = introspect::Deps::from_settings(&stack.settings(&[])).unwrap();
+    let event = form_event("/oauth2/introspect", basic("backend", &secret), &[("token", &token)]);
+    let active = async |now| {
+        let answer = call(&event, |request| introspect::handle(&deps, request, now)).await;
+        status_and_body(&answer).1["active"].clone()
+    };
+    assert_eq!((active(expires_at - 1).await, active(expires_at).await), (json!(true), json!(false)));
+    let authorizer = authorizer::Deps::from_settings(&stack.settings(&[])).unwrap();
+    assert_eq!(bearer(&authorizer, &token, expires_at + 29).await["isAuthorized"], true);
+}
+
+#[tokio::test]
+async fn without_credentials_live_and_dead_tokens_of_others_are_one_answer() {
+    let stack = Stack::start().await;
+    let secret = stack.client("backend", "").await;
+    let live = stack.token("backend", &secret).await;
+    let dead = stack.token("backend", &secret).await;
+    assert_eq!(revoke(&stack, "backend", &secret, &dead).await.0, 200);
+    let public = async |token: &str| {
+        let form = [("client_id", "latchkey"), ("token", token)];
+        read(stack.post("/oauth2/revoke").form(&form)).await
+    };
+    assert_eq!((public(&live).await, public(&dead).await), ((200, json!({})), (200, json!({}))));
+    assert_eq!(introspect(&stack, "backend", &secret, &live).await.1["active"], true, "not revoked");
+}
+
+#[tokio::test]
+async fn the_trust_snapshot_is_bounded_over_all_and_leaves_out_what_has_expired() {
+    let stack = Stack::start().await;
+    let (table, now) = (stack.table(), clock::now());
+    let (trust, revocations) = (TrustStore::new(table.clone()), Revocations::new(table.clone()));
+    let count = Key::new("ATTEMPT#revocations#", "all", format!("WINDOW#{}", now - now % 86_400));
+    table.create(count, &json!({"issued": 4999, "expires_at": now + 86_400}), None).await.unwrap();
+    let revoke = async |user: &str, token: &str| {
+        let granted = Granted { subject: user, client_id: "web" };
+        revocations.token(granted, token, now + 900, now).await.unwrap();
+    };
+    let kept = async || table.partition("TRUST").await.unwrap().len();
+    let before = kept().await;
+    revoke("usr_ada", "1").await;
+    for token in ["2", "3", "4"] {
+        revoke("usr_grace", token).await;
+    }
+    assert_eq!(kept().await, before + 2, "the last one that is kept by itself, and one mark");
+    let snapshot = Trust::new(table.clone(), 15);
+    snapshot.bundle(now).await.unwrap();
+    assert_eq!(snapshot.entries(), Some(2));
+    trust.revoke_token("expired", now - 31).await.unwrap();
+    let snapshot = Trust::new(table.clone(), 15);
+    snapshot.bundle(now).await.unwrap();
+    assert_eq!((snapshot.entries(), kept().await), (Some(2), before + 3), "not yet dropped from the table");
+}
+
+#[tokio::test]
+async fn unblocking_moves_no_mark_back() {
+    let stack = Stack::start().await;
+    let (trust, now) = (TrustStore::new(stack.table()), clock::now());
+    trust.revoke_earlier("backend", now + 50).await.unwrap();
+    trust.block("backend", now).await.unwrap();
+    trust.block("backend", now + 1).await.unwrap();
+    assert!(trust.unblock("backend", now).await.unwrap());
+    let bundle = trust.bundle(now).await.unwrap();
+    assert!(bundle.is_revoked_for("backend", now + 49) && !bundle.is_revoked_for("backend", now + 50));
+    trust.revoke_earlier("backend", now + 10).await.unwrap();
+    assert!(trust.bundle(now).await.unwrap().is_revoked_for("backend", now + 49));
 }

@@ -108,12 +108,12 @@ async fn a_remembered_token_with_another_signature_is_rejected() {
 }
 
 #[tokio::test]
-async fn a_token_is_rejected_while_its_client_is_shut_out() {
+async fn a_token_is_rejected_while_its_client_is_blocked() {
     let verified = VerifiedToken::start(RELOAD_AT_EVERY_CALL).await;
     let (trust, now) = (verified.store(), verified.now);
-    trust.shut_out("backend", now).await.unwrap();
+    trust.block("backend", now).await.unwrap();
     assert_eq!(verified.rejection(now).await, Some(NotAccepted::Revoked.to_string()));
-    trust.readmit("backend", now - 60).await.unwrap();
+    trust.unblock("backend", now - 60).await.unwrap();
     assert_eq!(verified.rejection(now).await, None);
 }
 

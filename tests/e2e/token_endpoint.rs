@@ -202,7 +202,15 @@ async fn a_client_without_scopes_gets_none() {
     let stack = Stack::start().await;
     let secret = stack.client("bare", "").await;
     let (status, body) = basic(&stack, "bare", &secret, &[GRANT]).await;
-    assert_eq!((status, &body["scope"]), (200, &json!("")));
+    assert_eq!((status, body.get("scope")), (200, None), "RFC 6749 §3.3 has no empty scope");
+    let token = body["access_token"].as_str().unwrap();
+    assert_eq!(claims(token).get("scope"), None);
+    let (_, told) =
+        read(stack.post("/oauth2/introspect").basic_auth("bare", Some(&secret)).form(&[("token", token)]))
+            .await;
+    assert_eq!((&told["active"], told.get("scope")), (&json!(true), None));
+    let (status, caller) = read(stack.get("/profile").bearer_auth(token)).await;
+    assert_eq!((status, &caller["scope"]), (200, &json!("")), "the authorizer's context keeps its members");
     let (status, body) = basic(&stack, "bare", &secret, &[GRANT, ("scope", "todo:read")]).await;
     assert_eq!((status, &body["error"]), (400, &error("invalid_scope")));
 }
@@ -221,13 +229,29 @@ async fn a_resource_is_one_of_the_clients() {
         )
     };
     assert_eq!(audience(&[GRANT]).await.1, Some(json!("https://a.example")));
-    assert_eq!(
-        audience(&[GRANT, ("resource", "https://b.example")]).await.1,
-        Some(json!("https://b.example"))
-    );
-    for resource in ["https://c.example", "latchkey", "https://b.example/"] {
-        let (status, _, code) = audience(&[GRANT, ("resource", resource)]).await;
-        assert_eq!((status, code), (400, error("invalid_target")), "{resource}");
+    // `audience` is Auth0's and Hydra's habit, `resource` RFC 8707's.
+    let (a, b) = ("https://a.example", "https://b.example");
+    for form in [
+        &[("resource", b)][..],
+        &[("audience", b)],
+        &[("resource", b), ("resource", b)],
+        &[("audience", b), ("audience", b)],
+        &[("resource", b), ("audience", b)],
+        &[("resource", ""), ("audience", b)],
+    ] {
+        assert_eq!(audience(&[&[GRANT], form].concat()).await.1, Some(json!(b)), "{form:?}");
+    }
+    for form in [
+        &[("resource", "https://c.example")][..],
+        &[("resource", "latchkey")],
+        &[("resource", "https://b.example/")],
+        &[("audience", "https://c.example")],
+        &[("resource", a), ("resource", b)],
+        &[("audience", a), ("audience", b)],
+        &[("resource", a), ("audience", b)],
+    ] {
+        let (status, _, code) = audience(&[&[GRANT], form].concat()).await;
+        assert_eq!((status, code), (400, error("invalid_target")), "{form:?}");
     }
 }
 
@@ -258,11 +282,18 @@ async fn bodies_of_other_kinds_are_refused() {
     };
     let form = "grant_type=client_credentials";
     assert_eq!(post(FORM, form).await.0, 200);
-    assert_eq!(post("application/x-www-form-urlencoded;charset=UTF-8", form).await.0, 200);
+    for charset in ["UTF-8", "utf8", "US-ASCII", "ISO-8859-1", "\"windows-1252\""] {
+        let content_type = format!("application/x-www-form-urlencoded; charset={charset}");
+        assert_eq!(post(&content_type, form).await.0, 200, "{charset}");
+        assert_eq!(post(&content_type, &format!("{form}&x=%E9")).await.0, 400, "{charset} is read as UTF-8");
+    }
+    assert_eq!(post("application/x-www-form-urlencoded; boundary=x", form).await.0, 200);
     for (content_type, body) in [
         ("application/json", r#"{"grant_type":"client_credentials"}"#),
         ("multipart/form-data; boundary=x", "--x--"),
         ("application/x-www-form-urlencoded; charset=utf-16", form),
+        ("application/x-www-form-urlencoded; charset=utf-7", form),
+        ("application/x-www-form-urlencoded; charset=utf-8; charset=utf-7", form),
         ("text/plain", form),
     ] {
         let (status, body) = post(content_type, body).await;
@@ -275,7 +306,7 @@ async fn bodies_of_other_kinds_are_refused() {
 #[tokio::test]
 async fn bad_basic_credentials_are_refused() {
     let stack = Stack::start().await;
-    for header in ["Basic", "Basic ", "Basic !!!", "Basic Zm9v", "Basic /w==", "basic Og=="] {
+    for header in ["Basic", "Basic ", "Basic !!!", "Basic Zm9v", "Basic /w==", "basic Og==", "Basic\tYTpi"] {
         let (status, body) =
             read(stack.post("/oauth2/token").header(AUTHORIZATION, header).form(&[GRANT])).await;
         assert!(matches!(status, 400 | 401), "{header}: {status}");

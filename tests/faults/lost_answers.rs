@@ -305,6 +305,50 @@ async fn tokens_of_a_quota_are_counted_exactly() {
     }
 }
 
+/// Four writers, 96 tokens a second for ten seconds: as DynamoDB weighs an item
+/// (docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html), the counter is never
+/// larger than one write unit.
+#[tokio::test]
+async fn a_token_of_a_quota_costs_one_write_unit() {
+    let stack = Stack::start().await;
+    let writers: Vec<_> = (0..4).map(|_| Quotas::of_tokens(stack.table())).collect();
+    let name = "c".repeat(128);
+    let quota = Quota { tokens: 96 * 10, seconds: 86_400 };
+    let today = clock::now() / 86_400 * 86_400;
+    for number in 0..quota.tokens {
+        let writer = &writers[number as usize % writers.len()];
+        let charge = writer.charge(&name, &random_id(""), quota, today + number / 96).await.unwrap();
+        assert_eq!(charge, Charge::Counted);
+    }
+    let items = stack.table().partition(&format!("ATTEMPT#quota#{name}")).await.unwrap();
+    let texts = items[0].iter().flat_map(|(name, value)| {
+        let value = value.as_s().or_else(|value| value.as_n()).map(String::as_str);
+        let value = value
+            .map(|text| vec![text])
+            .or_else(|value| value.as_ss().map(|texts| texts.iter().map(String::as_str).collect()));
+        [vec![name.as_str()], value.unwrap()].concat()
+    });
+    let weight: usize = texts.map(str::len).sum();
+    assert!(items.len() == 1 && weight <= 1024, "{weight} bytes");
+    let more = writers[0].charge(&name, &random_id(""), quota, today + 10).await.unwrap();
+    assert_eq!(more, Charge::Spent(86_390), "and every token is counted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thing_that_is_counted_again_is_counted_once() {
+    let stack = Stack::start().await;
+    let (one, other) = (Quotas::of_revocations(stack.table()), Quotas::of_revocations(stack.table()));
+    let quota = Quota { tokens: 2, seconds: 3600 };
+    let now = clock::now() / 3600 * 3600;
+    let charge = async |writer: &Quotas, id| writer.charge("usr_1", id, quota, now).await.unwrap();
+    for writer in [&one, &one, &other] {
+        assert_eq!(charge(writer, "a").await, Charge::Counted);
+    }
+    assert_eq!(charge(&other, "b").await, Charge::Counted);
+    assert_eq!(charge(&other, "b").await, Charge::Counted, "though there are no more");
+    assert_eq!(charge(&one, "c").await, Charge::Spent(3600));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_good_once_is_good_once() {
     let stack = Stack::start().await;

@@ -156,6 +156,7 @@ impl Stack {
             quota: None,
             secret_use: Default::default(),
             disabled: false,
+            epoch: random_id(""),
             created_at: clock::now(),
         };
         change(&mut client);
@@ -177,7 +178,7 @@ impl Stack {
             email: None,
             scopes: Scopes::parse(scopes).expect("scopes"),
             disabled: false,
-            epoch: String::new(),
+            epoch: random_id(""),
             created_at: clock::now(),
         };
         Users::new(self.table()).create(&user).await.expect("a new user");

@@ -74,6 +74,7 @@ struct Way {
     role: Option<Arc<Role>>,
     count: AtomicUsize,
     faults: AtomicUsize,
+    bytes: AtomicUsize,
     plan: Mutex<Plan>,
     was_cut: Notify,
     ends: broadcast::Sender<End>,
@@ -119,6 +120,7 @@ impl Proxy {
             role,
             count: AtomicUsize::default(),
             faults: AtomicUsize::default(),
+            bytes: AtomicUsize::default(),
             plan: Mutex::default(),
             was_cut: Notify::default(),
             ends: broadcast::channel(16).0,
@@ -130,6 +132,11 @@ impl Proxy {
     /// How many requests came.
     pub fn count(&self) -> usize {
         self.way.count.load(Ordering::SeqCst)
+    }
+
+    /// How many bytes the store answered with, headers left out.
+    pub fn bytes(&self) -> usize {
+        self.way.bytes.load(Ordering::SeqCst)
     }
 
     /// How many of them went wrong.
@@ -296,6 +303,7 @@ impl Way {
         let mut response = Response::builder().status(answer.status());
         *response.headers_mut().expect("headers") = answer.headers().clone();
         let body = answer.bytes().await.expect("an answer's body");
+        self.bytes.fetch_add(body.len(), Ordering::SeqCst);
         response.body(Full::new(body)).expect("a response")
     }
 }

@@ -78,7 +78,7 @@ async fn run(command: ApiKeyCommand, connection: &Connection, format: Format) ->
             let keys = connection.api_keys.list().await?;
             format.print(&Listed { keys: keys.into_iter().map(Shown::from).collect(), now })
         }
-        ApiKeyCommand::Revoke { id } => format.print(&revoke(connection, id, now).await?),
+        ApiKeyCommand::Revoke { id } => format.print(&revoke(connection, id).await?),
     }
 }
 
@@ -137,12 +137,12 @@ pub async fn create(connection: &Connection, spec: Spec, now: u64) -> anyhow::Re
     Ok(Created { id: stored.id, api_key })
 }
 
-async fn revoke(connection: &Connection, id: String, now: u64) -> anyhow::Result<Revoked> {
+async fn revoke(connection: &Connection, id: String) -> anyhow::Result<Revoked> {
     let known = connection.api_keys.list().await?.iter().any(|key| key.id == id);
     if known {
         // First, because it is what counts where the key was read already. Stopped in between, the key works
         // nowhere for a day; running the command again makes it for good.
-        connection.trust.shut_out(&id, now).await?;
+        connection.block(&id).await?;
     }
     match connection.api_keys.revoke(&id).await {
         // A secret that was typed in the wrong place is not repeated.

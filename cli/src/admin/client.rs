@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use secrecy::SecretString;
 use serde::Serialize;
 use shared::clock;
-use shared::identity::secrets::{SecretKind, generate};
+use shared::identity::secrets::{SecretKind, generate, random_id};
 use shared::store::clients::{Client, ClientKeys, ClientSecret, GrantType, Quota};
 use shared::store::table::StoreError;
 
@@ -41,7 +41,7 @@ enum ClientCommand {
         latchkey client create reports --scope todo:read --audience https://reports.example.com --token-ttl 3600\n  \
         latchkey client create billing --scope todo:read --claim tenant=acme --output json\n  \
         latchkey client create app --scope todo:read --public-key jwks.json --quota 1000/1h\n  \
-        latchkey client create web --scope todo:read --grant token-exchange refresh_token\n  \
+        latchkey client create web --scope todo:read --grant token-exchange refresh_token    # GoogleClientIds: ID=web\n  \
         latchkey client create shop-deploy --scope deploy --no-secret")]
     Create(Box<CreateArgs>),
     /// List all clients
@@ -64,17 +64,17 @@ enum ClientCommand {
         #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = rules::duration)]
         overlap: Duration,
     },
-    /// Refuse a client new tokens, and shut out those it has
+    /// Refuse a client new tokens, and revoke those it has
     Disable {
         /// The client's id
         id: String,
     },
-    /// Let a disabled client in again
+    /// Unblock a disabled client; its tokens from before stay revoked
     Enable {
         /// The client's id
         id: String,
     },
-    /// Forget a client, and shut out the tokens it has
+    /// Delete a client, and revoke the tokens it has
     Delete {
         /// The client's id
         id: String,
@@ -146,12 +146,12 @@ async fn run(command: ClientCommand, connection: &Connection, format: Format) ->
         ClientCommand::RotateSecret { id, overlap } => {
             format.print(&rotate_secret(connection, &id, overlap.as_secs(), now).await?)
         }
-        ClientCommand::Disable { id } => format.print(&set_disabled(connection, id, true, now).await?),
-        ClientCommand::Enable { id } => format.print(&set_disabled(connection, id, false, now).await?),
+        ClientCommand::Disable { id } => format.print(&set_disabled(connection, id, true).await?),
+        ClientCommand::Enable { id } => format.print(&set_disabled(connection, id, false).await?),
         ClientCommand::Delete { id, yes } => {
             let client = find(connection, &id).await?;
             confirm(&format!("Delete the client {}? Its tokens stop working.", client.client_id), yes)?;
-            format.print(&delete(connection, client, now).await?)
+            format.print(&delete(connection, client).await?)
         }
     }
 }
@@ -222,6 +222,7 @@ impl Spec {
             quota: self.quota,
             secret_use: Default::default(),
             disabled: false,
+            epoch: random_id(""),
             created_at: now,
         })
     }
@@ -267,9 +268,9 @@ pub async fn create(connection: &Connection, spec: Spec, now: u64) -> anyhow::Re
         ),
         result => result?,
     }
-    // A client of this id may have been deleted today, and its tokens shut out. Only now: before the write
-    // it isn't sure that the id is free, and a client that was disabled must not be let in again.
-    connection.readmit(&client_id, now).await?;
+    // A client of this id may have been deleted today, and is blocked. Only now: before the write it isn't sure
+    // that the id is free, and a client that was disabled must not be unblocked.
+    connection.unblock(&client_id).await?;
     Ok(Created { client_id, ways, client_secret })
 }
 
@@ -316,20 +317,15 @@ fn unknown(id: &str) -> String {
     format!("there is no client {id}: `latchkey client list` shows which there are")
 }
 
-async fn set_disabled(
-    connection: &Connection,
-    id: String,
-    disabled: bool,
-    now: u64,
-) -> anyhow::Result<Switched> {
+async fn set_disabled(connection: &Connection, id: String, disabled: bool) -> anyhow::Result<Switched> {
     let Client { client_id, .. } = find(connection, &id).await?;
-    // Each way the trust bundle comes first. Stopped in between, a client whose tokens are shut out can
-    // still ask for useless ones, and one that is let in again still gets none: never is a disabled
-    // client's token good. Running the command again does the rest.
+    // Each way the trust bundle comes first. Stopped in between, a blocked client can still ask for useless
+    // tokens, and an unblocked one still gets none: never is a disabled client's token good. Running the
+    // command again does the rest.
     if disabled {
-        connection.trust.shut_out(&client_id, now).await?;
+        connection.block(&client_id).await?;
     } else {
-        connection.readmit(&client_id, now).await?;
+        connection.unblock(&client_id).await?;
     }
     match connection.clients.set_disabled(&client_id, disabled).await {
         Err(StoreError::Missing) => bail!(unknown(&id)),
@@ -338,9 +334,9 @@ async fn set_disabled(
     Ok(Switched { client_id, disabled })
 }
 
-async fn delete(connection: &Connection, client: Client, now: u64) -> anyhow::Result<Deleted> {
+async fn delete(connection: &Connection, client: Client) -> anyhow::Result<Deleted> {
     // In this order for the same reason as above: no token outlives its client.
-    connection.trust.shut_out(&client.client_id, now).await?;
+    connection.block(&client.client_id).await?;
     connection.clients.delete(&client.client_id).await?;
     Ok(Deleted { client_id: client.client_id, deleted: true })
 }

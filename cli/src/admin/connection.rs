@@ -24,6 +24,8 @@ use shared::store::table::{StoreError, Table};
 use shared::store::trust::TrustStore;
 use shared::store::users::Users;
 
+use super::store_clock::StoreClock;
+
 /// Long enough for a far region over a slow line, short enough for somebody who waits.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
@@ -82,6 +84,8 @@ pub struct Connection {
     pub families: Families,
     /// The attempts to sign in.
     pub attempts: Attempts,
+    /// The clock by which revocations are dated.
+    pub clock: StoreClock,
     /// DynamoDB itself.
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// Secrets Manager itself.
@@ -108,7 +112,9 @@ impl Connection {
     pub async fn to(table: &str) -> Result<Self, Complaint> {
         let config = load_config().await?;
         let region = config.region().map(ToString::to_string).unwrap_or_default();
-        let dynamodb = aws_sdk_dynamodb::Client::new(&config);
+        let clock = StoreClock::default();
+        let with_clock = aws_sdk_dynamodb::config::Builder::from(&config).interceptor(clock.clone());
+        let dynamodb = aws_sdk_dynamodb::Client::from_conf(with_clock.build());
         let in_table = Table::new(dynamodb.clone(), table);
         Ok(Self {
             clients: Clients::new(in_table.clone()),
@@ -117,6 +123,7 @@ impl Connection {
             trust: TrustStore::new(in_table.clone()),
             families: Families::new(in_table.clone()),
             attempts: Attempts::new(in_table),
+            clock,
             dynamodb,
             secrets_manager: aws_sdk_secretsmanager::Client::new(&config),
             table: table.to_owned(),
@@ -137,14 +144,36 @@ impl Connection {
         }
     }
 
-    /// Lets a subject in again if it was shut out. Otherwise nothing is written: its live tokens stay good.
+    /// Blocks a subject: none of its tokens is accepted.
     ///
     /// # Errors
     /// A store that does not answer.
-    pub async fn readmit(&self, subject: &str, now: u64) -> Result<(), StoreError> {
-        if self.trust.bundle().await?.is_shut_out(subject, now) {
-            self.trust.readmit(subject, now).await?;
+    pub async fn block(&self, subject: &str) -> Result<(), StoreError> {
+        self.trust.block(subject, self.clock.now()).await
+    }
+
+    /// Unblocks a subject if it is blocked. Otherwise nothing is written: its live tokens stay good. Tokens issued
+    /// before stay revoked, and those issued after this returns are good.
+    ///
+    /// # Errors
+    /// A store that does not answer.
+    pub async fn unblock(&self, subject: &str) -> Result<(), StoreError> {
+        if self.trust.unblock(subject, self.clock.now() + 1).await? {
+            // Again, for a command that came in between and found the subject blocked still.
+            self.revoke_issued(subject).await?;
         }
+        Ok(())
+    }
+
+    /// Revokes what a subject was issued until the store's last answer, the second of that answer included. Tokens
+    /// issued after this returns are good: it waits until the second from which on they are is over.
+    ///
+    /// # Errors
+    /// A store that does not answer.
+    pub async fn revoke_issued(&self, subject: &str) -> Result<(), StoreError> {
+        let not_before = self.clock.now() + 1;
+        self.trust.revoke_earlier(subject, not_before).await?;
+        self.clock.wait_until_over(not_before).await;
         Ok(())
     }
 
@@ -320,6 +349,10 @@ fn advice(text: &str, what: &str, variable: &str, place: &Place) -> Complaint {
     if says(&["ResourceNotFoundException"]) {
         Complaint::new(format!("there is no {what} in {name}"), &format!("is {variable} right?"))
     } else if says(&["ExpiredToken", "UnrecognizedClient", "InvalidSignature", "IncompleteSignature"]) {
+        if *local {
+            let advice = "`source .latchkey/dev.env` again";
+            return Complaint::new(format!("{name} rejects the access key"), advice);
+        }
         let advice = "sign in again (`aws sso login`)";
         Complaint::new("AWS does not take the credentials", advice).said(text)
     } else if says(&["AccessDenied"]) {
@@ -370,6 +403,12 @@ mod tests {
         for (text, local, words) in [
             ("service error: ResourceNotFoundException: no", false, "is TABLE_NAME right?"),
             ("service error: ExpiredTokenException: the token has expired", false, "aws sso login"),
+            ("service error: UnrecognizedClientException: no", false, "aws sso login"),
+            (
+                "service error: UnrecognizedClientException: no",
+                true,
+                "DynamoDB at HERE rejects the access key: `source .latchkey/dev.env` again",
+            ),
             ("service error: AccessDeniedException: no", false, "ask for the permission"),
             (
                 "dispatch failure: other: failed to apply endpoint `x` to request `Request { body: canary }`",

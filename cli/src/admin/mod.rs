@@ -10,6 +10,7 @@ pub mod output;
 mod prompt;
 mod rules;
 pub mod signing_key;
+mod store_clock;
 pub mod token;
 pub mod user;
 

@@ -12,7 +12,7 @@ use shared::config::{MAX_ACCESS_TOKEN_TTL, secure_url};
 use shared::grants::FIRST_PARTY;
 use shared::grants::client_assertion::inline_keys;
 use shared::identity::secrets::is_name;
-use shared::identity::subjects::is_person;
+use shared::identity::subjects::{is_client_id, is_person};
 use shared::store::clients::{GrantType, Quota};
 use shared::store::usernames::is_username;
 use shared::token::claims::RESERVED_CLAIMS;
@@ -49,10 +49,7 @@ pub fn client_id(id: &str) -> anyhow::Result<()> {
         is_name(id),
         "a client id is made of 1 to 128 letters, digits and the characters . _ -: choose another one"
     );
-    ensure!(
-        !is_person(id) && !id.starts_with("key_") && id != FIRST_PARTY,
-        "no client may be called {FIRST_PARTY}, usr_… or key_…: choose another id"
-    );
+    ensure!(is_client_id(id), "no client may be called {FIRST_PARTY}, usr_… or key_…: choose another id");
     Ok(())
 }
 
@@ -134,7 +131,7 @@ pub fn claims(pairs: &[(String, String)]) -> anyhow::Result<BTreeMap<String, Str
         );
         ensure!(
             !RESERVED_CLAIMS.contains(&name.as_str()),
-            "the claim {name} has a meaning of its own in a token: choose another name"
+            "the claim {name} has a meaning of its own in a token or at API Gateway: choose another name"
         );
         ensure!(!value.chars().any(char::is_control), "the claim {name} holds a control character");
         ensure!(names.insert(name), "the claim {name} is given twice");

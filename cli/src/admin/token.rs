@@ -68,7 +68,7 @@ impl TokenArgs {
         let jwt = match self.command {
             TokenCommand::Inspect { jwt } => given(jwt)?,
             TokenCommand::Revoke { token } => {
-                return format.print(&revoke(&self.table, given(token)?.trim(), clock::now()).await?);
+                return format.print(&revoke(&self.table, given(token)?.trim()).await?);
             }
         };
         let (header, claims) = decode(jwt.trim())?;
@@ -86,7 +86,7 @@ fn read(input: impl Read) -> anyhow::Result<String> {
 
 async fn bundle(args: &TableArgs) -> anyhow::Result<TrustBundle> {
     let connection = Connection::open(args).await?;
-    connection.trust.bundle().await.map_err(|error| connection.explain(error.into()))
+    connection.trust.bundle(clock::now()).await.map_err(|error| connection.explain(error.into()))
 }
 
 /// Header and claims, whoever wrote them.
@@ -182,32 +182,34 @@ fn judge(jwt: &str, claims: &Map<String, Value>, trust: Result<&TrustBundle, &st
 }
 
 /// Revokes whatever it is that was given.
-async fn revoke(args: &TableArgs, text: &str, now: u64) -> anyhow::Result<Revoked> {
+async fn revoke(args: &TableArgs, text: &str) -> anyhow::Result<Revoked> {
     let connection = Connection::open(args).await?;
     let result = if let Some(token) = RefreshToken::parse(text.into()) {
-        revoke_session(&connection, &token, now).await
+        revoke_session(&connection, &token).await
     } else if text.contains('.') {
-        revoke_jwt(&connection, text, now).await
+        revoke_jwt(&connection, text).await
     } else {
-        revoke_id(&connection, text, now).await
+        revoke_id(&connection, text).await
     };
     result.map_err(|error| connection.explain(error))
 }
 
-async fn revoke_session(connection: &Connection, token: &RefreshToken, now: u64) -> anyhow::Result<Revoked> {
+async fn revoke_session(connection: &Connection, token: &RefreshToken) -> anyhow::Result<Revoked> {
     let family = connection.families.get(token.family()).await?;
     let family =
         family.context("the refresh token's session is not known: it has ended long ago, or never was")?;
     // The trust bundle first. Stopped in between, the session still gets tokens, but useless ones; running the
     // command again ends it for good.
-    connection.trust.revoke_session(&family.session_id, now).await?;
+    connection.trust.revoke_session(&family.session_id, connection.clock.now()).await?;
     connection.families.revoke(token.family()).await?;
     Ok(Revoked { jti: None, sid: Some(family.session_id), revoked: true })
 }
 
-async fn revoke_jwt(connection: &Connection, jwt: &str, now: u64) -> anyhow::Result<Revoked> {
+async fn revoke_jwt(connection: &Connection, jwt: &str) -> anyhow::Result<Revoked> {
     let (_, claims) = decode(jwt)?;
-    let trust = connection.trust.bundle().await?;
+    let trust = connection.trust.bundle(connection.clock.now()).await?;
+    // Our own clock may be ahead, and call a live token expired.
+    let now = connection.clock.now();
     let verdict = judge(jwt, &claims, Ok(&trust), now);
     ensure!(
         verdict.verified,
@@ -229,12 +231,12 @@ fn is_still_accepted(expires_at: u64, now: u64) -> bool {
     now < expires_at.saturating_add(LEEWAY)
 }
 
-async fn revoke_id(connection: &Connection, jti: &str, now: u64) -> anyhow::Result<Revoked> {
+async fn revoke_id(connection: &Connection, jti: &str) -> anyhow::Result<Revoked> {
     ensure!(
         is_token_id(jti),
         "this is neither a token of ours nor the id of one: `latchkey token revoke --help` shows examples"
     );
-    connection.trust.revoke_token(jti, now + MAX_ACCESS_TOKEN_TTL).await?;
+    connection.trust.revoke_token(jti, connection.clock.now() + MAX_ACCESS_TOKEN_TTL).await?;
     Ok(Revoked { jti: Some(jti.to_owned()), sid: None, revoked: true })
 }
 

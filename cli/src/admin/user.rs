@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use serde::Serialize;
 use shared::clock;
 use shared::identity::passwords::PasswordHash;
+use shared::identity::secrets::random_id;
 use shared::identity::subjects::new_person;
 use shared::store::table::StoreError;
 use shared::store::users::User;
@@ -45,7 +46,7 @@ enum UserCommand {
         /// The user's name
         name: String,
     },
-    /// Give a user another password, and shut out the tokens they have; it is asked for, or read from
+    /// Give a user another password, and revoke the tokens they have; it is asked for, or read from
     /// standard input
     #[command(after_help = "Examples:\n  \
         latchkey user set-password ada\n  \
@@ -62,17 +63,17 @@ enum UserCommand {
         /// The user's name
         name: String,
     },
-    /// Refuse a user's sign-ins, and shut out the tokens they have
+    /// Refuse a user's sign-ins, and revoke the tokens they have
     Disable {
         /// The user's name
         name: String,
     },
-    /// Let a disabled user in again
+    /// Unblock a disabled user; their tokens from before stay revoked
     Enable {
         /// The user's name
         name: String,
     },
-    /// Forget a user, and shut out the tokens they have
+    /// Delete a user, and revoke the tokens they have
     Delete {
         /// The user's name
         name: String,
@@ -141,12 +142,12 @@ async fn run(command: UserCommand, connection: &Connection, format: Format) -> a
             connection.attempts.forget(&user.username).await?;
             format.print(&Unlocked { username: user.username, unlocked: true })
         }
-        UserCommand::Disable { name } => format.print(&set_disabled(connection, &name, true, now).await?),
-        UserCommand::Enable { name } => format.print(&set_disabled(connection, &name, false, now).await?),
+        UserCommand::Disable { name } => format.print(&set_disabled(connection, &name, true).await?),
+        UserCommand::Enable { name } => format.print(&set_disabled(connection, &name, false).await?),
         UserCommand::Delete { name, yes } => {
             let user = find(connection, &name).await?;
             confirm(&format!("Delete the user {}? Their tokens stop working.", user.username), yes)?;
-            format.print(&delete(connection, user, now).await?)
+            format.print(&delete(connection, user).await?)
         }
         UserCommand::Import { file } => import::run(connection, &file, format, now).await,
     }
@@ -178,7 +179,7 @@ impl Spec {
             password_hash: Some(password_hash),
             email: self.email,
             disabled: false,
-            epoch: String::new(),
+            epoch: random_id(""),
             created_at: now,
         })
     }
@@ -252,29 +253,25 @@ async fn set_password(
         Err(StoreError::Missing) => bail!(unknown(&user.username)),
         result => result?,
     }
-    // Last, and by the clock as it is now: the trust bundle refuses what was issued before a moment, and
-    // until here the old password got tokens, while the new one was being typed too.
-    if let Err(error) = connection.trust.refuse_earlier(&user.sub, clock::now()).await {
+    // Last: until here the old password got tokens, while the new one was being typed too.
+    if let Err(error) = connection.revoke_issued(&user.sub).await {
         let error = connection.explain(error.into());
-        return Err(error.context("the password is changed, but tokens of before still work; run it again"));
+        return Err(
+            error.context("the password is changed, but tokens issued before still work: run it again")
+        );
     }
     Ok(PasswordSet { username: user.username, sub: user.sub })
 }
 
-async fn set_disabled(
-    connection: &Connection,
-    name: &str,
-    disabled: bool,
-    now: u64,
-) -> anyhow::Result<Switched> {
+async fn set_disabled(connection: &Connection, name: &str, disabled: bool) -> anyhow::Result<Switched> {
     let User { username, sub, .. } = find(connection, name).await?;
-    // Each way the trust bundle comes first. Stopped in between, a user whose tokens are shut out can
-    // still get useless ones, and one who is let in again still gets none: never is a disabled user's
-    // token good. Running the command again does the rest.
+    // Each way the trust bundle comes first. Stopped in between, a blocked user can still get useless tokens,
+    // and an unblocked one still gets none: never is a disabled user's token good. Running the command again
+    // does the rest.
     if disabled {
-        connection.trust.shut_out(&sub, now).await?;
+        connection.block(&sub).await?;
     } else {
-        connection.readmit(&sub, now).await?;
+        connection.unblock(&sub).await?;
     }
     match connection.users.set_disabled(&username, disabled).await {
         Err(StoreError::Missing) => bail!(unknown(name)),
@@ -283,9 +280,9 @@ async fn set_disabled(
     Ok(Switched { username, sub, disabled })
 }
 
-async fn delete(connection: &Connection, user: User, now: u64) -> anyhow::Result<Deleted> {
+async fn delete(connection: &Connection, user: User) -> anyhow::Result<Deleted> {
     // In this order for the same reason as above: no token outlives its user.
-    connection.trust.shut_out(&user.sub, now).await?;
+    connection.block(&user.sub).await?;
     connection.users.delete(&user.username).await?;
     Ok(Deleted { username: user.username, sub: user.sub, deleted: true })
 }

@@ -78,6 +78,7 @@ async fn make_client(table: &Table, kept: Option<SecretString>, now: u64) -> any
         quota: None,
         secret_use: Default::default(),
         disabled: false,
+        epoch: random_id(""),
         created_at: now,
     };
     clients.create(&client).await?;
@@ -111,7 +112,7 @@ async fn make_user(table: &Table, kept: Option<SecretString>, now: u64) -> anyho
                 email: Some("demo@example.com".to_owned()),
                 scopes: Scopes::parse(SCOPES)?,
                 disabled: false,
-                epoch: String::new(),
+                epoch: random_id(""),
                 created_at: now,
             };
             users.create(&user).await?;

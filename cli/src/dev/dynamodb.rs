@@ -6,21 +6,30 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, Projection,
     TimeToLiveSpecification,
 };
-use dynoxide::Database;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, Response, StatusCode};
+use dynoxide::{Database, DynoxideError};
 use tokio::net::TcpListener;
 
+use super::access_key::AccessKey;
 use super::data::DataFolder;
-use super::server::{Server, stopped};
+use super::guard::Guard;
+use super::server::Server;
 use super::template::{Key, Table};
 
 /// The file that holds the items.
 const FILE: &str = "dynamodb.sqlite";
+/// What stands before the operation's name in `X-Amz-Target`.
+const TARGET_PREFIX: &str = "DynamoDB_20120810.";
 
 /// Starts the engine on the folder's file, or in memory without one.
 ///
 /// # Errors
 /// A file that isn't the engine's.
-pub fn start(listener: TcpListener, folder: Option<&DataFolder>) -> anyhow::Result<Server> {
+pub fn start(listener: TcpListener, key: AccessKey, folder: Option<&DataFolder>) -> anyhow::Result<Server> {
     let database = match folder {
         Some(folder) => {
             let path = folder.claim(FILE)?;
@@ -36,10 +45,67 @@ pub fn start(listener: TcpListener, folder: Option<&DataFolder>) -> anyhow::Resu
     // The engine expires nothing by itself while it runs; code checks expiry anyway, as it must in the
     // cloud, where an expired item may stay for two days.
     database.sweep_ttl().map_err(|error| anyhow!("can't drop expired items: {error}"))?;
-    Server::spawn(listener, |listener, signal| async move {
-        dynoxide::server::serve_with_shutdown(listener, database, stopped(signal))
-            .await
-            .map_err(|error| anyhow!("DynamoDB failed: {error}"))
+    Server::start(listener, Guard::KeyHolders(key), Router::new().fallback(handle).with_state(database))
+}
+
+/// Answers one request in AWS JSON 1.0 (<https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html>). The
+/// engine has a server of its own, but that one answers every page and does not look at signatures.
+async fn handle(State(database): State<Database>, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+    let operation = target.and_then(|target| target.strip_prefix(TARGET_PREFIX)).unwrap_or_default();
+    let outcome = match to_bytes(body, usize::MAX).await {
+        Ok(body) => call(&database, operation, &body),
+        Err(error) => Err(DynoxideError::SerializationException(error.to_string())),
+    };
+    let (status, body) = match outcome {
+        Ok(body) => (StatusCode::OK, body),
+        Err(error) => {
+            let status = StatusCode::from_u16(error.status_code());
+            (status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), error.to_json())
+        }
+    };
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
+    response
+}
+
+/// Hands a call to the method of the engine that has the operation's name.
+macro_rules! call_by_name {
+    ($database:ident, $operation:ident, $body:ident, { $($name:literal => $method:ident),* $(,)? }) => {
+        match $operation {
+            $($name => {
+                let request = serde_json::from_slice($body)
+                    .map_err(|error| DynoxideError::SerializationException(error.to_string()))?;
+                let answer = $database.$method(request)?;
+                serde_json::to_string(&answer).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+            })*
+            _ => Err(DynoxideError::UnsupportedCapability($operation.to_owned())),
+        }
+    };
+}
+
+fn call(database: &Database, operation: &str, body: &[u8]) -> dynoxide::Result<String> {
+    call_by_name!(database, operation, body, {
+        "BatchGetItem" => batch_get_item,
+        "BatchWriteItem" => batch_write_item,
+        "CreateTable" => create_table,
+        "DeleteItem" => delete_item,
+        "DeleteTable" => delete_table,
+        "DescribeTable" => describe_table,
+        "DescribeTimeToLive" => describe_time_to_live,
+        "ExecuteStatement" => execute_statement,
+        "GetItem" => get_item,
+        "ListTables" => list_tables,
+        "PutItem" => put_item,
+        "Query" => query,
+        "Scan" => scan,
+        "TransactGetItems" => transact_get_items,
+        "TransactWriteItems" => transact_write_items,
+        "UpdateItem" => update_item,
+        "UpdateTable" => update_table,
+        "UpdateTimeToLive" => update_time_to_live,
     })
 }
 

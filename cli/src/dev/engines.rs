@@ -3,6 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Options;
+use super::access_key::AccessKey;
 use super::data::DataFolder;
 use super::env_file::Environment;
 use super::server::{Server, listen_again};
@@ -14,9 +15,6 @@ pub const TABLE_NAME: &str = "latchkey";
 pub const SIGNING_SECRET_ID: &str = "latchkey/signing-keys";
 /// Says in `dev.env` which DynamoDB endpoint was the embedded engine's.
 pub const EMBEDDED_DYNAMODB: &str = "LATCHKEY_EMBEDDED_DYNAMODB";
-/// Credentials that no AWS account has. DynamoDB Local takes letters and digits alone.
-const ACCESS_KEY_ID: &str = "latchkeydev";
-const SECRET_ACCESS_KEY: &str = "latchkeydev";
 
 const DYNAMODB_URL: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 const SECRETS_MANAGER_URL: &str = "AWS_ENDPOINT_URL_SECRETS_MANAGER";
@@ -24,6 +22,7 @@ const GOOGLE_JWKS_URL: &str = "GOOGLE_JWKS_URL";
 
 /// The running engines.
 pub struct Engines {
+    access_key: AccessKey,
     secrets_manager: Server,
     google: Server,
     google_key: SecretString,
@@ -42,8 +41,9 @@ impl Engines {
     /// Anything kept that can't be used.
     pub async fn start(options: &Options, folder: &DataFolder, before: &Environment) -> anyhow::Result<Self> {
         let kept = (!options.ephemeral).then_some(folder);
+        let access_key = AccessKey::kept_or_new(before);
         let listener = listen_again(before.get(SECRETS_MANAGER_URL)).await?;
-        let secrets_manager = secrets_manager::start(listener, kept.cloned()).await?;
+        let secrets_manager = secrets_manager::start(listener, access_key.clone(), kept.cloned()).await?;
 
         let kept_key = before.get(google::KEY_VARIABLE).map(|text| SecretString::from(text.as_str()));
         let google_key = match kept_key.filter(|key| google::parse_key(key).is_ok()) {
@@ -57,10 +57,10 @@ impl Engines {
             Some(url) => DynamoDb::Foreign(url.clone()),
             None => {
                 let listener = listen_again(before.get(EMBEDDED_DYNAMODB)).await?;
-                DynamoDb::Embedded(dynamodb::start(listener, kept)?)
+                DynamoDb::Embedded(dynamodb::start(listener, access_key.clone(), kept)?)
             }
         };
-        Ok(Self { secrets_manager, google, google_key, dynamodb })
+        Ok(Self { access_key, secrets_manager, google, google_key, dynamodb })
     }
 
     /// What Lambda and the AWS SDK put into every function's environment.
@@ -69,13 +69,13 @@ impl Engines {
             DynamoDb::Embedded(server) => server.url(),
             DynamoDb::Foreign(url) => url,
         };
-        pairs([
-            ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID),
+        let mut environment = self.access_key.environment();
+        environment.extend(pairs([
             (DYNAMODB_URL, dynamodb),
             (SECRETS_MANAGER_URL, self.secrets_manager.url()),
             ("AWS_REGION", template::REGION),
-            ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY),
-        ])
+        ]));
+        environment
     }
 
     /// What stands in for the template's own values, where a function has them.

@@ -3,6 +3,7 @@
 //! The functions are the ones that run in Lambda, the gateway takes its routes from `template.yaml`, and
 //! the stores are emulators on the other end of the AWS SDK. Nothing here is part of what is deployed.
 
+mod access_key;
 mod command;
 mod data;
 mod demo;
@@ -13,6 +14,7 @@ mod functions;
 mod gateway;
 pub mod google;
 mod google_token;
+mod guard;
 mod secrets_manager;
 mod server;
 pub mod template;
@@ -33,8 +35,9 @@ pub use self::command::DevArgs;
 use self::data::{DataFolder, Lock};
 use self::engines::{Engines, SIGNING_SECRET_ID, TABLE_NAME};
 pub use self::env_file::Environment;
-use self::gateway::Gateway;
+use self::gateway::{Gateway, LOOPBACK_ORIGINS};
 pub use self::google_token::GoogleTokenArgs;
+use self::guard::Guard;
 use self::server::Server;
 use self::template::Template;
 
@@ -88,7 +91,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let url = server::url(&listener)?;
     let (folder, lock) = DataFolder::open(&options.data)?;
     let before = folder.read(env_file::NAME)?.map(|text| env_file::read(&text)).unwrap_or_default();
-    let template = Template::read(TEMPLATE)?;
+    let template = Template::read_with(TEMPLATE, &[("AllowedOrigins", LOOPBACK_ORIGINS)])?;
 
     let engines = Engines::start(&options, &folder, &before).await?;
     let mut environment = engines.environment();
@@ -101,7 +104,8 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     folder.write(env_file::NAME, &env_file::write(&environment)).context("can't write dev.env")?;
 
     let domain = listener.local_addr()?.to_string();
-    let gateway = Server::start(listener, Gateway::new(template, functions, domain).into_router())?;
+    let gateway = Gateway::new(template, functions, domain);
+    let gateway = Server::start(listener, Guard::Pages, gateway.into_router())?;
     let servers = [gateway].into_iter().chain(engines.into_servers()).collect();
     Ok(Running { url, environment, servers, _lock: lock })
 }

@@ -15,7 +15,9 @@ use tokio::sync::Mutex;
 use winterbaume_core::{MockRequest, MockService, StatefulService, default_account_id};
 use winterbaume_secretsmanager::SecretsManagerService;
 
+use super::access_key::AccessKey;
 use super::data::DataFolder;
+use super::guard::Guard;
 use super::server::Server;
 use super::template::REGION;
 
@@ -36,7 +38,11 @@ struct Emulator {
 ///
 /// # Errors
 /// Secrets that can't be read: they are never thrown away in silence.
-pub async fn start(listener: TcpListener, folder: Option<DataFolder>) -> anyhow::Result<Server> {
+pub async fn start(
+    listener: TcpListener,
+    key: AccessKey,
+    folder: Option<DataFolder>,
+) -> anyhow::Result<Server> {
     let service = SecretsManagerService::new();
     let saved = folder.as_ref().map(|folder| folder.read(FILE)).transpose()?.flatten();
     if let (Some(folder), Some(text)) = (&folder, &saved) {
@@ -51,7 +57,7 @@ pub async fn start(listener: TcpListener, folder: Option<DataFolder>) -> anyhow:
         service.restore(default_account_id(), REGION, view).await.map_err(|_| damaged())?;
     }
     let emulator = Arc::new(Emulator { service, folder, saved: Mutex::new(saved.unwrap_or_default()) });
-    Server::start(listener, Router::new().fallback(handle).with_state(emulator))
+    Server::start(listener, Guard::KeyHolders(key), Router::new().fallback(handle).with_state(emulator))
 }
 
 /// Makes the secret unless it is there, without a value.

@@ -11,6 +11,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::guard::Guard;
+
 /// How long requests under way may take to end when the stack stops. API Gateway's own limit is 30 s,
 /// but whoever presses Ctrl-C doesn't wait that long for a client that keeps a connection half open.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -57,35 +59,24 @@ pub fn url(listener: &TcpListener) -> io::Result<String> {
 }
 
 /// Resolves when a server is to stop.
-pub async fn stopped(signal: oneshot::Receiver<()>) {
+async fn stopped(signal: oneshot::Receiver<()>) {
     // An error is a sender that is gone, and that is a reason to stop as well.
     signal.await.unwrap_or_default();
 }
 
 impl Server {
-    /// Serves a router.
+    /// Serves a router to those whom the guard admits.
     ///
     /// # Errors
     /// A listener that the system has taken away.
-    pub fn start(listener: TcpListener, router: Router) -> anyhow::Result<Self> {
-        Self::spawn(listener, |listener, signal| async move {
-            axum::serve(listener, router).with_graceful_shutdown(stopped(signal)).await?;
-            Ok(())
-        })
-    }
-
-    /// Runs any server that stops when its signal says so.
-    ///
-    /// # Errors
-    /// A listener that the system has taken away.
-    pub fn spawn<S, F>(listener: TcpListener, serve: S) -> anyhow::Result<Self>
-    where
-        S: FnOnce(TcpListener, oneshot::Receiver<()>) -> F,
-        F: Future<Output = anyhow::Result<()>> + Send + 'static,
-    {
+    pub fn start(listener: TcpListener, guard: Guard, router: Router) -> anyhow::Result<Self> {
         let url = url(&listener)?;
         let (stop, signal) = oneshot::channel();
-        let task = tokio::spawn(serve(listener, signal));
+        let router = guard.before(router);
+        let task = tokio::spawn(async move {
+            axum::serve(listener, router).with_graceful_shutdown(stopped(signal)).await?;
+            Ok(())
+        });
         Ok(Self { url, stop, task })
     }
 

@@ -62,7 +62,7 @@ impl Caller {
         let api_key =
             deps.api_keys.get(&digest, now).await.map_err(|error| Unavailable::new(chain(&error)))?;
         let api_key = api_key.filter(|found| found.digest.matches(&digest)).ok_or(Reason::InvalidToken)?;
-        if api_key.disabled || trust.is_shut_out(&api_key.id, now) {
+        if api_key.disabled || trust.is_revoked_for(&api_key.id, now) {
             return Err(Reason::Revoked.into());
         }
         if !api_key.is_good(now) {

@@ -1,6 +1,7 @@
 //! What the caller shows: a bearer token or an API key, and never both.
 
 use secrecy::SecretString;
+use shared::wire::http::scheme;
 
 use crate::event::Event;
 use crate::reason::Reason;
@@ -31,9 +32,9 @@ impl Credential {
         }
     }
 
-    /// The scheme, in any case, one blank, the token.
+    /// The scheme, in any case, one blank or more, the token.
     fn authorization(value: &str) -> Option<Self> {
-        let (scheme, token) = value.split_once(' ')?;
+        let (scheme, token) = scheme(value)?;
         if scheme.eq_ignore_ascii_case("bearer") {
             Some(Self::Bearer(token.into()))
         } else if scheme.eq_ignore_ascii_case("dpop") {

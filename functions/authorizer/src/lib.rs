@@ -93,7 +93,7 @@ impl From<NotAccepted> for Refusal {
     fn from(error: NotAccepted) -> Self {
         match error {
             NotAccepted::Token(error) => error.into(),
-            NotAccepted::Revoked | NotAccepted::ShutOut(_) => Reason::Revoked.into(),
+            NotAccepted::Revoked => Reason::Revoked.into(),
             NotAccepted::Unavailable(error) => Self::Undecidable(error),
         }
     }
@@ -120,6 +120,7 @@ pub async fn handle(deps: &Deps, event: Event, now: u64) -> Result<Answer, Unava
     let mut watch = deps.telemetry.watch(now);
     let verdict = decide(deps, &event, now).await;
     watch.trust_age = deps.trust.age(now);
+    watch.trust_entries = deps.trust.entries();
     log(&watch, &event, &verdict);
     match verdict {
         Ok(Verdict { caller, route, permitted }) => {

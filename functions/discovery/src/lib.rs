@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
-use lambda_http::http::{HeaderValue, StatusCode, header};
-use lambda_http::{Body, Request, Response};
+use lambda_http::http::{HeaderValue, Method, StatusCode, header};
+use lambda_http::{Body, Request, RequestExt, Response};
 use serde_json::{Value, json};
 use shared::aws::Aws;
 use shared::cache::{Cache, Limits, Loaded};
@@ -17,7 +17,7 @@ use shared::telemetry::{Outcome, Telemetry};
 use shared::wire::context::{client_certificate, domain, route_path};
 use shared::wire::http::json_response;
 use shared::wire::jose::Algorithm;
-use shared::wire::metadata::{Jwks, MAX_AGE, Metadata, OUTAGE, OpenIdConfiguration};
+use shared::wire::metadata::{Jwks, MAX_AGE, Metadata, OUTAGE, OpenIdConfiguration, ProtectedResource};
 use shared::wire::oauth::{CLIENT_CREDENTIALS, ErrorKind, OAuthError, REFRESH_TOKEN, TOKEN_EXCHANGE};
 
 /// How long others may keep our keys and metadata.
@@ -37,6 +37,7 @@ pub struct Deps {
     trust: TrustStore,
     keys: Cache<Vec<Value>>,
     issuer: Issuer,
+    audiences: Vec<String>,
     grants: Vec<&'static str>,
     telemetry: Telemetry,
 }
@@ -52,6 +53,7 @@ impl Deps {
             trust: TrustStore::new(table),
             keys: Cache::new(LIMITS),
             issuer: settings.issuer()?,
+            audiences: settings.audiences()?,
             grants: [Some(CLIENT_CREDENTIALS), refreshed, exchanged].into_iter().flatten().collect(),
             telemetry: Telemetry::from_settings("discovery", settings),
         })
@@ -76,7 +78,7 @@ impl Deps {
 /// Answers one request for keys or metadata.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
     let watch = deps.telemetry.watch(now);
-    match document(deps, &request, now).await {
+    let mut response = match document(deps, &request, now).await {
         Ok(document) => {
             watch.log(&decision(Outcome::Served, &request));
             let mut response = json_response(StatusCode::OK, &document);
@@ -86,7 +88,12 @@ pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
             response
         }
         Err(error) => refuse(&watch, &request, error),
+    };
+    // RFC 9110 §9.3.2
+    if request.method() == Method::HEAD {
+        *response.body_mut() = Body::Empty;
     }
+    response
 }
 
 async fn document(deps: &Deps, request: &Request, now: u64) -> Result<Value, OAuthError> {
@@ -105,8 +112,41 @@ async fn document(deps: &Deps, request: &Request, now: u64) -> Result<Value, OAu
                 id_token_signing_alg_values_supported: algorithms.into_iter().collect(),
             }))
         }
+        "/.well-known/oauth-protected-resource" => protected_resource(deps, request, ""),
+        "/.well-known/oauth-protected-resource/{proxy+}" => {
+            let parameters = request.path_parameters_ref();
+            let below = parameters.and_then(|parameters| parameters.first("proxy")).unwrap_or_default();
+            protected_resource(deps, request, &format!("/{below}"))
+        }
         _ => Err(OAuthError::new(ErrorKind::NotFound, "there is nothing here")),
     }
+}
+
+/// The metadata of the first audience that is a URL of this API with this path (RFC 9728 §3.1).
+fn protected_resource(deps: &Deps, request: &Request, path: &str) -> Result<Value, OAuthError> {
+    let issuer = issuer(deps, request)?;
+    let own = domain(request).map(|domain| deps.issuer.own_url(domain, ""));
+    let is_meant =
+        |audience: &&String| own.as_ref().is_some_and(|own| path_below(own, audience) == Some(path));
+    let resource = deps.audiences.iter().find(is_meant);
+    let resource =
+        resource.ok_or_else(|| OAuthError::new(ErrorKind::NotFound, "there is no such resource here"))?;
+    Ok(json!(ProtectedResource {
+        resource,
+        authorization_servers: [&issuer],
+        bearer_methods_supported: ["header"],
+        dpop_signing_alg_values_supported: Algorithm::NAMES,
+        tls_client_certificate_bound_access_tokens: client_certificate(request).is_some(),
+    }))
+}
+
+/// The path of an audience that is a URL below `own`, scheme and host of this API. A `/` by itself is no path:
+/// RFC 9728 §3.1 removes it. A resource has no fragment and should have no query (§1.2).
+fn path_below<'a>(own: &str, audience: &'a str) -> Option<&'a str> {
+    let (start, path) = audience.split_at_checked(own.len())?;
+    let is_path = path.is_empty() || path.starts_with('/');
+    let is_ours = start.eq_ignore_ascii_case(own) && is_path && !path.contains(['?', '#']);
+    is_ours.then_some(if path == "/" { "" } else { path })
 }
 
 fn issuer<'a>(deps: &'a Deps, request: &Request) -> Result<Cow<'a, str>, OAuthError> {
@@ -128,7 +168,7 @@ fn metadata<'a>(deps: &'a Deps, request: &Request, issuer: &'a str) -> Metadata<
         revocation_endpoint: format!("{base}/oauth2/revoke"),
         introspection_endpoint: format!("{base}/oauth2/introspect"),
         jwks_uri: format!("{base}/.well-known/jwks.json"),
-        response_types_supported: [],
+        response_types_supported: ["none"],
         grant_types_supported: &deps.grants,
         token_endpoint_auth_methods_supported: methods().chain(["none"]).collect(),
         token_endpoint_auth_signing_alg_values_supported: algorithms,
@@ -138,5 +178,31 @@ fn metadata<'a>(deps: &'a Deps, request: &Request, issuer: &'a str) -> Metadata<
         introspection_endpoint_auth_signing_alg_values_supported: algorithms,
         dpop_signing_alg_values_supported: algorithms,
         tls_client_certificate_bound_access_tokens: by_certificate.is_some(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::path_below;
+
+    #[test]
+    fn a_resource_is_a_url_of_this_api() {
+        for (audience, path) in [
+            ("https://api.example.com", Some("")),
+            ("https://api.example.com/", Some("")),
+            ("https://API.example.com/mcp", Some("/mcp")),
+            ("https://api.example.com/a/b/", Some("/a/b/")),
+            ("latchkey", None),
+            ("http://api.example.com", None),
+            ("https://api.example.com.evil.example", None),
+            ("https://api.example.com:8443/mcp", None),
+            ("https://api.example.com@evil.example/mcp", None),
+            ("https://user@api.example.com/mcp", None),
+            ("https://other.example/mcp", None),
+            ("https://api.example.com/mcp?a=b", None),
+            ("https://api.example.com/mcp#a", None),
+        ] {
+            assert_eq!(path_below("https://api.example.com", audience), path, "{audience}");
+        }
     }
 }

@@ -5,7 +5,7 @@
 mod document;
 mod file;
 
-use lambda_http::http::{HeaderValue, header};
+use lambda_http::http::{HeaderValue, Method, header};
 use lambda_http::{Body, Request, Response};
 use shared::config::{ConfigError, Settings};
 use shared::grants::response::{decision, refuse};
@@ -62,14 +62,23 @@ impl Deps {
 /// Answers one request.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
     let watch = deps.telemetry.watch(now);
-    let Some(file) = deps.find(&request) else {
-        let error = OAuthError::new(ErrorKind::NotFound, "there is nothing here");
-        return refuse(&watch, &request, error);
+    let mut response = match deps.find(&request) {
+        Some(file) => {
+            watch.log(&decision(Outcome::Served, &request));
+            let mut response = file.answer(&request);
+            let headers = response.headers_mut();
+            headers.insert(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
+            headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            response
+        }
+        None => {
+            let error = OAuthError::new(ErrorKind::NotFound, "there is nothing here");
+            refuse(&watch, &request, error)
+        }
     };
-    watch.log(&decision(Outcome::Served, &request));
-    let mut response = file.answer(&request);
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // RFC 9110 §9.3.2
+    if request.method() == Method::HEAD {
+        *response.body_mut() = Body::Empty;
+    }
     response
 }

@@ -5,7 +5,7 @@ use lambda_http::{Body, Request, Response};
 use secrecy::{ExposeSecret, SecretString};
 use shared::aws::Aws;
 use shared::config::{ConfigError, Settings};
-use shared::grants::dpop::proven_key;
+use shared::grants::dpop::Possession;
 use shared::grants::mint::Mint;
 use shared::grants::requests::resource;
 use shared::grants::response::respond;
@@ -21,7 +21,7 @@ use shared::token::issuers::TrustedIssuers;
 use shared::token::remote_keys::IssuerError;
 use shared::wire::context::domain;
 use shared::wire::http::{Credentials, Form, is_content_type, read_json, refuse_in_query};
-use shared::wire::oauth::{ErrorKind, OAuthError};
+use shared::wire::oauth::{ErrorKind, ID_TOKEN_TYPE, OAuthError};
 use shared::wire::sign_in::GoogleRequest;
 
 /// The form field and the cookie by which Google Identity Services shows that a post comes from our own
@@ -70,21 +70,26 @@ pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
 
 async fn issue(deps: &Deps, request: &Request, now: u64) -> Result<Issued, OAuthError> {
     let id_token = presented(request)?;
-    let key = proven_key(request, deps.mint.issuer(), &deps.seen, now).await?;
-    let vouched = match deps.google.verify(id_token.expose_secret(), now).await {
-        Ok(vouched) => vouched,
+    let possession = Possession::of(request, deps.mint.issuer(), now)?;
+    let vouched = match deps.google.verify(id_token.expose_secret(), ID_TOKEN_TYPE, now).await {
+        Ok(vouched) if vouched.may_be_exchanged_by(None) => vouched,
+        Ok(_) => return Err(refused().because("GOOGLE_CLIENT_IDS names clients for the token's audience")),
         Err(IssuerError::Keys(error)) => return Err(OAuthError::unavailable(error)),
         Err(error) => return Err(refused().because(error)),
     };
     let signed_in = federation::sign_in(&deps.identities, vouched, refused, now).await?;
+    let key = possession.key();
     let terms = Terms {
         client_id: FIRST_PARTY.to_owned(),
+        client_epoch: String::new(),
         audience: resource(None, deps.mint.audiences())?,
         scopes: signed_in.scopes.clone(),
         ttl: None,
         confirmation: Confirmation { key: key.clone(), certificate: None },
         refresh: Refresh::for_public_client(key),
     };
+    // No limit is looked at here but the route's own: what is written for a proof is written for an ID token of ours.
+    possession.spend(&deps.seen).await?;
     deps.sessions.begin(signed_in, terms, &deps.mint, domain(request), now).await
 }
 
@@ -95,7 +100,11 @@ fn presented(request: &Request) -> Result<SecretString, OAuthError> {
         return Ok(token);
     }
     if is_content_type(request, "application/json") {
-        return read_json(request).map(|GoogleRequest { id_token }| id_token);
+        return match read_json(request)? {
+            GoogleRequest { id_token: Some(token), credential: None }
+            | GoogleRequest { id_token: None, credential: Some(token) } => Ok(token),
+            _ => Err(OAuthError::invalid_request("give the ID token as id_token or as credential")),
+        };
     }
     if is_content_type(request, "application/x-www-form-urlencoded") {
         let mut form = Form::read(request)?;

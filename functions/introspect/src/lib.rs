@@ -11,11 +11,11 @@ use shared::grants::response::tell;
 use shared::identity::refresh_tokens::RefreshToken;
 use shared::store::accounts::Accounts;
 use shared::store::clients::{Client, GrantType};
-use shared::store::refresh::{Families, Standing};
+use shared::store::refresh::{Families, Life, Standing};
 use shared::store::table::Table;
 use shared::store::trust::{NotAccepted, Trust, TrustStore};
 use shared::telemetry::{Outcome, Telemetry};
-use shared::token::claims::{AccessClaims, Expected, VerifiedAccessToken};
+use shared::token::claims::{AccessClaims, Expected};
 use shared::wire::context::domain;
 use shared::wire::http::{Form, refuse_in_query};
 use shared::wire::introspection::Introspection;
@@ -30,7 +30,8 @@ pub struct Deps {
     families: Families,
     accounts: Accounts,
     trust: Trust,
-    revocations: TrustStore,
+    store: TrustStore,
+    life: Life,
     issuer: Issuer,
     telemetry: Telemetry,
 }
@@ -44,14 +45,15 @@ impl Deps {
             clients: ClientAuth::from_settings(settings, &table)?,
             families: Families::new(table.clone()),
             accounts: Accounts::new(table.clone()),
-            trust: Trust::new(table.clone(), settings.trust_refresh()?),
-            revocations: TrustStore::new(table),
+            trust: Trust::of_keys(table.clone(), settings.trust_refresh()?),
+            store: TrustStore::new(table),
+            life: Life::from_settings(settings)?,
             issuer: settings.issuer()?,
             telemetry: Telemetry::from_settings("introspect", settings),
         })
     }
 
-    /// Loads the trust bundle before the first request. A failure is left to that request.
+    /// Loads the keys before the first request. A failure is left to that request.
     pub async fn warm_up(&self, now: u64) {
         let _ = self.trust.bundle(now).await;
     }
@@ -93,18 +95,19 @@ async fn about_access_token(
     let issuer = issuer.ok_or_else(|| OAuthError::unavailable("the issuer is not known"))?;
     let expected = Expected { issuer: Some(&issuer), audiences: None };
     let token = token.expose_secret();
-    let may_know = |token: &VerifiedAccessToken| may_know(client, &token.claims().client_id);
-    match deps.trust.accept(token, &expected, now).await {
-        Ok(token) if !may_know(&token) => return Ok(None),
-        // Whoever asks wants to know how it is now. The bundle at hand may be some seconds old: it may not know who was
-        // shut out since, nor who was let in again.
-        Ok(_) | Err(NotAccepted::ShutOut(_)) => {}
+    let verified = match deps.trust.accept(token, &expected, now).await {
+        Ok(token) => token,
         Err(NotAccepted::Token(_) | NotAccepted::Revoked) => return Ok(None),
         Err(NotAccepted::Unavailable(error)) => return Err(OAuthError::unavailable(error)),
+    };
+    let claims = verified.claims();
+    // RFC 7662 §2.2: an expired token is inactive. The leeway of `exp` is for the clocks of verifiers.
+    if !may_know(client, &claims.client_id) || claims.expires_at <= now {
+        return Ok(None);
     }
-    let bundle = deps.revocations.bundle().await.map_err(OAuthError::unavailable)?;
-    let token = bundle.accept_text(token, &expected, now).ok().filter(may_know);
-    Ok(token.map(|token| told_of(token.claims())))
+    // The caller wants to know how it is now: whether the key or the token was revoked a moment ago.
+    let bundle = deps.store.bundle_about(claims, now).await.map_err(OAuthError::unavailable)?;
+    Ok(bundle.accept_text(token, &expected, now).ok().map(|token| told_of(token.claims())))
 }
 
 /// What the claims of a good access token come to.
@@ -117,7 +120,7 @@ fn told_of(claims: &AccessClaims) -> Introspection {
         aud: Some(claims.audience.clone()),
         client_id: Some(claims.client_id.clone()),
         username: claims.username.clone(),
-        scope: Some(claims.scopes.to_string()),
+        scope: claims.scopes.to_claim(),
         iat: Some(claims.issued_at),
         exp: Some(claims.expires_at),
         jti: Some(claims.token_id.clone()),
@@ -137,20 +140,23 @@ async fn about_refresh_token(
 ) -> Result<Option<Introspection>, OAuthError> {
     let family = deps.families.get(token.family()).await.map_err(OAuthError::unavailable)?;
     let family = family.filter(|family| {
-        family.standing(token, now) == Standing::Current && may_know(client, &family.client_id)
+        family.standing(token, deps.life, now) == Standing::Current && may_know(client, &family.client_id)
     });
     let Some(family) = family else { return Ok(None) };
     if family.client_id != FIRST_PARTY {
         let owner = deps.clients.client(&family.client_id).await?;
-        if !owner.is_some_and(|owner| !owner.disabled && owner.may_use(GrantType::RefreshToken)) {
+        let may_refresh = |owner: Client| {
+            !owner.disabled && owner.may_use(GrantType::RefreshToken) && family.is_of_client(&owner)
+        };
+        if !owner.is_some_and(may_refresh) {
             return Ok(None);
         }
     }
     let account = deps.accounts.get(&family.username).await.map_err(OAuthError::unavailable)?;
     Ok(account.is_some_and(|account| family.is_of(&account)).then(|| Introspection {
         active: true,
-        scope: Some(family.scopes.to_string()),
-        exp: Some(family.ends_at.min(family.expires_at)),
+        scope: family.scopes.to_claim(),
+        exp: Some(family.idle_ends_at(deps.life)),
         client_id: Some(family.client_id),
         sub: Some(family.sub),
         username: Some(family.username),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use shared::aws::Aws;
 use shared::config::{ConfigError, Settings};
 use shared::grants::FIRST_PARTY;
-use shared::grants::dpop::proven_key;
+use shared::grants::dpop::Possession;
 use shared::grants::mint::Mint;
 use shared::grants::password::{self, SignIn};
 use shared::grants::requests::{narrowed, resource};
@@ -19,9 +19,10 @@ use shared::store::users::Users;
 use shared::telemetry::Telemetry;
 use shared::token::confirmation::Confirmation;
 use shared::token::issue::Issued;
-use shared::wire::context::{domain, route_path, source_ip};
+use shared::wire::context::{domain, route_path};
 use shared::wire::http::{Form, read_json, refuse_in_query};
 use shared::wire::oauth::{ErrorKind, OAuthError, PASSWORD};
+use shared::wire::proxy::{self, TrustedProxy};
 use shared::wire::sign_in::{LoginRequest, LoginResponse};
 
 /// What this function needs: it reads users, renews their hashes, counts attempts, begins sessions and
@@ -32,6 +33,7 @@ pub struct Deps {
     sessions: Sessions,
     seen: Seen,
     mint: Mint,
+    proxy: Option<TrustedProxy>,
     telemetry: Telemetry,
 }
 
@@ -46,6 +48,7 @@ impl Deps {
             sessions: Sessions::from_settings(settings, &table)?,
             seen: Seen::new(table.clone()),
             mint: Mint::from_settings(settings, &aws, &table)?,
+            proxy: settings.trusted_proxy()?,
             telemetry: Telemetry::from_settings("login", settings),
         })
     }
@@ -82,20 +85,24 @@ struct Asked {
 
 async fn issue(deps: &Deps, asked: Asked, request: &Request, now: u64) -> Result<Issued, OAuthError> {
     let Asked { username, password, scope, resource: target } = asked;
-    let key = proven_key(request, deps.mint.issuer(), &deps.seen, now).await?;
-    let source = source_ip(request).unwrap_or_default().to_owned();
+    let possession = Possession::of(request, deps.mint.issuer(), now)?;
+    let source = proxy::source(request, deps.proxy.as_ref());
     let sign_in = SignIn { username, password, source };
     let signed_in = password::sign_in(sign_in, &deps.users, &deps.attempts, now).await?;
     let sub = signed_in.account.sub.clone();
     let issued = async {
+        let key = possession.key();
         let terms = Terms {
             client_id: FIRST_PARTY.to_owned(),
+            client_epoch: String::new(),
             audience: resource(target.as_deref(), deps.mint.audiences())?,
             scopes: narrowed(&signed_in.scopes, scope.as_deref())?,
             ttl: None,
             confirmation: Confirmation { key: key.clone(), certificate: None },
             refresh: Refresh::for_public_client(key),
         };
+        // After the attempt limits: whoever has no password makes us write no more than they let through.
+        possession.spend(&deps.seen).await?;
         deps.sessions.begin(signed_in, terms, &deps.mint, domain(request), now).await
     };
     issued.await.map_err(|error| error.concerning(&sub))
@@ -126,7 +133,7 @@ fn from_form(request: &Request) -> Result<Asked, OAuthError> {
         username: needed(owned(form.text("username")))?,
         password,
         scope: owned(form.text("scope")),
-        resource: owned(form.text("resource")),
+        resource: owned(form.target()?),
     })
 }
 

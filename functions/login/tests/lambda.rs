@@ -26,6 +26,8 @@ async fn every_recorded_event_comes_to_what_is_expected_within_its_role() {
 #[tokio::test]
 async fn a_bad_setting_stops_it_and_is_named() {
     let stack = Stack::start().await;
-    let text = refusal(BINARY, &stack, &[("ACCESS_TOKEN_TTL_SECONDS", "canary")]).await;
-    assert!(text.contains("ACCESS_TOKEN_TTL_SECONDS") && !text.contains("canary"), "{text}");
+    for name in ["ACCESS_TOKEN_TTL_SECONDS", "PROXY_SECRET"] {
+        let text = refusal(BINARY, &stack, &[(name, "canary")]).await;
+        assert!(text.contains(name) && !text.contains("canary"), "{text}");
+    }
 }

@@ -4,29 +4,32 @@ use lambda_http::{Body, Request, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use shared::aws::Aws;
-use shared::config::{ConfigError, Settings};
+use shared::config::{ConfigError, Issuer, Settings};
 use shared::grants::FIRST_PARTY;
 use shared::grants::client_auth::{Caller, ClientAuth};
+use shared::grants::dpop::Possession;
 use shared::grants::response::tell;
 use shared::identity::refresh_tokens::RefreshToken;
 use shared::store::refresh::Families;
-use shared::store::revocations::Revocations;
+use shared::store::revocations::{Granted, Revocations};
+use shared::store::seen::Seen;
 use shared::store::table::Table;
 use shared::store::trust::{NotAccepted, Trust, TrustStore};
 use shared::telemetry::{Outcome, Telemetry};
-use shared::token::claims::{Expected, MAX_ACCESS_TOKEN};
+use shared::token::claims::{AccessClaims, Expected, MAX_ACCESS_TOKEN};
 use shared::token::jwt::{JwtError, UnverifiedJwt};
 use shared::wire::http::{Form, refuse_in_query};
 use shared::wire::oauth::{ErrorKind, OAuthError};
 
-/// What this function needs: it recognises clients, ends sessions, and adds to the trust bundle whom to
-/// refuse.
+/// What this function needs: it recognises clients, ends token families, and adds revocations to the trust bundle.
 pub struct Deps {
     clients: ClientAuth,
     families: Families,
     trust: Trust,
     store: TrustStore,
     revocations: Revocations,
+    seen: Seen,
+    issuer: Issuer,
     telemetry: Telemetry,
 }
 
@@ -38,14 +41,16 @@ impl Deps {
         Ok(Self {
             clients: ClientAuth::from_settings(settings, &table)?,
             families: Families::new(table.clone()),
-            trust: Trust::new(table.clone(), settings.trust_refresh()?),
+            trust: Trust::of_keys(table.clone(), settings.trust_refresh()?),
             store: TrustStore::new(table.clone()),
+            seen: Seen::new(table.clone()),
             revocations: Revocations::new(table),
+            issuer: settings.issuer()?,
             telemetry: Telemetry::from_settings("revoke", settings),
         })
     }
 
-    /// Loads the trust bundle before the first request. A failure is left to that request.
+    /// Loads the keys before the first request. A failure is left to that request.
     pub async fn warm_up(&self, now: u64) {
         let _ = self.trust.bundle(now).await;
     }
@@ -60,84 +65,131 @@ pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
     tell(&watch, Outcome::Revoked, &request, answer)
 }
 
-/// Who asks; for which token; whether it is theirs; and its end. Returns who asked.
+/// Who calls; for which token; whether it is theirs; and its end. Returns the caller.
 async fn revoke(deps: &Deps, request: &Request, now: u64) -> Result<String, OAuthError> {
     refuse_in_query(request, &["client_id", "client_secret", "client_assertion", "token"])?;
     let mut form = Form::read(request)?;
-    let client_id = match deps.clients.caller(request, &mut form, now).await? {
-        Caller::Client(authenticated) => authenticated.client.client_id,
-        // Whoever signed in without a client signs out without one: the token speaks for itself.
-        Caller::FirstParty => FIRST_PARTY.to_owned(),
+    let owner = match deps.clients.caller(request, &mut form, now).await? {
+        Caller::Client(authenticated) => Owner::Client(authenticated.client.client_id),
+        // A user who signed in without a client signs out without one: the token speaks for itself.
+        Caller::FirstParty => Owner::FirstParty,
         Caller::Nobody => {
             return Err(OAuthError::invalid_client().because("there is no client authentication"));
         }
     };
     let token = form.secret("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
     let result = match RefreshToken::parse(token.clone()) {
-        Some(token) => end_session(deps, &token, &client_id, now).await,
-        None => end_token(deps, &token, &client_id, now).await,
+        Some(token) => end_family(deps, &token, &owner, request, now).await,
+        None => end_token(deps, &token, &owner, now).await,
     };
-    result.map_err(|error| error.from_client(&client_id))?;
-    Ok(client_id)
+    result.map_err(|error| error.from_client(owner.client_id()))?;
+    Ok(owner.client_id().to_owned())
 }
 
-/// Ends the session that a refresh token belongs to, its access tokens too (RFC 7009 §2.1).
-async fn end_session(deps: &Deps, token: &RefreshToken, client_id: &str, now: u64) -> Result<(), OAuthError> {
+/// Who calls, and may revoke its own tokens alone.
+enum Owner {
+    /// A client that has authenticated itself.
+    Client(String),
+    /// A user who signed in without one.
+    FirstParty,
+}
+
+impl Owner {
+    fn client_id(&self) -> &str {
+        match self {
+            Self::Client(client_id) => client_id,
+            Self::FirstParty => FIRST_PARTY,
+        }
+    }
+
+    /// Whether the token of that client is the caller's.
+    ///
+    /// # Errors
+    /// `unauthorized_client` for a client with another's token (RFC 7009 §2.1). Without authentication there is no
+    /// such answer: it would tell live tokens from dead ones to anyone.
+    fn owns(&self, client_id: &str) -> Result<bool, OAuthError> {
+        match self {
+            _ if self.client_id() == client_id => Ok(true),
+            Self::FirstParty => Ok(false),
+            Self::Client(_) => {
+                Err(OAuthError::new(ErrorKind::UnauthorizedClient, "the token was issued to another client"))
+            }
+        }
+    }
+}
+
+/// Ends the token family that a refresh token belongs to, its access tokens too (RFC 7009 §2.1).
+async fn end_family(
+    deps: &Deps,
+    token: &RefreshToken,
+    owner: &Owner,
+    request: &Request,
+    now: u64,
+) -> Result<(), OAuthError> {
     let family = deps.families.get(token.family()).await.map_err(OAuthError::unavailable)?;
     let Some(mut family) = family else { return Ok(()) };
-    check_owner(&family.client_id, client_id)?;
-    // Even if its time is over: another clock may see that otherwise. And of a session that was ended already the
-    // access tokens are shut out all the same: a first try may have stopped in between.
+    if !owner.owns(&family.client_id)? {
+        return Ok(());
+    }
+    // A found token that is bound to a key is worth nothing without it, here too.
+    if let Some(key) = &family.key {
+        let possession = Possession::of(request, &deps.issuer, now)?;
+        if possession.key().as_ref() != Some(key) {
+            return Err(OAuthError::new(
+                ErrorKind::InvalidDpopProof,
+                "the refresh token is bound to a key: send a DPoP proof of it",
+            ));
+        }
+        possession.spend(&deps.seen).await?;
+    }
+    // Even if it has expired: another clock may see that otherwise. And of a family that was revoked already the
+    // access tokens are revoked all the same: a first try may have stopped in between.
     if !family.revoked {
         deps.families.revoke(token.family()).await.map_err(OAuthError::unavailable)?;
         // A refresh may have come in between, and what it gave must end too.
         let revoked = deps.families.get(token.family()).await.map_err(OAuthError::unavailable)?;
         family = revoked.unwrap_or(family);
     }
-    let bundle = deps.trust.bundle(now).await.map_err(OAuthError::unavailable)?;
-    if bundle.is_session_revoked(&family.session_id) {
+    if deps.store.is_session_revoked(&family.session_id).await.map_err(OAuthError::unavailable)? {
         return Ok(());
     }
-    let revoked = deps.revocations.session(&family.sub, &family.session_id, family.latest(now)).await;
+    let revoked = deps.revocations.session(family.granted(), &family.session_id, family.latest(now)).await;
     revoked.map_err(OAuthError::unavailable)
 }
 
-/// Revokes one access token. What is no good token of ours is as good as revoked.
-async fn end_token(deps: &Deps, token: &SecretString, client_id: &str, now: u64) -> Result<(), OAuthError> {
+/// Revokes one access token. What is not a good token of ours is as good as revoked.
+async fn end_token(deps: &Deps, token: &SecretString, owner: &Owner, now: u64) -> Result<(), OAuthError> {
     // Whichever of our domains it was issued on: «revoked» must not be said of a token that is good on another.
     let expected = Expected { issuer: None, audiences: None };
     let token = token.expose_secret();
     let accepted = match deps.trust.accept(token, &expected, now).await {
-        // The bundle at hand may be too old to know the key, and «revoked» must not be said of a live token.
-        // One item tells: whoever makes up keys does not make us read it all.
+        // The keys at hand may be too old to hold this one, and «revoked» must not be said of a live token.
         Err(NotAccepted::Token(JwtError::UnknownKey)) if knows(deps, token, now).await? => {
-            let bundle = deps.store.bundle().await.map_err(OAuthError::unavailable)?;
-            bundle.accept_text(token, &expected, now)
-        }
-        // Nor may it know who was let in again.
-        Err(NotAccepted::ShutOut(token)) => {
-            match deps.store.shuts_out(token.claims()).await.map_err(OAuthError::unavailable)? {
-                true => return Ok(()),
-                false => Ok(*token),
-            }
+            let keys = deps.store.keys().await.map_err(OAuthError::unavailable)?;
+            keys.accept_text(token, &expected, now)
         }
         accepted => accepted,
     };
     let token = match accepted {
         Ok(token) => token,
         Err(NotAccepted::Token(JwtError::InvalidClaim("iat"))) => return Err(behind()),
-        Err(NotAccepted::Token(_) | NotAccepted::Revoked | NotAccepted::ShutOut(_)) => return Ok(()),
+        Err(NotAccepted::Token(_) | NotAccepted::Revoked) => return Ok(()),
         Err(NotAccepted::Unavailable(error)) => return Err(OAuthError::unavailable(error)),
     };
-    let claims = token.claims();
-    check_owner(&claims.client_id, client_id)?;
+    let AccessClaims { subject, client_id, token_id, expires_at, issued_at, .. } = token.claims();
+    if !owner.owns(client_id)? {
+        return Ok(());
+    }
+    if deps.store.is_revoked(token.claims(), now).await.map_err(OAuthError::unavailable)? {
+        return Ok(());
+    }
     // The clock of whoever signed it may be ahead of ours.
-    let now = now.max(claims.issued_at);
-    let revoked = deps.revocations.token(&claims.subject, &claims.token_id, claims.expires_at, now).await;
+    let now = now.max(*issued_at);
+    let revoked = deps.revocations.token(Granted { subject, client_id }, token_id, *expires_at, now).await;
     revoked.map_err(OAuthError::unavailable)
 }
 
-/// Whether the key that a token names is one that we believe now.
+/// Whether the key that a token names is one that we trust now.
 async fn knows(deps: &Deps, token: &str, now: u64) -> Result<bool, OAuthError> {
     let Ok(jwt) = UnverifiedJwt::parse(token, MAX_ACCESS_TOKEN) else { return Ok(false) };
     let timeline = deps.store.timeline().await.map_err(OAuthError::unavailable)?;
@@ -150,12 +202,4 @@ async fn knows(deps: &Deps, token: &str, now: u64) -> Result<bool, OAuthError> {
 /// Our clock is behind that of whoever issued a token: it may be as good as can be, and isn't yet by our clock.
 fn behind() -> OAuthError {
     OAuthError::unavailable("the clock is behind that of whoever issued the token")
-}
-
-fn check_owner(owner: &str, client_id: &str) -> Result<(), OAuthError> {
-    if owner == client_id {
-        Ok(())
-    } else {
-        Err(OAuthError::new(ErrorKind::UnauthorizedClient, "the token was issued to another client"))
-    }
 }

@@ -6,12 +6,12 @@ use shared::aws::Aws;
 use shared::config::{ConfigError, Settings};
 use shared::grants::client_auth::{Authenticated, Caller, ClientAuth};
 use shared::grants::client_credentials;
-use shared::grants::dpop::proven_key;
+use shared::grants::dpop::Possession;
 use shared::grants::mint::Mint;
 use shared::grants::refresh_token::{Presented, Refreshing};
 use shared::grants::response::respond;
 use shared::grants::sessions::Sessions;
-use shared::grants::token_exchange::{Exchange, Exchanged};
+use shared::grants::token_exchange::{Exchange, Exchanged, issued_token_type};
 use shared::identity::secrets::random_id;
 use shared::store::clients::Client;
 use shared::store::identities::Identities;
@@ -24,9 +24,7 @@ use shared::token::issue::Issued;
 use shared::token::issuers::TrustedIssuers;
 use shared::wire::context::{domain, route_path};
 use shared::wire::http::{Form, refuse_in_query};
-use shared::wire::oauth::{
-    ACCESS_TOKEN_TYPE, CLIENT_CREDENTIALS, ErrorKind, OAuthError, REFRESH_TOKEN, TOKEN_EXCHANGE,
-};
+use shared::wire::oauth::{CLIENT_CREDENTIALS, ErrorKind, OAuthError, REFRESH_TOKEN, TOKEN_EXCHANGE};
 
 /// What this function needs: it recognises clients, carries sessions on, takes other issuers' word, and
 /// signs tokens.
@@ -100,11 +98,13 @@ async fn client_credentials(
     let authenticated = deps.clients.authenticate(request, form, now).await?;
     let client_id = authenticated.client.client_id.clone();
     let issued = async {
-        let key = proven_key(request, deps.mint.issuer(), &deps.seen, now).await?;
-        let confirmation = Confirmation { key, certificate: authenticated.certificate.clone() };
+        let possession = Possession::of(request, deps.mint.issuer(), now)?;
+        let certificate = authenticated.certificate.clone();
+        let confirmation = Confirmation { key: possession.key(), certificate };
         let client = authenticated.client.clone();
         let grant = client_credentials::grant(client, confirmation, form, deps.mint.audiences())?;
         charge(deps, &authenticated.client, now).await?;
+        possession.spend(&deps.seen).await?;
         deps.mint.issue(grant, domain(request), now).await
     };
     let issued = issued.await.map_err(|error| error.from_client(&client_id))?;
@@ -122,8 +122,8 @@ async fn refresh(deps: &Deps, request: &Request, form: &mut Form, now: u64) -> R
         token,
         client: client.as_ref(),
         scope: form.text("scope"),
-        resource: form.text("resource"),
-        key: proven_key(request, deps.mint.issuer(), &deps.seen, now).await.map_err(of_client)?,
+        resource: form.target().map_err(of_client)?,
+        possession: Possession::of(request, deps.mint.issuer(), now).map_err(of_client)?,
     };
     if let Some(client) = &client {
         charge(deps, &client.client, now).await?;
@@ -140,27 +140,29 @@ async fn refresh(deps: &Deps, request: &Request, form: &mut Form, now: u64) -> R
 async fn exchange(deps: &Deps, request: &Request, form: &mut Form, now: u64) -> Result<Issued, OAuthError> {
     let client = optional_client(deps, request, form, now).await?;
     let of_client = |error| of_client(error, client.as_ref());
-    let key = proven_key(request, deps.mint.issuer(), &deps.seen, now).await.map_err(of_client)?;
+    let possession = Possession::of(request, deps.mint.issuer(), now).map_err(of_client)?;
     let exchange = Exchange {
         issuers: &deps.issuers,
         identities: &deps.identities,
         clients: &deps.clients,
         audiences: deps.mint.audiences(),
     };
-    let mut issued = match exchange.exchange(client.as_ref(), form, key, now).await.map_err(of_client)? {
+    let exchanged = exchange.exchange(client.as_ref(), form, possession.key(), now).await.map_err(of_client)?;
+    let mut issued = match exchanged {
         Exchanged::Client(client, grant) => {
             charge(deps, &client, now).await?;
+            possession.spend(&deps.seen).await.map_err(of_client)?;
             deps.mint.issue(grant, domain(request), now).await?
         }
         Exchanged::Person(signed_in, terms) => {
             if let Some(client) = &client {
                 charge(deps, &client.client, now).await?;
             }
+            possession.spend(&deps.seen).await.map_err(of_client)?;
             deps.sessions.begin(signed_in, terms, &deps.mint, domain(request), now).await?
         }
     };
-    // RFC 8693 §2.2.1.
-    issued.issued_token_type = Some(ACCESS_TOKEN_TYPE);
+    issued.issued_token_type = Some(issued_token_type(form)?);
     if let Some(client) = &client {
         deps.clients.note_use(client, now).await;
     }

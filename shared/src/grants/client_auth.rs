@@ -7,6 +7,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use lambda_http::Request;
+use secrecy::ExposeSecret;
 
 use super::FIRST_PARTY;
 use super::client_assertion::{Assertion, audiences};
@@ -99,7 +100,7 @@ impl ClientAuth {
     /// As [`ClientAuth::authenticate`], save that there may be no credentials at all.
     pub async fn caller(&self, request: &Request, form: &mut Form, now: u64) -> Result<Caller, OAuthError> {
         let authenticated = match presented(request, form)? {
-            Presented::Nothing => return nobody(form.text("client_id")),
+            Presented::Nothing { client_id } => return nobody(client_id.as_deref()),
             Presented::Secret(credentials) => self.by_secret(credentials, now).await,
             Presented::Assertion(assertion) => {
                 self.by_assertion(form.text("client_id"), &assertion, request, now).await
@@ -268,7 +269,7 @@ fn nobody(client_id: Option<&str>) -> Result<Caller, OAuthError> {
 
 /// How a client shows who it is.
 enum Presented {
-    Nothing,
+    Nothing { client_id: Option<String> },
     Secret(BasicCredentials),
     Assertion(Assertion),
     Certificate { client_id: String, subject: String, thumbprint: String },
@@ -285,7 +286,12 @@ fn presented(request: &Request, form: &mut Form) -> Result<Presented, OAuthError
             if body_id.is_some_and(|id| id != basic.id) {
                 return Err(OAuthError::invalid_request("the header and the body name two clients"));
             }
-            Presented::Secret(basic)
+            if is_public(&basic.id) && basic.secret.expose_secret().is_empty() {
+                // Libraries that know no clients without a secret send an empty one: it is as `client_id` in the body.
+                Presented::Nothing { client_id: Some(basic.id) }
+            } else {
+                Presented::Secret(basic)
+            }
         }
         (Credentials::Missing, Some(secret), None) => match body_id {
             Some(id) => Presented::Secret(BasicCredentials { id: id.to_owned(), secret }),
@@ -314,14 +320,19 @@ fn assertion(form: &mut Form) -> Result<Option<Assertion>, OAuthError> {
 fn by_connection(request: &Request, client_id: Option<&str>) -> Presented {
     let certificate = client_certificate(request);
     let thumbprint = certificate.as_ref().and_then(|certificate| certificate_thumbprint(certificate.pem));
-    match (client_id.filter(|id| *id != FIRST_PARTY), certificate, thumbprint) {
+    match (client_id.filter(|id| !is_public(id)), certificate, thumbprint) {
         (Some(client_id), Some(certificate), Some(thumbprint)) => Presented::Certificate {
             client_id: client_id.to_owned(),
             subject: certificate.subject.to_owned(),
             thumbprint,
         },
-        _ => Presented::Nothing,
+        _ => Presented::Nothing { client_id: client_id.map(str::to_owned) },
     }
+}
+
+/// Whether a client has no credentials (RFC 6749 §2.1).
+fn is_public(client_id: &str) -> bool {
+    client_id == FIRST_PARTY
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub fn grant(
         return Err(OAuthError::new(ErrorKind::UnauthorizedClient, "this client has no tokens of its own"));
     }
     let scopes = client.scopes.clone();
-    own_token(client, scopes, confirmation, form, form.text("resource"), deployment_audiences)
+    own_token(client, scopes, confirmation, form, deployment_audiences)
 }
 
 /// A token for the client itself, with some of these scopes.
@@ -32,18 +32,18 @@ pub(super) fn own_token(
     allowed: Scopes,
     confirmation: Confirmation,
     form: &Form,
-    asked: Option<&str>,
     deployment_audiences: &[String],
 ) -> Result<Grant, OAuthError> {
     let audiences = if client.audiences.is_empty() { deployment_audiences } else { &client.audiences };
     let scopes = narrowed(&allowed, form.text("scope"))?;
     Ok(Grant {
-        audience: resource(asked, audiences)?,
+        audience: resource(form.target()?, audiences)?,
         scopes,
         subject: client.client_id.clone(),
         client_id: client.client_id,
         ttl: client.token_ttl,
         session_id: None,
+        ends_at: None,
         confirmation,
         username: None,
         email: None,

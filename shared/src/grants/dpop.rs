@@ -13,34 +13,52 @@ use crate::wire::oauth::{ErrorKind, OAuthError};
 /// The header that the proof stands in.
 pub const HEADER: &str = "dpop";
 
-/// The thumbprint of the key that a request proves to hold; none if it proves nothing.
-///
-/// # Errors
-/// A proof that is not good, or not for the first time.
-pub async fn proven_key(
-    request: &Request,
-    issuer: &Issuer,
-    seen: &Seen,
-    now: u64,
-) -> Result<Option<String>, OAuthError> {
-    let refused = || OAuthError::new(ErrorKind::InvalidDpopProof, "the DPoP proof is not valid");
-    let mut values = request.headers().get_all(HEADER).iter();
-    let (value, second) = (values.next(), values.next());
-    let Some(value) = value else { return Ok(None) };
-    if second.is_some() {
-        return Err(refused().because("there are two DPoP headers"));
+/// What a request proves: that its sender holds a key, or nothing. Nothing may be granted before it is spent.
+#[must_use]
+pub struct Possession(Option<Proof>);
+
+impl Possession {
+    /// Verifies the proof in a request, if there is one.
+    ///
+    /// # Errors
+    /// A proof that is not valid.
+    pub fn of(request: &Request, issuer: &Issuer, now: u64) -> Result<Self, OAuthError> {
+        let mut values = request.headers().get_all(HEADER).iter();
+        let (value, second) = (values.next(), values.next());
+        let Some(value) = value else { return Ok(Self(None)) };
+        if second.is_some() {
+            return Err(refused().because("there are two DPoP headers"));
+        }
+        let text = value.to_str().map_err(|_| refused().because(JwtError::Malformed))?;
+        let (Some(domain), Some(path)) = (domain(request), path(request)) else {
+            return Err(OAuthError::unavailable("the event names no domain or path"));
+        };
+        let url = issuer.own_url(domain, path);
+        let target = Target { method: request.method().as_str(), url: &url, access_token: None };
+        Proof::judge(text, target, now).map(Some).map(Self).map_err(|error| refused().because(error))
     }
-    let text = value.to_str().map_err(|_| refused().because(JwtError::Malformed))?;
-    let (Some(domain), Some(path)) = (domain(request), path(request)) else {
-        return Err(OAuthError::unavailable("the event names no domain or path"));
-    };
-    let url = issuer.own_url(domain, path);
-    let target = Target { method: request.method().as_str(), url: &url, access_token: None };
-    let proof = Proof::judge(text, target, now).map_err(|error| refused().because(error))?;
-    match is_first_use(&proof, seen).await.map_err(OAuthError::unavailable)? {
-        true => Ok(Some(proof.key)),
-        false => Err(refused().because("the proof was used before")),
+
+    /// The thumbprint of the key; none if nothing is proved.
+    pub fn key(&self) -> Option<String> {
+        self.0.as_ref().map(|proof| proof.key.clone())
     }
+
+    /// Notes that the proof was used: one write, and so the last step before something is granted, after whatever
+    /// limits what the sender may cost.
+    ///
+    /// # Errors
+    /// A proof that was used before.
+    pub async fn spend(&self, seen: &Seen) -> Result<(), OAuthError> {
+        let Some(proof) = &self.0 else { return Ok(()) };
+        match is_first_use(proof, seen).await.map_err(OAuthError::unavailable)? {
+            true => Ok(()),
+            false => Err(refused().because("the proof was used before")),
+        }
+    }
+}
+
+fn refused() -> OAuthError {
+    OAuthError::new(ErrorKind::InvalidDpopProof, "the DPoP proof is not valid")
 }
 
 /// Whether a proof comes for the first time, here or anywhere: each is good once (RFC 9449 §11.1).

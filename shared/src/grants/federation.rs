@@ -48,5 +48,6 @@ async fn account(
     match found {
         Found::Account(account) => Ok(account),
         Found::Deleted => Err(refused().because("the user was deleted")),
+        Found::NotFederated => Err(refused().because("the link leads to a user with a password")),
     }
 }

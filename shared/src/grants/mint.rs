@@ -64,8 +64,9 @@ impl Mint {
             audience: grant.audience,
             client_id: grant.client_id,
             issued_at: now,
-            // Whatever stands in the table, no token outlives its revocation.
-            expires_at: now + grant.ttl.unwrap_or(self.ttl).min(MAX_ACCESS_TOKEN_TTL),
+            // Whatever the table holds, no token outlives its revocation or its token family.
+            expires_at: (now + grant.ttl.unwrap_or(self.ttl).min(MAX_ACCESS_TOKEN_TTL))
+                .min(grant.ends_at.unwrap_or(u64::MAX)),
             token_id: random_id(""),
             scopes: grant.scopes,
             session_id: grant.session_id,

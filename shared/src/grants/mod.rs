@@ -24,5 +24,4 @@ pub mod sessions;
 #[cfg(all(feature = "signing", feature = "issuers"))]
 pub mod token_exchange;
 
-/// The `client_id` of tokens that people get by signing in here. No client can have this name.
-pub const FIRST_PARTY: &str = "latchkey";
+pub use crate::identity::subjects::FIRST_PARTY;

@@ -54,8 +54,9 @@ async fn try_once(
     now: u64,
 ) -> Result<SignedIn, OAuthError> {
     let SignIn { username, password, source } = sign_in;
-    let (turn, user) = tokio::try_join!(attempts.reserve(&username, &source, now), users.get(&username))
-        .map_err(OAuthError::unavailable)?;
+    let (turn, user) =
+        tokio::try_join!(attempts.reserve(&username, &source, now), users.with_password(&username))
+            .map_err(OAuthError::unavailable)?;
     let reservation = match turn {
         Turn::Reserved(reservation) => reservation,
         Turn::Locked => return Err(refused(user.as_ref()).because("too many tries at this account")),
@@ -108,6 +109,7 @@ fn signed_in(user: User) -> SignedIn {
         scopes: user.scopes,
         disabled: user.disabled,
         epoch: user.epoch,
+        has_password: true,
         created_at: user.created_at,
     };
     SignedIn { account, email, scopes, issuer: None }

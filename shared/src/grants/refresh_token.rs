@@ -8,8 +8,9 @@ use secrecy::SecretString;
 
 use super::FIRST_PARTY;
 use super::client_auth::Authenticated;
+use super::dpop::Possession;
 use super::requests::{narrowed, resource};
-use super::sessions::{Refresh, Sessions, Terms, grant};
+use super::sessions::{InFamily, Refresh, Sessions, Terms, grant};
 use crate::grants::mint::Mint;
 use crate::identity::refresh_tokens::RefreshToken;
 use crate::identity::secrets::random_id;
@@ -17,6 +18,7 @@ use crate::store::accounts::{Account, Accounts};
 use crate::store::clients::GrantType;
 use crate::store::refresh::{Family, Standing, Step};
 use crate::store::revocations::Revocations;
+use crate::store::seen::Seen;
 use crate::store::table::Table;
 use crate::token::confirmation::Confirmation;
 use crate::token::issue::Issued;
@@ -35,19 +37,24 @@ pub struct Presented<'a> {
     /// The resource asked for.
     pub resource: Option<&'a str>,
     /// The key that the request proves to hold.
-    pub key: Option<String>,
+    pub possession: Possession,
 }
 
 /// Carries sessions on.
 pub struct Refreshing {
     accounts: Accounts,
     revocations: Revocations,
+    seen: Seen,
 }
 
 impl Refreshing {
     /// In this table.
     pub fn new(table: &Table) -> Self {
-        Self { accounts: Accounts::new(table.clone()), revocations: Revocations::new(table.clone()) }
+        Self {
+            accounts: Accounts::new(table.clone()),
+            revocations: Revocations::new(table.clone()),
+            seen: Seen::new(table.clone()),
+        }
     }
 
     /// New tokens for a refresh token.
@@ -69,29 +76,30 @@ impl Refreshing {
         let family = family.ok_or_else(|| refused().because("the refresh token is unknown"))?;
         check_client(&family, presented.client)?;
         // Before anything is held against the family: whoever lacks the key has only found the token.
-        check_key(&family, presented.key.as_deref())?;
-        let standing = self.live(&family, &token, family.standing(&token, now), sessions, now).await?;
+        let key = presented.possession.key();
+        check_key(&family, key.as_deref())?;
+        presented.possession.spend(&self.seen).await?;
+        let standing = family.standing(&token, sessions.life(), now);
+        let standing = self.live(&family, &token, standing, sessions, now).await?;
         let account = self.account(&family, issuers).await?;
 
-        let scopes = narrowed(&allowed(&family, &account, presented.client), presented.scope)?;
-        let audience = match &family.audience {
-            Some(own) => resource(presented.resource, std::slice::from_ref(own))?,
-            None => resource(presented.resource, mint.audiences())?,
-        };
-        let confirmation = Confirmation {
-            key: presented.key.clone(),
-            certificate: presented.client.and_then(|client| client.certificate.clone()),
-        };
+        let scopes = narrowed(&allowed(&family, &account, issuers, presented.client), presented.scope)?;
+        let audience = resource(presented.resource, &audiences(&family, presented.client, mint)?)?;
+        let confirmation =
+            Confirmation { key, certificate: presented.client.and_then(|client| client.certificate.clone()) };
         let terms = Terms {
             client_id: family.client_id.clone(),
+            client_epoch: String::new(),
             audience,
             scopes,
             ttl: presented.client.and_then(|client| client.client.token_ttl),
             confirmation,
             refresh: Refresh::Never,
         };
-        let email = account.email.clone();
-        let grant = grant(account, email, terms, Some(family.session_id.clone()));
+        let email = family.email(&account);
+        let ends_at = family.ends_at(sessions.life());
+        let in_family = InFamily { session_id: family.session_id.clone(), ends_at };
+        let grant = grant(account, email, terms, Some(in_family));
         let mut issued = mint.issue(grant, domain, now).await?;
         // The write comes last: until it is done nothing has changed, and once it is done the client can
         // lose the answer and ask again. It binds the family to nothing: a session that began without a key
@@ -114,13 +122,13 @@ impl Refreshing {
         }
         let salt = random_id("");
         let next = token.successor(&salt);
-        let step =
-            Step { from: &token, to: &next, salt: &salt, expires_at: sessions.idle_end(family.ends_at, now) };
+        let ends_at = family.ends_at(sessions.life());
+        let step = Step { from: &token, to: &next, salt: &salt, expires_at: sessions.idle_end(ends_at, now) };
         match sessions.families().advance(step, now).await.map_err(OAuthError::unavailable)? {
             None => Ok(next),
             // Somebody was faster with the same token: they and we get the same successor.
             Some(meanwhile) => {
-                let standing = meanwhile.standing(&token, now);
+                let standing = meanwhile.standing(&token, sessions.life(), now);
                 match self.live(&meanwhile, &token, standing, sessions, now).await? {
                     Live::Retry(salt) => Ok(token.successor(&salt)),
                     Live::Current => Err(OAuthError::unavailable("the refresh could not be stored")),
@@ -147,7 +155,7 @@ impl Refreshing {
             Standing::Reused => {
                 // In this order: stopped in between, the next use of the token does the rest.
                 let until = family.latest(now);
-                let revoked = self.revocations.session(&family.sub, &family.session_id, until).await;
+                let revoked = self.revocations.session(family.granted(), &family.session_id, until).await;
                 revoked.map_err(OAuthError::unavailable)?;
                 sessions.families().revoke(token.family()).await.map_err(OAuthError::unavailable)?;
                 Err(refused()
@@ -177,14 +185,37 @@ enum Live {
     Retry(String),
 }
 
-/// What a session may still have: what it had, less what its user and its client have lost meanwhile.
-/// Whom another issuer vouched for got the scopes by that issuer's rule.
-fn allowed(family: &Family, account: &Account, client: Option<&Authenticated>) -> Scopes {
-    let of_user = match family.issuer {
-        Some(_) => family.scopes.clone(),
-        None => family.scopes.intersection(&account.scopes),
+/// The scopes that a token family may still have: those of the sign-in, less what its user and its client have lost
+/// since. A federated user has what the rules of their issuer give to any user today.
+fn allowed(
+    family: &Family,
+    account: &Account,
+    issuers: &TrustedIssuers,
+    client: Option<&Authenticated>,
+) -> Scopes {
+    let today = match &family.issuer {
+        Some(issuer) => issuers.user_scopes(issuer),
+        None => account.scopes.clone(),
     };
+    let of_user = family.scopes.intersection(&today);
     client.map_or(of_user.clone(), |client| of_user.intersection(&client.client.scopes))
+}
+
+/// The audiences that a token family may still have: that of the sign-in, if its client may still have it.
+fn audiences(
+    family: &Family,
+    client: Option<&Authenticated>,
+    mint: &Mint,
+) -> Result<Vec<String>, OAuthError> {
+    let own = client.map(|client| client.client.audiences.as_slice()).filter(|own| !own.is_empty());
+    let today = own.unwrap_or(mint.audiences());
+    match &family.audience {
+        Some(audience) if today.contains(audience) => Ok(vec![audience.clone()]),
+        Some(_) => Err(refused()
+            .concerning(&family.sub)
+            .because("the audience of the sign-in is no longer the client's")),
+        None => Ok(today.to_vec()),
+    }
 }
 
 fn refused() -> OAuthError {
@@ -198,6 +229,11 @@ fn check_client(family: &Family, client: Option<&Authenticated>) -> Result<(), O
         return Err(refused()
             .concerning(&family.sub)
             .because("the refresh token was issued to another client"));
+    }
+    if client.is_some_and(|client| !family.is_of_client(client)) {
+        return Err(refused()
+            .concerning(&family.sub)
+            .because("the client was deleted and created again since the sign-in"));
     }
     if client.is_some_and(|client| !client.may_use(GrantType::RefreshToken)) {
         return Err(OAuthError::new(ErrorKind::UnauthorizedClient, "this client may not refresh tokens"));

@@ -5,7 +5,7 @@ use crate::grants::mint::Mint;
 use crate::identity::refresh_tokens::RefreshToken;
 use crate::identity::secrets::random_id;
 use crate::store::accounts::Account;
-use crate::store::refresh::{Families, Family};
+use crate::store::refresh::{Families, Family, Life};
 use crate::store::table::Table;
 use crate::token::confirmation::Confirmation;
 use crate::token::issue::{Grant, Issued};
@@ -28,6 +28,8 @@ pub struct SignedIn {
 pub struct Terms {
     /// The client that they are issued to.
     pub client_id: String,
+    /// That client's epoch; empty for first-party sign-in.
+    pub client_epoch: String,
     /// Which audience.
     pub audience: String,
     /// Which scopes.
@@ -38,6 +40,14 @@ pub struct Terms {
     pub confirmation: Confirmation,
     /// Whether there is a refresh token, and the key that it is bound to.
     pub refresh: Refresh,
+}
+
+/// The token family that an access token is of.
+pub struct InFamily {
+    /// `sid`
+    pub session_id: String,
+    /// When the family ends at the latest: its access tokens end by then too.
+    pub ends_at: u64,
 }
 
 /// Whether a sign-in can be refreshed.
@@ -60,18 +70,13 @@ impl Refresh {
 /// Begins sessions.
 pub struct Sessions {
     families: Families,
-    ttl: Option<u64>,
-    idle: u64,
+    life: Life,
 }
 
 impl Sessions {
     /// Reads `REFRESH_TOKEN_TTL_SECONDS` and `REFRESH_TOKEN_IDLE_SECONDS`.
     pub fn from_settings(settings: &Settings, table: &Table) -> Result<Self, ConfigError> {
-        Ok(Self {
-            families: Families::new(table.clone()),
-            ttl: settings.refresh_token_ttl()?,
-            idle: settings.refresh_token_idle()?,
-        })
+        Ok(Self { families: Families::new(table.clone()), life: Life::from_settings(settings)? })
     }
 
     /// The families of refresh tokens.
@@ -79,9 +84,14 @@ impl Sessions {
         &self.families
     }
 
+    /// How long they last.
+    pub fn life(&self) -> Life {
+        self.life
+    }
+
     /// From when a family that is used now is dead unless it is used again.
     pub fn idle_end(&self, ends_at: u64, now: u64) -> u64 {
-        ends_at.min(now.saturating_add(self.idle))
+        ends_at.min(now.saturating_add(self.life.idle))
     }
 
     /// The tokens that a sign-in gets.
@@ -93,7 +103,7 @@ impl Sessions {
         domain: Option<&str>,
         now: u64,
     ) -> Result<Issued, OAuthError> {
-        let key = match (self.ttl, &terms.refresh) {
+        let key = match (self.life.ttl, &terms.refresh) {
             (None, _) | (_, Refresh::Never) => None,
             (Some(ttl), Refresh::ByBearer) => Some((ttl, None)),
             (Some(ttl), Refresh::ByKey(key)) => Some((ttl, Some(key.clone()))),
@@ -111,6 +121,9 @@ impl Sessions {
             issuer: signed_in.issuer,
             scopes: terms.scopes.clone(),
             audience: Some(terms.audience.clone()),
+            client_epoch: Some(terms.client_epoch.clone()),
+            email: signed_in.email.clone(),
+            created_at: Some(now),
             key,
             current: first.digest().clone(),
             previous: None,
@@ -120,7 +133,8 @@ impl Sessions {
             expires_at: self.idle_end(now.saturating_add(ttl), now),
             revoked: false,
         };
-        let grant = grant(signed_in.account, signed_in.email, terms, Some(session_id));
+        let in_family = InFamily { session_id, ends_at: family.ends_at };
+        let grant = grant(signed_in.account, signed_in.email, terms, Some(in_family));
         let mut issued = mint.issue(grant, domain, now).await?;
         self.families.create(first.family(), &family).await.map_err(OAuthError::unavailable)?;
         issued.refresh_token = Some(first);
@@ -129,7 +143,8 @@ impl Sessions {
 }
 
 /// What a person's access token is to say.
-pub fn grant(account: Account, email: Option<String>, terms: Terms, session_id: Option<String>) -> Grant {
+pub fn grant(account: Account, email: Option<String>, terms: Terms, in_family: Option<InFamily>) -> Grant {
+    let (session_id, ends_at) = in_family.map(|family| (family.session_id, family.ends_at)).unzip();
     Grant {
         subject: account.sub,
         client_id: terms.client_id,
@@ -137,6 +152,7 @@ pub fn grant(account: Account, email: Option<String>, terms: Terms, session_id: 
         scopes: terms.scopes,
         ttl: terms.ttl,
         session_id,
+        ends_at,
         confirmation: terms.confirmation,
         username: Some(account.username),
         email,

@@ -15,10 +15,13 @@ use crate::store::clients::{Client, GrantType};
 use crate::store::identities::Identities;
 use crate::token::confirmation::Confirmation;
 use crate::token::issue::Grant;
-use crate::token::issuers::{TrustedIssuers, Vouched};
+use crate::token::issuers::TrustedIssuers;
 use crate::token::remote_keys::IssuerError;
 use crate::wire::http::Form;
-use crate::wire::oauth::{ErrorKind, OAuthError, REQUESTED_TOKEN_TYPES, SUBJECT_TOKEN_TYPES};
+use crate::wire::oauth::{
+    ACCESS_TOKEN_TYPE, ErrorKind, OAuthError, REQUESTED_TOKEN_TYPES, SUBJECT_TOKEN_TYPES,
+};
+use crate::wire::scope::Scopes;
 
 /// What a token is exchanged for.
 pub enum Exchanged {
@@ -59,22 +62,30 @@ impl Exchange<'_> {
                 "this client may not exchange tokens",
             ));
         }
-        let token = subject_token(form)?;
-        let vouched = match self.issuers.verify(token.expose_secret(), now).await {
+        let SubjectToken { token, token_type } = subject_token(form)?;
+        let vouched = match self.issuers.verify(token.expose_secret(), token_type, now).await {
             Ok(vouched) => vouched,
             Err(IssuerError::Keys(error)) => return Err(OAuthError::unavailable(error)),
             Err(error) => return Err(refused().because(error)),
         };
-        let asked = asked_for(form)?.map(str::to_owned);
+        // Before anything is read or written: a rejected exchange makes no user.
+        if !vouched.may_be_exchanged_by(actor.map(|actor| actor.client.client_id.as_str())) {
+            return Err(OAuthError::new(
+                ErrorKind::UnauthorizedClient,
+                "the subject token is not for this client to exchange",
+            )
+            .because(
+                "GOOGLE_CLIENT_IDS, or audiences of TRUSTED_ISSUERS, names others for the token's audience",
+            ));
+        }
         let certificate = actor.and_then(|actor| actor.certificate.clone());
-        let confirmation = Confirmation { key: key.clone(), certificate };
-        match vouched.client.clone() {
-            Some(client_id) => {
-                self.for_client(&client_id, vouched, actor, confirmation, form, asked.as_deref()).await
-            }
+        let confirmation = Confirmation { key, certificate };
+        match &vouched.client {
+            Some(client_id) => self.for_client(client_id, &vouched.scopes, confirmation, form).await,
             None => {
+                let terms = self.terms(&vouched.scopes, actor, confirmation, form)?;
                 let signed_in = federation::sign_in(self.identities, vouched, refused, now).await?;
-                self.for_person(signed_in, actor, confirmation, key, form, asked.as_deref())
+                Ok(Exchanged::Person(signed_in, terms))
             }
         }
     }
@@ -82,82 +93,76 @@ impl Exchange<'_> {
     async fn for_client(
         &self,
         client_id: &str,
-        vouched: Vouched,
-        actor: Option<&Authenticated>,
+        scopes: &Scopes,
         confirmation: Confirmation,
         form: &Form,
-        asked: Option<&str>,
     ) -> Result<Exchanged, OAuthError> {
-        if actor.is_some_and(|actor| actor.client.client_id != client_id) {
-            return Err(OAuthError::new(
-                ErrorKind::UnauthorizedClient,
-                "the token stands for another client",
-            ));
-        }
         let client = self.clients.client(client_id).await?.filter(|client| !client.disabled);
         let client = client.ok_or_else(|| {
             refused().from_client(client_id).because("the rule's client is unknown or disabled")
         })?;
-        let allowed = vouched.scopes.intersection(&client.scopes);
-        let grant = own_token(client.clone(), allowed, confirmation, form, asked, self.audiences)?;
+        let allowed = scopes.intersection(&client.scopes);
+        let grant = own_token(client.clone(), allowed, confirmation, form, self.audiences)?;
         Ok(Exchanged::Client(client, grant))
     }
 
-    fn for_person(
+    /// The terms for a user, of whom a rule gives these scopes.
+    fn terms(
         &self,
-        signed_in: SignedIn,
+        scopes: &Scopes,
         actor: Option<&Authenticated>,
         confirmation: Confirmation,
-        key: Option<String>,
         form: &Form,
-        asked: Option<&str>,
-    ) -> Result<Exchanged, OAuthError> {
+    ) -> Result<Terms, OAuthError> {
         let client = actor.map(|actor| &actor.client);
-        // A client that acts for somebody never gets more than it may have itself.
-        let allowed = match client {
-            Some(client) => signed_in.scopes.intersection(&client.scopes),
-            None => signed_in.scopes.clone(),
-        };
+        // A client that acts for a user never gets more than it may have itself.
+        let allowed = client.map_or_else(|| scopes.clone(), |client| scopes.intersection(&client.scopes));
         let audiences = client.map(|client| client.audiences.as_slice()).filter(|own| !own.is_empty());
-        let terms = Terms {
+        Ok(Terms {
             client_id: client.map_or_else(|| FIRST_PARTY.to_owned(), |client| client.client_id.clone()),
-            audience: resource(asked, audiences.unwrap_or(self.audiences))?,
+            client_epoch: client.map(|client| client.epoch.clone()).unwrap_or_default(),
+            audience: resource(form.target()?, audiences.unwrap_or(self.audiences))?,
             scopes: narrowed(&allowed, form.text("scope"))?,
             ttl: client.and_then(|client| client.token_ttl),
-            confirmation,
             refresh: match client {
                 Some(client) if client.may_use(GrantType::RefreshToken) => Refresh::ByBearer,
                 Some(_) => Refresh::Never,
-                None => Refresh::for_public_client(key),
+                None => Refresh::for_public_client(confirmation.key.clone()),
             },
-        };
-        Ok(Exchanged::Person(signed_in, terms))
+            confirmation,
+        })
     }
+}
+
+/// The token that is exchanged, and what the client says it is.
+struct SubjectToken {
+    token: SecretString,
+    token_type: &'static str,
 }
 
 /// The token, when the request is one that can be answered.
-fn subject_token(form: &mut Form) -> Result<SecretString, OAuthError> {
-    let one_of = |name: &str, known: &[&str]| form.text(name).is_none_or(|text| known.contains(&text));
+fn subject_token(form: &mut Form) -> Result<SubjectToken, OAuthError> {
     if form.text("actor_token").is_some() || form.text("actor_token_type").is_some() {
         return Err(OAuthError::invalid_request("actor tokens are not supported"));
     }
-    if !one_of("requested_token_type", &REQUESTED_TOKEN_TYPES) {
-        return Err(OAuthError::invalid_request("only access tokens are issued"));
-    }
-    if form.text("subject_token_type").is_none() || !one_of("subject_token_type", &SUBJECT_TOKEN_TYPES) {
-        return Err(OAuthError::invalid_request("subject_token_type is missing or not supported"));
-    }
-    form.secret("subject_token").ok_or_else(|| OAuthError::invalid_request("subject_token is missing"))
+    issued_token_type(form)?;
+    let token_type = form.text("subject_token_type");
+    let token_type = SUBJECT_TOKEN_TYPES.into_iter().find(|known| token_type == Some(known));
+    let token_type = token_type
+        .ok_or_else(|| OAuthError::invalid_request("subject_token_type is missing or not supported"))?;
+    let token = form.secret("subject_token");
+    let token = token.ok_or_else(|| OAuthError::invalid_request("subject_token is missing"))?;
+    Ok(SubjectToken { token, token_type })
 }
 
-/// The target: `resource` and `audience` are two words for it (RFC 8693 §2.1).
-fn asked_for(form: &Form) -> Result<Option<&str>, OAuthError> {
-    match (form.text("resource"), form.text("audience")) {
-        (Some(resource), Some(audience)) if resource != audience => {
-            Err(OAuthError::new(ErrorKind::InvalidTarget, "resource and audience name two targets"))
-        }
-        (resource, audience) => Ok(resource.or(audience)),
-    }
+/// What the answer calls the access token: as the request does (RFC 8693 §2.2.1).
+///
+/// # Errors
+/// `invalid_request` for a token of another kind.
+pub fn issued_token_type(form: &Form) -> Result<&'static str, OAuthError> {
+    let Some(requested) = form.text("requested_token_type") else { return Ok(ACCESS_TOKEN_TYPE) };
+    let known = REQUESTED_TOKEN_TYPES.into_iter().find(|known| *known == requested);
+    known.ok_or_else(|| OAuthError::invalid_request("only access tokens are issued"))
 }
 
 fn refused() -> OAuthError {

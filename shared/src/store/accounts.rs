@@ -1,6 +1,7 @@
 //! Accounts: users as everything but the password check sees them.
 
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::table::{StoreError, Table};
 use super::usernames::{is_too_long, key};
@@ -19,12 +20,26 @@ pub struct Account {
     pub scopes: Scopes,
     /// Somebody who is disabled can't sign in.
     pub disabled: bool,
-    /// Becomes another when the password is changed and when the user is disabled: no session goes on
-    /// from one epoch into the next.
+    /// Random, and another when the password is changed and when the user is disabled: no token family
+    /// outlives its epoch.
     #[serde(default)]
     pub epoch: String,
+    /// Whether the user has a password.
+    #[serde(default, rename = "password_hash", deserialize_with = "is_some", skip_serializing)]
+    pub has_password: bool,
     /// Seconds since 1970.
     pub created_at: u64,
+}
+
+impl Account {
+    /// Whether another issuer signs the user in. Such users are named by their `sub`, and have no password.
+    pub fn is_federated(&self) -> bool {
+        self.username == self.sub && !self.has_password
+    }
+}
+
+fn is_some<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
+    Option::<IgnoredAny>::deserialize(value).map(|value| value.is_some())
 }
 
 /// The accounts in the table.

@@ -47,6 +47,10 @@ pub struct Client {
     pub secret_use: BTreeMap<String, u64>,
     /// A disabled client gets no token.
     pub disabled: bool,
+    /// Random: a client that is created again under the same id has another one. Empty of a client from before there
+    /// were epochs.
+    #[serde(default)]
+    pub epoch: String,
     /// Seconds since 1970.
     pub created_at: u64,
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::accounts::Account;
 use super::table::{Key, Listed, StoreError, Table};
 use super::usernames;
+use crate::identity::secrets::random_id;
 use crate::identity::subjects::new_person;
 use crate::wire::scope::Scopes;
 
@@ -35,8 +36,12 @@ impl Identities {
     /// administrator has deleted stays, so that signing in again does not undo it.
     pub async fn find(&self, issuer: &str, subject: &str) -> Result<Option<Found>, StoreError> {
         let Some(link) = self.0.get::<Link>(link_key(issuer, subject)).await? else { return Ok(None) };
-        let account = self.0.get(usernames::key(&link.username)).await?;
-        Ok(Some(account.map_or(Found::Deleted, Found::Account)))
+        let account: Option<Account> = self.0.get(usernames::key(&link.username)).await?;
+        Ok(Some(match account {
+            // A link never signs in a user who has a password, whatever wrote it.
+            Some(account) if !account.is_federated() => Found::NotFederated,
+            account => account.map_or(Found::Deleted, Found::Account),
+        }))
     }
 
     /// Makes the user at the first sign-in, with the link in one transaction. `Exists` if somebody made
@@ -56,7 +61,8 @@ impl Identities {
             email,
             scopes: Scopes::default(),
             disabled: false,
-            epoch: String::new(),
+            epoch: random_id(""),
+            has_password: false,
             created_at: now,
         };
         let listed = Listed { kind: usernames::KIND, name: &account.username };
@@ -74,6 +80,8 @@ pub enum Found {
     Account(Account),
     /// A user who was deleted.
     Deleted,
+    /// A user who signs in with a password.
+    NotFederated,
 }
 
 fn link_key(issuer: &str, subject: &str) -> Key {

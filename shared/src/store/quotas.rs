@@ -1,23 +1,24 @@
-//! How much somebody has had lately of what there is only so much of.
+//! Quotas: how many tokens a client got, and how many revocations are kept, in a window of time.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_lc_rs::rand;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::clients::Quota;
 use super::table::{Item, Key, OLD_ITEM, StoreError, Table, condition_failed};
 
-/// What was counted lately, in three sets that take turns: one is filled, the one before waits for retries,
-/// and the one that comes next is emptied, so that an item stays small.
-const COUNTED: [&str; 3] = ["counted_0", "counted_1", "counted_2"];
-
-/// How long a turn is, in seconds: for so long at least is remembered what was counted. Invariant: longer
-/// than a write takes with its retries.
-const TURN: u64 = 4;
+/// How many writers note in a counter what they counted last, by which a retry of a write that was applied is
+/// recognized. Invariants: with as many ids a counter is smaller than 1 KB, which is one write unit; and there are
+/// more than a client keeps busy, since two that share a slot may count one thing twice when an answer is lost.
+const SLOTS: usize = 24;
 
 /// The counters in the table.
 #[derive(Clone)]
 pub struct Quotas {
     table: Table,
     prefix: &'static str,
+    slots: Arc<Slots>,
 }
 
 /// What came of asking for one more.
@@ -32,56 +33,104 @@ pub enum Charge {
 impl Quotas {
     /// Of the tokens that a client gets.
     pub fn of_tokens(table: Table) -> Self {
-        Self { table, prefix: "ATTEMPT#quota#" }
+        Self { table, prefix: "ATTEMPT#quota#", slots: Arc::default() }
     }
 
     /// Of the revocations that are kept for a subject.
     pub fn of_revocations(table: Table) -> Self {
-        Self { table, prefix: "ATTEMPT#revocations#" }
+        Self { table, prefix: "ATTEMPT#revocations#", slots: Arc::default() }
     }
 
-    /// Counts one thing, by its id: one write. The same thing again, as a retry has it, is not counted again while
-    /// it is remembered.
+    /// Counts one thing, by its id: one write of one unit. The same id again, as a retry has it, is not counted again
+    /// until the writer that counted it has counted another.
     pub async fn charge(&self, name: &str, id: &str, quota: Quota, now: u64) -> Result<Charge, StoreError> {
         let seconds = quota.seconds.max(1);
         let start = now - now % seconds;
         let number = |number: u64| AttributeValue::N(number.to_string());
+        let slot = self.slots.take();
+        let slots: Vec<_> = (0..=SLOTS).map(attribute).collect();
+        let is_held: Vec<_> = slots.iter().map(|slot| format!("{slot} = :id")).collect();
         let update = self
             .table
             .update(Key::new(self.prefix, name, format!("WINDOW#{start}")))?
-            .update_expression("SET expires_at = :end ADD issued :one, #this :ids REMOVE #next")
-            .condition_expression(
-                "attribute_not_exists(pk) OR (issued < :limit AND NOT contains(counted_0, :id) \
-                 AND NOT contains(counted_1, :id) AND NOT contains(counted_2, :id))",
-            )
+            .update_expression("SET expires_at = :end, #slot = :id ADD issued :one")
+            .condition_expression(format!(
+                "attribute_not_exists(pk) OR (issued < :limit AND NOT ({}))",
+                is_held.join(" OR ")
+            ))
             .return_values_on_condition_check_failure(OLD_ITEM)
-            .expression_attribute_names("#this", counted_in(now))
-            .expression_attribute_names("#next", counted_in(now + TURN))
+            .expression_attribute_names("#slot", attribute(slot.0))
             .expression_attribute_values(":id", AttributeValue::S(id.to_owned()))
-            .expression_attribute_values(":ids", AttributeValue::Ss(vec![id.to_owned()]))
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":limit", number(quota.tokens))
             .expression_attribute_values(":end", number(start.saturating_add(seconds)));
         match update.send().await {
             Ok(_) => Ok(Charge::Counted),
             Err(error) => match condition_failed(error)? {
-                Some(item) if COUNTED.iter().any(|set| holds(&item, set, id)) => Ok(Charge::Counted),
+                Some(item) if slots.iter().any(|slot| holds(&item, slot, id)) => Ok(Charge::Counted),
                 _ => Ok(Charge::Spent(seconds - now % seconds)),
             },
         }
     }
 }
 
-/// The set that is filled then.
-fn counted_in(now: u64) -> &'static str {
-    match now / TURN % 3 {
-        0 => COUNTED[0],
-        1 => COUNTED[1],
-        _ => COUNTED[2],
+/// A slot's attribute.
+fn attribute(slot: usize) -> String {
+    format!("slot_{slot}")
+}
+
+fn holds(item: &Item, slot: &str, id: &str) -> bool {
+    item.get(slot).and_then(|held| held.as_s().ok()).is_some_and(|held| held == id)
+}
+
+/// The slots that this process does not use at the moment. A function on Lambda does one thing at a time, so it uses
+/// one slot for all its life.
+struct Slots(Mutex<Vec<usize>>);
+
+impl Default for Slots {
+    fn default() -> Self {
+        // Each process begins elsewhere, so that few meet.
+        let mut random = [0];
+        let first = rand::fill(&mut random).map_or(0, |()| usize::from(random[0]));
+        Self(Mutex::new((first..first + SLOTS).map(|slot| slot % SLOTS).collect()))
     }
 }
 
-fn holds(item: &Item, set: &str, id: &str) -> bool {
-    let ids = item.get(set).and_then(|set| set.as_ss().ok());
-    ids.is_some_and(|ids| ids.iter().any(|held| held == id))
+impl Slots {
+    /// A slot for one write. Those for which none is left share one more.
+    fn take(&self) -> Slot<'_> {
+        let slot = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Slot(slot.unwrap_or(SLOTS), self)
+    }
+}
+
+/// A slot in use.
+struct Slot<'a>(usize, &'a Slots);
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        let Self(slot, slots) = self;
+        if *slot < SLOTS {
+            slots.0.lock().unwrap_or_else(PoisonError::into_inner).push(*slot);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_at_the_same_time_have_slots_of_their_own() {
+        let slots = Slots::default();
+        let first = slots.take().0;
+        assert_eq!(slots.take().0, first, "one after the other have the same");
+        let taken: Vec<_> = (0..SLOTS).map(|_| slots.take()).collect();
+        let mut numbers: Vec<_> = taken.iter().map(|slot| slot.0).collect();
+        numbers.sort_unstable();
+        assert!(numbers.into_iter().eq(0..SLOTS));
+        assert_eq!(slots.take().0, SLOTS);
+        drop(taken);
+        assert!(slots.take().0 < SLOTS);
+    }
 }

@@ -5,9 +5,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::accounts::Account;
+use super::clients::Client;
+use super::revocations::Granted;
 use super::table::{Key, OLD_ITEM, StoreError, Table, condition_failed, read};
+use crate::config::{ConfigError, Settings};
 use crate::identity::refresh_tokens::RefreshToken;
 use crate::identity::secrets::SecretDigest;
+use crate::token::jwt::LEEWAY;
 use crate::wire::scope::Scopes;
 
 /// The prefix of their keys.
@@ -38,6 +42,16 @@ pub struct Family {
     pub scopes: Scopes,
     /// The audience of the sign-in.
     pub audience: Option<String>,
+    /// The client's epoch at the sign-in: to a client that was created again the family is dead. Empty for
+    /// first-party sign-in; none of a family that began before there were epochs of clients.
+    #[serde(default)]
+    pub client_epoch: Option<String>,
+    /// The email address of the sign-in, if it was known and, of a federated user, verified.
+    #[serde(default)]
+    pub email: Option<String>,
+    /// When the sign-in was, in seconds since 1970; none of a family that began before this was kept.
+    #[serde(default)]
+    pub created_at: Option<u64>,
     /// The key that a public client must prove to hold (RFC 9449 §5): the one that it began the session with.
     pub key: Option<String>,
     /// The token that is good.
@@ -48,12 +62,28 @@ pub struct Family {
     pub salt: Option<String>,
     /// When the current token was made, in seconds since 1970.
     pub rotated_at: u64,
-    /// When the family ends, however much it is used.
+    /// When the family ends, however much it is used: see [`Family::ends_at`].
     pub ends_at: u64,
     /// When the family ends if it isn't used: DynamoDB may drop the item then.
     pub expires_at: u64,
     /// A revoked family is dead.
     pub revoked: bool,
+}
+
+/// How long a token family lasts, by today's settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Life {
+    /// After the sign-in, in seconds; none issues no refresh tokens.
+    pub ttl: Option<u64>,
+    /// Without being used, in seconds.
+    pub idle: u64,
+}
+
+impl Life {
+    /// Reads `REFRESH_TOKEN_TTL_SECONDS` and `REFRESH_TOKEN_IDLE_SECONDS`.
+    pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
+        Ok(Self { ttl: settings.refresh_token_ttl()?, idle: settings.refresh_token_idle()? })
+    }
 }
 
 /// What a token is to its family.
@@ -76,14 +106,59 @@ impl Family {
         now.max(self.rotated_at)
     }
 
-    /// Whether the user is still who they were at the sign-in.
+    /// Whose tokens it has, and from which client.
+    pub fn granted(&self) -> Granted<'_> {
+        Granted { subject: &self.sub, client_id: &self.client_id }
+    }
+
+    /// Whether the user is still who they were at the sign-in, and signed in the way in which they can: a federated
+    /// user at an issuer, every other with a password.
     pub fn is_of(&self, account: &Account) -> bool {
-        account.sub == self.sub && !account.disabled && account.epoch == self.epoch
+        account.sub == self.sub
+            && !account.disabled
+            && account.epoch == self.epoch
+            && account.is_federated() == self.issuer.is_some()
+    }
+
+    /// Whether this is still the client that the user signed in through.
+    pub fn is_of_client(&self, client: &Client) -> bool {
+        client.client_id == self.client_id && client.epoch == self.client_epoch.as_deref().unwrap_or_default()
+    }
+
+    /// The email address that a refreshed token holds: the sign-in's. A family from before that was kept has the
+    /// user's.
+    pub fn email(&self, account: &Account) -> Option<String> {
+        match self.client_epoch {
+            Some(_) => self.email.clone(),
+            None => account.email.clone(),
+        }
+    }
+
+    /// When the sign-in was. A family from before that was kept is taken to have begun as late as it can have.
+    fn began_at(&self, ttl: u64) -> u64 {
+        self.created_at.unwrap_or_else(|| self.ends_at.saturating_sub(ttl))
+    }
+
+    /// When the family ends, however much it is used: what its item says, and no later than a family that began then
+    /// may last today.
+    pub fn ends_at(&self, life: Life) -> u64 {
+        life.ttl.map_or(0, |ttl| self.ends_at.min(self.began_at(ttl).saturating_add(ttl)))
+    }
+
+    /// When the family ends if it isn't used.
+    pub fn idle_ends_at(&self, life: Life) -> u64 {
+        let idle = self.rotated_at.saturating_add(life.idle);
+        self.ends_at(life).min(self.expires_at).min(idle)
+    }
+
+    /// Whether the family has not begun by our clock: no sign-in has made it.
+    fn is_of_the_future(&self, life: Life, now: u64) -> bool {
+        life.ttl.is_some_and(|ttl| self.began_at(ttl) > now.saturating_add(LEEWAY))
     }
 
     /// What a token is to this family now.
-    pub fn standing(&self, token: &RefreshToken, now: u64) -> Standing {
-        if self.revoked || now >= self.ends_at || now >= self.expires_at {
+    pub fn standing(&self, token: &RefreshToken, life: Life, now: u64) -> Standing {
+        if self.revoked || now >= self.idle_ends_at(life) || self.is_of_the_future(life, now) {
             return Standing::Dead;
         }
         if self.current.matches(token.digest()) {

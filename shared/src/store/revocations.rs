@@ -1,5 +1,5 @@
-//! Revocations that callers ask for. The trust bundle keeps each by itself, up to a number for each subject:
-//! every authorizer reads the bundle again and again, and nobody may fill it by signing in and out.
+//! Revocations that callers ask for. The trust bundle keeps each by itself, up to a number for each subject and
+//! client, and up to a number in all: every authorizer loads the bundle again and again, and no caller may fill it.
 
 use super::clients::Quota;
 use super::quotas::{Charge, Quotas};
@@ -7,10 +7,24 @@ use super::table::{StoreError, Table};
 use super::trust::TrustStore;
 use crate::identity::subjects::is_person;
 
-/// How many are kept of one person.
+/// How many are kept of one user's tokens from one client.
 const OF_A_USER: Quota = Quota { tokens: 100, seconds: 86_400 };
-/// How many are kept of one client. Somebody registered it; and it may well revoke each token after its use.
+/// How many are kept of one client's own tokens: it may well revoke each token after its use.
 const OF_A_CLIENT: Quota = Quota { tokens: 1000, seconds: 86_400 };
+/// How many are kept in all. Invariant: a bundle with twice as many, which two windows can fill, loads within a cold
+/// start's time; above it one mark stands for all tokens of a subject and client.
+const OF_ALL: Quota = Quota { tokens: 5000, seconds: 86_400 };
+/// The name of the count of all. No subject and client have it, whose name holds a `#`.
+const ALL: &str = "all";
+
+/// What is revoked: whose tokens, and from which client.
+#[derive(Clone, Copy)]
+pub struct Granted<'a> {
+    /// `sub`
+    pub subject: &'a str,
+    /// `client_id`
+    pub client_id: &'a str,
+}
 
 /// The trust bundle, and the count of what is in it.
 #[derive(Clone)]
@@ -25,37 +39,41 @@ impl Revocations {
         Self { trust: TrustStore::new(table.clone()), counts: Quotas::of_revocations(table) }
     }
 
-    /// Revokes every token of a subject's sign-in.
-    pub async fn session(&self, subject: &str, session_id: &str, now: u64) -> Result<(), StoreError> {
-        if self.is_one_too_many(subject, session_id, now).await? {
+    /// Revokes every token of a token family.
+    pub async fn session(&self, of: Granted<'_>, session_id: &str, now: u64) -> Result<(), StoreError> {
+        if self.is_one_too_many(of, session_id, now).await? {
             return Ok(());
         }
         self.trust.revoke_session(session_id, now).await
     }
 
-    /// Revokes one token of a subject's, which expires then.
+    /// Revokes one token, which expires then.
     pub async fn token(
         &self,
-        subject: &str,
+        of: Granted<'_>,
         token_id: &str,
         expires_at: u64,
         now: u64,
     ) -> Result<(), StoreError> {
-        if self.is_one_too_many(subject, token_id, now).await? {
+        if self.is_one_too_many(of, token_id, now).await? {
             return Ok(());
         }
         self.trust.revoke_token(token_id, expires_at).await
     }
 
-    /// Counts one more. When there are too many to keep each, all that the subject got until now, this second
-    /// included, is refused by one mark, and nothing needs to be kept of this one.
-    async fn is_one_too_many(&self, subject: &str, what: &str, now: u64) -> Result<bool, StoreError> {
+    /// Counts one more. When there are too many to keep each, one mark revokes all that the client got for the subject
+    /// until now, this second included, and nothing needs to be kept of this one. Tokens of the subject from other
+    /// clients, and of the client for other subjects, are not touched.
+    async fn is_one_too_many(&self, of: Granted<'_>, what: &str, now: u64) -> Result<bool, StoreError> {
+        let Granted { subject, client_id } = of;
         let quota = if is_person(subject) { OF_A_USER } else { OF_A_CLIENT };
         // The same one again is not counted again.
-        if self.counts.charge(subject, what, quota, now).await? == Charge::Counted {
+        let counted = self.counts.charge(&format!("{subject}#{client_id}"), what, quota, now).await?;
+        if counted == Charge::Counted && self.counts.charge(ALL, what, OF_ALL, now).await? == Charge::Counted
+        {
             return Ok(false);
         }
-        self.trust.refuse_earlier(subject, now + 1).await?;
+        self.trust.revoke_earlier_of_grant(subject, client_id, now + 1).await?;
         Ok(true)
     }
 }

@@ -101,6 +101,11 @@ impl Table {
 
     /// Reads one item, as it is now: what decides something must not be a copy that lags.
     pub async fn get<T: DeserializeOwned>(&self, key: Key) -> Result<Option<T>, StoreError> {
+        self.get_item(key).await?.map(read).transpose()
+    }
+
+    /// The same, as DynamoDB has it.
+    pub async fn get_item(&self, key: Key) -> Result<Option<Item>, StoreError> {
         if !key.fits() {
             return Ok(None);
         }
@@ -110,8 +115,7 @@ impl Table {
             .table_name(&self.name)
             .set_key(Some(key.into_item()))
             .consistent_read(true);
-        let output = get.send().await.map_err(unreachable)?;
-        output.item.map(read).transpose()
+        Ok(get.send().await.map_err(unreachable)?.item)
     }
 
     /// Writes an item that must not exist yet.

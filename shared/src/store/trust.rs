@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::signature_cache::SignatureCache;
 use super::table::{Item, Key, StoreError, Table, condition_failed, read};
@@ -69,22 +69,31 @@ struct PublishedKeys {
     revision: u64,
 }
 
-/// Tokens that are refused though they have not expired.
+/// Tokens that are rejected though they have not expired.
 ///
 /// The attributes that a function may write here are named in its policy: none of them is the keys'.
 #[derive(Serialize, Deserialize)]
 struct Revocation {
-    /// Those with an earlier `iat` are refused, in seconds since 1970.
+    /// Tokens with an earlier `iat` are rejected, in seconds since 1970; all of them while this is [`BLOCKED`].
     not_before: u64,
-    /// When the last of them has expired: DynamoDB may drop the item then.
+    /// What `not_before` was when the subject was blocked: unblocking never goes back behind it.
+    #[serde(default, skip_serializing)]
+    mark: u64,
+    /// When the last of them has expired, in seconds since 1970: DynamoDB may drop the item then.
     expires_at: u64,
 }
+
+/// `not_before` of a subject that is blocked, and of what is revoked for good.
+const BLOCKED: u64 = u64::MAX;
 
 /// What is common to tokens that are refused together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Revoked<'a> {
     /// Their client or subject; an API key is its own.
     Subject(&'a str),
+    /// Both their subject and their client. Written as a subject whose id no subject has, which earlier releases
+    /// read and ignore.
+    Grant { subject: &'a str, client_id: &'a str },
     /// Their sign-in (`sid`).
     Session(&'a str),
     /// There is but one: its `jti`.
@@ -95,15 +104,23 @@ impl<'a> Revoked<'a> {
     fn sort_key(self) -> String {
         match self {
             Self::Subject(id) => format!("{REVOKED}sub#{id}"),
+            Self::Grant { subject, client_id } => format!("{REVOKED}sub#{subject}#{client_id}"),
             Self::Session(id) => format!("{REVOKED}sid#{id}"),
             Self::Token(id) => format!("{REVOKED}jti#{id}"),
         }
     }
 
+    fn key(self) -> Key {
+        Key::new(PARTITION, "", self.sort_key())
+    }
+
     fn parse(sort_key: &'a str) -> Option<Self> {
         let (kind, id) = sort_key.strip_prefix(REVOKED)?.split_once('#')?;
         match kind {
-            "sub" => Some(Self::Subject(id)),
+            "sub" => Some(match id.split_once('#') {
+                Some((subject, client_id)) => Self::Grant { subject, client_id },
+                None => Self::Subject(id),
+            }),
             "sid" => Some(Self::Session(id)),
             "jti" => Some(Self::Token(id)),
             _ => None,
@@ -111,19 +128,17 @@ impl<'a> Revoked<'a> {
     }
 }
 
-/// Whom a token is of: its subject, and its client if that is another.
-fn holders(claims: &AccessClaims) -> impl Iterator<Item = &str> {
-    let client = Some(claims.client_id.as_str()).filter(|client| *client != claims.subject);
-    std::iter::once(claims.subject.as_str()).chain(client)
-}
-
 /// The bundle as the authorizer uses it.
 #[derive(Default)]
 pub struct TrustBundle {
     keys: HashMap<String, Timed<Arc<PublicKey>>>,
     subjects: HashMap<String, u64>,
+    /// By subject, then by client.
+    grants: HashMap<String, HashMap<String, u64>>,
     sessions: HashSet<String>,
     tokens: HashSet<String>,
+    /// How many revocations these are.
+    entries: usize,
 }
 
 impl TrustBundle {
@@ -132,31 +147,20 @@ impl TrustBundle {
         self.keys.get(key_id).filter(|timed| timed.is_trusted(now)).map(|timed| &timed.key)
     }
 
-    /// Whether a client, a user or an API key is shut out with what was issued to it then.
-    pub fn is_shut_out(&self, subject: &str, issued_at: u64) -> bool {
+    /// Whether what was issued to a client, a user or an API key at this time, in seconds since 1970, is revoked.
+    pub fn is_revoked_for(&self, subject: &str, issued_at: u64) -> bool {
         self.subjects.get(subject).is_some_and(|not_before| issued_at < *not_before)
     }
 
-    /// Whether a token was revoked: by itself, with its sign-in, or with its subject or client.
+    /// Whether a token was revoked: by itself, with its token family, or with its subject, its client or both.
     pub fn is_revoked(&self, claims: &AccessClaims) -> bool {
-        self.is_over(claims) || self.shuts_out(claims)
-    }
-
-    /// Whether a token's subject or client is shut out.
-    fn shuts_out(&self, claims: &AccessClaims) -> bool {
-        holders(claims).any(|id| self.is_shut_out(id, claims.issued_at))
-    }
-
-    /// Whether a token was revoked by itself or with its sign-in: that is for good.
-    fn is_over(&self, claims: &AccessClaims) -> bool {
-        let session = claims.session_id.as_ref();
-        session.is_some_and(|session| self.is_session_revoked(session))
+        let AccessClaims { subject, client_id, issued_at, .. } = claims;
+        let of_grant = self.grants.get(subject).and_then(|clients| clients.get(client_id));
+        self.is_revoked_for(subject, *issued_at)
+            || (client_id != subject && self.is_revoked_for(client_id, *issued_at))
+            || of_grant.is_some_and(|not_before| issued_at < not_before)
+            || claims.session_id.as_ref().is_some_and(|session| self.sessions.contains(session))
             || self.tokens.contains(&claims.token_id)
-    }
-
-    /// Whether a sign-in was revoked as a whole.
-    pub fn is_session_revoked(&self, session_id: &str) -> bool {
-        self.sessions.contains(session_id)
     }
 
     /// Accepts an access token of ours that is good now: signed by a published key, as expected, and not
@@ -185,13 +189,7 @@ impl TrustBundle {
         now: u64,
     ) -> Result<VerifiedAccessToken, NotAccepted> {
         let token = VerifiedAccessToken::judge(jwt, expected, now)?;
-        if self.is_over(token.claims()) {
-            Err(NotAccepted::Revoked)
-        } else if self.shuts_out(token.claims()) {
-            Err(NotAccepted::ShutOut(Box::new(token)))
-        } else {
-            Ok(token)
-        }
+        if self.is_revoked(token.claims()) { Err(NotAccepted::Revoked) } else { Ok(token) }
     }
 
     /// The same of a token's text.
@@ -204,32 +202,46 @@ impl TrustBundle {
         self.accept(UnverifiedJwt::parse(token, MAX_ACCESS_TOKEN)?, expected, now)
     }
 
-    fn read(items: Vec<Item>) -> Result<Self, StoreError> {
+    /// Reads items of the partition. What has expired is left out: DynamoDB takes up to two days to drop it.
+    fn read(items: impl IntoIterator<Item = Item>, now: u64) -> Result<Self, StoreError> {
         let mut bundle = Self::default();
         for item in items {
             let sort_key = item.get("sk").and_then(|sk| sk.as_s().ok()).cloned().unwrap_or_default();
             if sort_key == KEYS {
-                let published: PublishedKeys = read(item)?;
-                for timed in published.keys.iter() {
-                    let malformed = || StoreError::Malformed(KEYS.to_owned());
-                    let jwk: Members = serde_json::from_str(&timed.key.jwk).map_err(|_| malformed())?;
-                    let key = Arc::new(PublicKey::from_jwk(&jwk).map_err(|_| malformed())?);
-                    bundle.keys.insert(timed.key.kid.clone(), timed.map(|_| key));
-                }
+                bundle.keys = verifying_keys(&read::<PublishedKeys>(item)?.keys)?;
                 continue;
             }
-            match Revoked::parse(&sort_key) {
-                Some(Revoked::Subject(id)) => {
-                    let Revocation { not_before, .. } = read(item)?;
-                    bundle.subjects.insert(id.to_owned(), not_before);
+            let revoked =
+                Revoked::parse(&sort_key).ok_or_else(|| StoreError::Malformed(PARTITION.to_owned()))?;
+            let Revocation { not_before, expires_at, .. } = read(item)?;
+            if expires_at <= now {
+                continue;
+            }
+            bundle.entries += 1;
+            match revoked {
+                Revoked::Subject(id) => drop(bundle.subjects.insert(id.to_owned(), not_before)),
+                Revoked::Grant { subject, client_id } => {
+                    let clients = bundle.grants.entry(subject.to_owned()).or_default();
+                    clients.insert(client_id.to_owned(), not_before);
                 }
-                Some(Revoked::Session(id)) => drop(bundle.sessions.insert(id.to_owned())),
-                Some(Revoked::Token(id)) => drop(bundle.tokens.insert(id.to_owned())),
-                None => return Err(StoreError::Malformed(PARTITION.to_owned())),
+                Revoked::Session(id) => drop(bundle.sessions.insert(id.to_owned())),
+                Revoked::Token(id) => drop(bundle.tokens.insert(id.to_owned())),
             }
         }
         Ok(bundle)
     }
+}
+
+fn verifying_keys(
+    keys: &Keyring<PublishedKey>,
+) -> Result<HashMap<String, Timed<Arc<PublicKey>>>, StoreError> {
+    let malformed = || StoreError::Malformed(KEYS.to_owned());
+    let parse = |timed: &Timed<PublishedKey>| {
+        let jwk: Members = serde_json::from_str(&timed.key.jwk).map_err(|_| malformed())?;
+        let key = Arc::new(PublicKey::from_jwk(&jwk).map_err(|_| malformed())?);
+        Ok((timed.key.kid.clone(), timed.map(|_| key)))
+    };
+    keys.iter().map(parse).collect()
 }
 
 /// The bundle in the table.
@@ -242,9 +254,35 @@ impl TrustStore {
         Self(table)
     }
 
-    /// Reads the whole bundle.
-    pub async fn bundle(&self) -> Result<TrustBundle, StoreError> {
-        TrustBundle::read(self.0.partition(PARTITION).await?)
+    /// Reads the whole bundle: as many read units as there are revocations for.
+    pub async fn bundle(&self, now: u64) -> Result<TrustBundle, StoreError> {
+        TrustBundle::read(self.0.partition(PARTITION).await?, now)
+    }
+
+    /// Reads the keys alone.
+    pub async fn keys(&self) -> Result<TrustBundle, StoreError> {
+        let keys = verifying_keys(&self.timeline().await?)?;
+        Ok(TrustBundle { keys, ..TrustBundle::default() })
+    }
+
+    /// Reads the keys, and the few revocations that can concern this token, as they are now.
+    pub async fn bundle_about(&self, claims: &AccessClaims, now: u64) -> Result<TrustBundle, StoreError> {
+        let AccessClaims { subject, client_id, .. } = claims;
+        let item = async |revoked: Option<Revoked<'_>>| match revoked {
+            Some(revoked) => self.0.get_item(revoked.key()).await,
+            None => Ok(None),
+        };
+        let another = Some(Revoked::Subject(client_id)).filter(|_| client_id != subject);
+        let (keys, subject, client, grant, session, token) = tokio::try_join!(
+            self.0.get_item(Key::new(PARTITION, "", KEYS)),
+            item(Some(Revoked::Subject(subject))),
+            item(another),
+            item(Some(Revoked::Grant { subject, client_id })),
+            item(claims.session_id.as_deref().map(Revoked::Session)),
+            item(Some(Revoked::Token(&claims.token_id))),
+        )?;
+        let items = [keys, subject, client, grant, session, token];
+        TrustBundle::read(items.into_iter().flatten(), now)
     }
 
     /// The public keys that verifiers may be told of now.
@@ -277,7 +315,7 @@ impl TrustStore {
                 .0
                 .setting(Key::new(PARTITION, "", KEYS), &revised)?
                 .condition_expression("attribute_not_exists(revision) OR revision = :seen")
-                .expression_attribute_values(":seen", AttributeValue::N(revision.to_string()));
+                .expression_attribute_values(":seen", number(revision));
             match update.send().await {
                 Ok(_) => return Ok(()),
                 // A retry of a write that was applied fails like this too: then the change is found done.
@@ -291,58 +329,103 @@ impl TrustStore {
         Ok(self.0.get(Key::new(PARTITION, "", KEYS)).await?.unwrap_or_default())
     }
 
-    /// Whether a token's subject or client is shut out by now.
-    pub async fn shuts_out(&self, claims: &AccessClaims) -> Result<bool, StoreError> {
-        for id in holders(claims) {
-            let key = Key::new(PARTITION, "", Revoked::Subject(id).sort_key());
-            let revocation: Option<Revocation> = self.0.get(key).await?;
-            if revocation.is_some_and(|revocation| claims.issued_at < revocation.not_before) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    /// Whether a token was revoked by now.
+    pub async fn is_revoked(&self, claims: &AccessClaims, now: u64) -> Result<bool, StoreError> {
+        Ok(self.bundle_about(claims, now).await?.is_revoked(claims))
     }
 
-    /// Shuts a subject out: no token of theirs is accepted, until [`TrustStore::readmit`].
-    pub async fn shut_out(&self, subject: &str, now: u64) -> Result<(), StoreError> {
-        self.revoke(Revoked::Subject(subject), u64::MAX, remembered_until(now)).await
+    /// Whether a token family was revoked as a whole.
+    pub async fn is_session_revoked(&self, session_id: &str) -> Result<bool, StoreError> {
+        let revocation = self.0.get::<Revocation>(Revoked::Session(session_id).key()).await?;
+        Ok(revocation.is_some())
     }
 
-    /// Lets a subject in again, with tokens issued from now on.
-    pub async fn readmit(&self, subject: &str, now: u64) -> Result<(), StoreError> {
-        self.revoke(Revoked::Subject(subject), now, remembered_until(now)).await
-    }
-
-    /// Refuses what a subject got before a moment. One that is shut out altogether stays so.
-    pub async fn refuse_earlier(&self, subject: &str, not_before: u64) -> Result<(), StoreError> {
-        let expires_at = remembered_until(not_before);
+    /// Blocks a subject: no token of theirs is accepted, until [`TrustStore::unblock`].
+    pub async fn block(&self, subject: &str, now: u64) -> Result<(), StoreError> {
         let update = self
             .0
-            .setting(
-                Key::new(PARTITION, "", Revoked::Subject(subject).sort_key()),
-                &Revocation { not_before, expires_at },
-            )?
+            .update(Revoked::Subject(subject).key())?
+            .update_expression(
+                "SET mark = if_not_exists(not_before, :none), not_before = :blocked, expires_at = :end",
+            )
+            .condition_expression("attribute_not_exists(not_before) OR not_before < :blocked")
+            .expression_attribute_values(":none", number(0))
+            .expression_attribute_values(":blocked", number(BLOCKED))
+            .expression_attribute_values(":end", number(remembered_until(now)));
+        match update.send().await {
+            Ok(_) => Ok(()),
+            // It is blocked: for as long as if it were only now.
+            Err(error) => {
+                condition_failed(error)?;
+                let end = json!({"expires_at": remembered_until(now)});
+                self.0.set(Revoked::Subject(subject).key(), &end).await
+            }
+        }
+    }
+
+    /// Unblocks a subject, if it is blocked: tokens issued from this moment on are accepted, or from the later
+    /// one that was revoked up to before. Says whether it was blocked.
+    pub async fn unblock(&self, subject: &str, not_before: u64) -> Result<bool, StoreError> {
+        let found = self.0.get::<Revocation>(Revoked::Subject(subject).key()).await?;
+        let Some(blocked) = found.filter(|revocation| revocation.not_before == BLOCKED) else {
+            return Ok(false);
+        };
+        let not_before = not_before.max(blocked.mark);
+        let unblocked = Revocation { not_before, mark: 0, expires_at: remembered_until(not_before) };
+        let update = self
+            .0
+            .setting(Revoked::Subject(subject).key(), &unblocked)?
+            .condition_expression("not_before = :blocked OR not_before = :unblocked")
+            .expression_attribute_values(":blocked", number(BLOCKED))
+            // A retry of a write that was applied meets its own work.
+            .expression_attribute_values(":unblocked", number(not_before));
+        match update.send().await {
+            Ok(_) => Ok(true),
+            Err(error) => condition_failed(error).and(Err(StoreError::Changed)),
+        }
+    }
+
+    /// Revokes what a subject got before a moment. One that is blocked stays so.
+    pub async fn revoke_earlier(&self, subject: &str, not_before: u64) -> Result<(), StoreError> {
+        self.raise(Revoked::Subject(subject), not_before).await
+    }
+
+    /// Revokes what a client got for a subject before a moment.
+    pub async fn revoke_earlier_of_grant(
+        &self,
+        subject: &str,
+        client_id: &str,
+        not_before: u64,
+    ) -> Result<(), StoreError> {
+        self.raise(Revoked::Grant { subject, client_id }, not_before).await
+    }
+
+    /// Sets the moment before which tokens are revoked; never back to an earlier one.
+    async fn raise(&self, revoked: Revoked<'_>, not_before: u64) -> Result<(), StoreError> {
+        let revocation = Revocation { not_before, mark: 0, expires_at: remembered_until(not_before) };
+        let update = self
+            .0
+            .setting(revoked.key(), &revocation)?
             .condition_expression("attribute_not_exists(not_before) OR not_before < :not_before")
-            .expression_attribute_values(":not_before", AttributeValue::N(not_before.to_string()));
+            .expression_attribute_values(":not_before", number(not_before));
         match update.send().await {
             Ok(_) => Ok(()),
             Err(error) => condition_failed(error).map(drop),
         }
     }
 
-    /// Revokes every token of a sign-in.
+    /// Revokes every token of a token family.
     pub async fn revoke_session(&self, session_id: &str, now: u64) -> Result<(), StoreError> {
-        self.revoke(Revoked::Session(session_id), u64::MAX, remembered_until(now)).await
+        self.revoke(Revoked::Session(session_id), remembered_until(now)).await
     }
 
     /// Revokes one token, which expires then.
     pub async fn revoke_token(&self, token_id: &str, expires_at: u64) -> Result<(), StoreError> {
-        self.revoke(Revoked::Token(token_id), u64::MAX, expires_at + LEEWAY).await
+        self.revoke(Revoked::Token(token_id), expires_at.saturating_add(LEEWAY)).await
     }
 
-    async fn revoke(&self, revoked: Revoked<'_>, not_before: u64, expires_at: u64) -> Result<(), StoreError> {
-        let key = Key::new(PARTITION, "", revoked.sort_key());
-        self.0.upsert(key, &Revocation { not_before, expires_at }).await
+    async fn revoke(&self, revoked: Revoked<'_>, expires_at: u64) -> Result<(), StoreError> {
+        self.0.upsert(revoked.key(), &Revocation { not_before: BLOCKED, mark: 0, expires_at }).await
     }
 }
 
@@ -355,10 +438,7 @@ pub enum NotAccepted {
     /// It was revoked.
     #[error("the token was revoked")]
     Revoked,
-    /// Its subject or its client is shut out, or was when the bundle was read.
-    #[error("the token was revoked")]
-    ShutOut(Box<VerifiedAccessToken>),
-    /// It can't be judged.
+    /// It can't be decided.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
@@ -368,23 +448,42 @@ pub struct Trust {
     store: TrustStore,
     cache: Cache<TrustBundle>,
     signatures: SignatureCache,
+    holds: Holds,
     refresh: u64,
 }
 
+/// What of the bundle is held.
+#[derive(Clone, Copy)]
+enum Holds {
+    Everything,
+    KeysAlone,
+}
+
 impl Trust {
-    /// Read anew every `refresh` seconds at most. Nothing is read yet.
+    /// Reloads the bundle every `refresh` seconds at most. Nothing is read yet.
     pub fn new(table: Table, refresh: u64) -> Self {
+        Self::holding(Holds::Everything, table, refresh)
+    }
+
+    /// As [`Trust::new`], with the keys alone: for a function that looks up whether the one token that it is
+    /// asked about was revoked. What it reads doesn't grow with the number of revocations.
+    pub fn of_keys(table: Table, refresh: u64) -> Self {
+        Self::holding(Holds::KeysAlone, table, refresh)
+    }
+
+    fn holding(holds: Holds, table: Table, refresh: u64) -> Self {
         Self {
             store: TrustStore::new(table),
             cache: Cache::new(TRUST_LIMITS),
             signatures: SignatureCache::default(),
+            holds,
             refresh,
         }
     }
 
     /// The bundle.
     pub async fn bundle(&self, now: u64) -> Result<Arc<TrustBundle>, Unavailable> {
-        self.cache.get(now, async || self.load().await).await
+        self.cache.get(now, async || self.load(now).await).await
     }
 
     /// How old the bundle is, in seconds.
@@ -392,9 +491,14 @@ impl Trust {
         self.cache.age(now)
     }
 
+    /// How many revocations the bundle holds.
+    pub fn entries(&self) -> Option<usize> {
+        self.cache.held().map(|bundle| bundle.entries)
+    }
+
     /// The bundle, read anew because `seen` lacks a key: at most once a cool-down.
     async fn renewed(&self, now: u64, seen: &Arc<TrustBundle>) -> Result<Arc<TrustBundle>, Unavailable> {
-        self.cache.renewed(now, seen, async || self.load().await).await
+        self.cache.renewed(now, seen, async || self.load(now).await).await
     }
 
     /// As [`TrustBundle::accept`], with the bundle at hand; one that lacks the token's key is reloaded. A token
@@ -416,9 +520,17 @@ impl Trust {
         bundle.accept_verified(&jwt, expected, now)
     }
 
-    async fn load(&self) -> Result<Loaded<TrustBundle>, StoreError> {
-        Ok(Loaded { value: self.store.bundle().await?, fresh_for: self.refresh })
+    async fn load(&self, now: u64) -> Result<Loaded<TrustBundle>, StoreError> {
+        let value = match self.holds {
+            Holds::Everything => self.store.bundle(now).await?,
+            Holds::KeysAlone => self.store.keys().await?,
+        };
+        Ok(Loaded { value, fresh_for: self.refresh })
     }
+}
+
+fn number(number: u64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
 }
 
 #[cfg(test)]
@@ -428,7 +540,6 @@ mod tests {
     use aws_sdk_dynamodb::config::BehaviorVersion;
     use aws_sdk_dynamodb::{Client, Config};
     use serde_dynamo::aws_sdk_dynamodb_1::to_item;
-    use serde_json::json;
 
     const NOW: u64 = 1_000_000;
     const REFRESH: u64 = 15;
@@ -439,7 +550,7 @@ mod tests {
         keys.publish(PublishedKey { kid: "1".to_owned(), jwk: forge.public_jwk().to_string() }, NOW);
         let mut item = to_item(PublishedKeys { keys, revision: 0 }).unwrap();
         item.insert("sk".to_owned(), AttributeValue::S(KEYS.to_owned()));
-        TrustBundle::read(vec![item]).unwrap()
+        TrustBundle::read([item], NOW).unwrap()
     }
 
     /// What a function holds, in front of a store that it never asks.

@@ -5,7 +5,7 @@ use serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value;
 use serde_json::json;
 
 use super::table::{Listed, StoreError, Table, condition_failed};
-use super::usernames::{KIND, is_too_long, key};
+use super::usernames::{KIND, is_too_long, is_username, key};
 use crate::identity::passwords::PasswordHash;
 use crate::identity::secrets::random_id;
 use crate::wire::scope::Scopes;
@@ -17,7 +17,7 @@ pub struct User {
     pub username: String,
     /// `sub`: `usr_` + an id. Names may be given again, this never is.
     pub sub: String,
-    /// The hash of the password; none for people whom another issuer vouches for.
+    /// The hash of the password; none of a federated user.
     pub password_hash: Option<PasswordHash>,
     /// The email address, when known.
     pub email: Option<String>,
@@ -56,6 +56,12 @@ impl Users {
     /// In this table.
     pub fn new(table: Table) -> Self {
         Self(table)
+    }
+
+    /// The user who may sign in with that name and a password. A federated user's name is not one, whatever their item
+    /// holds.
+    pub async fn with_password(&self, username: &str) -> Result<Option<User>, StoreError> {
+        if is_username(username) { self.get(username).await } else { Ok(None) }
     }
 
     /// The user of that name, however it is written.

@@ -12,9 +12,10 @@ use crate::wire::scope::Scopes;
 /// The longest access token that is read, in bytes.
 pub const MAX_ACCESS_TOKEN: usize = 8 * 1024;
 
-/// Names that a subject's custom claims can't take: they mean something in a token, in what introspection says
-/// of it, or in the context that the authorizer hands on (`claims` is API Gateway's own).
-pub const RESERVED_CLAIMS: [&str; 20] = [
+/// Names that a subject's custom claims can't take. They have a meaning in a token, in an introspection response,
+/// or in the authorizer's context. The last group is what API Gateway puts beside that context, in events and in
+/// `$context.authorizer` (docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-variables-for-access-logging.html).
+pub const RESERVED_CLAIMS: [&str; 33] = [
     "iss",
     "sub",
     "aud",
@@ -32,9 +33,22 @@ pub const RESERVED_CLAIMS: [&str; 20] = [
     "may_act",
     "typ",
     "kind",
-    "claims",
     "owner",
     "username",
+    "active",
+    "token_type",
+    "claims",
+    "error",
+    "iam",
+    "integrationLatency",
+    "integrationStatus",
+    "jwt",
+    "lambda",
+    "latency",
+    "principalId",
+    "requestId",
+    "scopes",
+    "status",
 ];
 
 /// What an access token says.
@@ -82,7 +96,9 @@ impl AccessClaims {
         insert("iat", self.issued_at.into());
         insert("exp", self.expires_at.into());
         insert("jti", self.token_id.as_str().into());
-        insert("scope", self.scopes.to_string().into());
+        if let Some(scope) = self.scopes.to_claim() {
+            insert("scope", scope.into());
+        }
         if let Some(session_id) = &self.session_id {
             insert("sid", session_id.as_str().into());
         }
@@ -241,6 +257,15 @@ mod tests {
         }
         let json = claims.to_json();
         assert_eq!((&json["sub"], json.get("sid"), json.get("cnf")), (&"demo-client".into(), None, None));
+    }
+
+    #[test]
+    fn what_api_gateway_puts_beside_the_context_is_no_custom_claim() {
+        for name in
+            ["principalId", "error", "integrationLatency", "status", "claims", "scopes", "lambda", "jwt"]
+        {
+            assert_eq!(with(name, json!("root")).unwrap().custom.get(name), None, "{name}");
+        }
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Grant {
     pub ttl: Option<u64>,
     /// `sid`
     pub session_id: Option<String>,
+    /// When the token ends at the latest, in seconds since 1970: with its token family.
+    pub ends_at: Option<u64>,
     /// `cnf`
     pub confirmation: Confirmation,
     /// `preferred_username`
@@ -60,7 +62,7 @@ impl Issued {
             access_token: self.access_token.expose_secret(),
             token_type: self.claims.confirmation.token_type(),
             expires_in: self.claims.expires_at - self.claims.issued_at,
-            scope: self.claims.scopes.to_string(),
+            scope: self.claims.scopes.to_claim(),
             refresh_token: self.refresh_token.as_ref().map(|token| token.expose_secret()),
             issued_token_type: self.issued_token_type,
         }

@@ -3,7 +3,7 @@
 //! Google is the first; `TRUSTED_ISSUERS` names the others. Each has its keys, the audiences that its
 //! tokens must be for, and rules that say whose token comes out and with which scopes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lambda_http::http::Uri;
 use serde::Deserialize;
@@ -11,10 +11,11 @@ use serde_json::Value;
 
 use super::jwt::{JwtError, LEEWAY, UnverifiedJwt, VerifiedJwt};
 use super::remote_keys::{IssuerError, RemoteKeys};
-use crate::config::{ConfigError, JwksUrls, Settings};
-use crate::identity::secrets::is_name;
+use crate::config::{ConfigError, JwksUrls, Settings, secure_url};
+use crate::identity::subjects::is_client_id;
 use crate::wire::jose::Algorithm;
 use crate::wire::members::Distinct;
+use crate::wire::oauth::ID_TOKEN_TYPE;
 use crate::wire::scope::Scopes;
 
 /// The longest token of another issuer that is read, in bytes.
@@ -22,6 +23,13 @@ const MAX_SUBJECT_TOKEN: usize = 16 * 1024;
 
 /// OpenID Connect Core §2: a subject has at most 255 characters.
 const MAX_SUBJECT: usize = 255;
+
+/// RFC 5321 §4.5.3.1.3: the longest email address, in bytes.
+const MAX_EMAIL: usize = 254;
+
+/// The claim that is wrong when Google's token was asked for by an app that is not configured, and the remedy. An
+/// app on a phone asks for tokens with its own client id in `azp` and the server's in `aud`.
+const FOREIGN_PARTY: &str = "azp (GOOGLE_CLIENT_IDS must list the app's own client id beside the one in aud)";
 
 /// The longest life of another issuer's token, in seconds: those of Kubernetes may live for a day, and those of Azure's
 /// managed identities for some minutes more. Google's live an hour, and one that claims more is not Google's.
@@ -39,12 +47,57 @@ pub struct Vouched {
     pub issuer: String,
     /// `sub`
     pub subject: String,
-    /// `email`, only when the issuer has verified it.
+    /// `email`, only when the issuer has verified it; an overlong one is left out.
     pub email: Option<String>,
     /// The client that the token stands for; none for a person.
     pub client: Option<String>,
     /// The scopes that the rule gives.
     pub scopes: Scopes,
+    /// Of each audience of ours that the token is for: the clients that may exchange it.
+    exchangers: Vec<BTreeSet<String>>,
+}
+
+impl Vouched {
+    /// Whether this client may exchange the token, or without one first-party sign-in. An audience that names
+    /// clients leaves it to them; any other to first-party sign-in and, for a client's own token, to that client.
+    pub fn may_be_exchanged_by(&self, client: Option<&str>) -> bool {
+        let Some(client) = client else { return self.exchangers.iter().all(BTreeSet::is_empty) };
+        let is_own = self.client.as_deref() == Some(client);
+        let named = |clients: &BTreeSet<String>| {
+            if clients.is_empty() { is_own } else { clients.contains(client) }
+        };
+        (is_own || self.client.is_none()) && self.exchangers.iter().all(named)
+    }
+}
+
+/// Who may exchange a token that was made for an audience: these clients, or without any first-party sign-in.
+#[derive(Default)]
+struct Exchangers(BTreeMap<String, BTreeSet<String>>);
+
+impl Exchangers {
+    /// Adds audiences as they are configured, each `AUDIENCE` or `AUDIENCE=CLIENT`, and returns their names.
+    fn add(&mut self, entries: &[String]) -> Result<Vec<String>, &'static str> {
+        let parsed = entries.iter().map(|entry| {
+            let (audience, client) = match entry.rsplit_once('=') {
+                Some((audience, client)) => (audience, Some(client)),
+                None => (entry.as_str(), None),
+            };
+            if audience.is_empty() || client.is_some_and(|client| !is_client_id(client)) {
+                return Err(
+                    "has an audience that is neither AUDIENCE nor AUDIENCE=CLIENT with a client's id",
+                );
+            }
+            if self.0.get(audience).is_some_and(|clients| clients.is_empty() != client.is_none()) {
+                return Err(
+                    "gives an audience with a client and without: name clients or leave it to first-party \
+                     sign-in, never both",
+                );
+            }
+            self.0.entry(audience.to_owned()).or_default().extend(client.map(str::to_owned));
+            Ok(audience.to_owned())
+        });
+        parsed.collect()
+    }
 }
 
 /// What is made of tokens whose claims are as the rule says.
@@ -83,6 +136,7 @@ struct TrustedIssuer {
     name: String,
     keys: RemoteKeys,
     accepted: Vec<Acceptance>,
+    exchangers: Exchangers,
 }
 
 /// All of them.
@@ -92,12 +146,10 @@ impl TrustedIssuers {
     /// Reads `GOOGLE_CLIENT_IDS`, `GOOGLE_HOSTED_DOMAINS`, `GOOGLE_SCOPES` and `GOOGLE_JWKS_URL` alone:
     /// the issuer of `/google`. Without a client id nobody can sign in with Google.
     pub fn google_alone(settings: &Settings) -> Result<Self, ConfigError> {
-        let issuer = TrustedIssuer {
-            name: GOOGLE[0].to_owned(),
-            keys: RemoteKeys::new(settings.google_jwks_url()?),
-            accepted: google_sign_in(settings)?.into_iter().collect(),
-        };
-        Ok(Self(vec![issuer]))
+        let keys = RemoteKeys::new(settings.google_jwks_url()?);
+        let mut google = TrustedIssuer::new(GOOGLE[0].to_owned(), keys);
+        google.accepted.extend(google_sign_in(settings, &mut google.exchangers)?);
+        Ok(Self(vec![google]))
     }
 
     /// Reads `TRUSTED_ISSUERS` too, a JSON array of objects with `issuer`, `jwks_url`, `audiences` and
@@ -106,10 +158,9 @@ impl TrustedIssuers {
         let mut issuers = Self::google_alone(settings)?.0;
         for entry in entries(settings)? {
             let Entry { issuer, jwks_url, audiences, rules } = entry;
-            let accepted = acceptance(audiences, rules)?;
             match issuers.iter_mut().find(|known| known.name == issuer) {
                 Some(google) if issuer == GOOGLE[0] && google.accepted.len() < 2 && jwks_url.is_none() => {
-                    google.accepted.push(accepted);
+                    google.accept(&audiences, rules)?;
                 }
                 Some(_) if issuer == GOOGLE[0] => {
                     return Err(complaint(
@@ -118,8 +169,16 @@ impl TrustedIssuers {
                 }
                 Some(_) => return Err(complaint("names an issuer twice")),
                 None => {
+                    // OpenID Connect Core §2: https, no query, no fragment.
+                    if secure_url(&issuer).is_none() || issuer.contains('?') {
+                        return Err(complaint(
+                            "has an issuer that is not an https:// URL without user name, query and fragment",
+                        ));
+                    }
                     let keys = RemoteKeys::new(keys_url(jwks_url.as_deref(), settings.jwks_urls())?);
-                    issuers.push(TrustedIssuer { name: issuer, keys, accepted: vec![accepted] });
+                    let mut issuer = TrustedIssuer::new(issuer, keys);
+                    issuer.accept(&audiences, rules)?;
+                    issuers.push(issuer);
                 }
             }
         }
@@ -139,8 +198,16 @@ impl TrustedIssuers {
         self.0.iter().any(|known| known.name == issuer && !known.accepted.is_empty())
     }
 
-    /// Verifies a token of one of them.
-    pub async fn verify(&self, token: &str, now: u64) -> Result<Vouched, IssuerError> {
+    /// The scopes that this issuer's rules give to users today, all of them together.
+    pub fn user_scopes(&self, issuer: &str) -> Scopes {
+        let accepted = self.0.iter().filter(|known| known.name == issuer).flat_map(|known| &known.accepted);
+        let of_users =
+            accepted.flat_map(|accepted| &accepted.rules).filter(|(rule, _)| rule.client.is_none());
+        of_users.fold(Scopes::default(), |all, (_, scopes)| all.union(scopes))
+    }
+
+    /// Verifies a token of one of them, of a type of RFC 8693 §3.
+    pub async fn verify(&self, token: &str, token_type: &str, now: u64) -> Result<Vouched, IssuerError> {
         let jwt = UnverifiedJwt::parse_foreign(token, MAX_SUBJECT_TOKEN)?;
         let named = jwt.unverified_issuer().ok_or(JwtError::InvalidClaim("iss"))?;
         let known = self.0.iter().find(|known| known.is_called(&named));
@@ -149,11 +216,22 @@ impl TrustedIssuers {
             return Err(JwtError::InvalidHeader("alg").into());
         }
         let jwt = known.keys.verify(jwt, now).await?;
-        Ok(known.judge(&jwt, now)?)
+        Ok(known.judge(&jwt, token_type, now)?)
     }
 }
 
 impl TrustedIssuer {
+    fn new(name: String, keys: RemoteKeys) -> Self {
+        Self { name, keys, accepted: Vec::new(), exchangers: Exchangers::default() }
+    }
+
+    /// Takes tokens for these audiences by these rules too.
+    fn accept(&mut self, audiences: &[String], rules: Vec<Rule>) -> Result<(), ConfigError> {
+        let audiences = self.exchangers.add(audiences).map_err(complaint)?;
+        self.accepted.push(acceptance(audiences, rules)?);
+        Ok(())
+    }
+
     fn is_google(&self) -> bool {
         self.name == GOOGLE[0]
     }
@@ -163,9 +241,14 @@ impl TrustedIssuer {
     }
 
     /// Judges the claims of a token whose signature is good.
-    fn judge(&self, jwt: &VerifiedJwt, now: u64) -> Result<Vouched, JwtError> {
-        // An ID token says `JWT` or nothing; an access token is no ID token.
-        if !matches!(jwt.media_type().as_deref(), None | Some("jwt")) {
+    fn judge(&self, jwt: &VerifiedJwt, token_type: &str, now: u64) -> Result<Vouched, JwtError> {
+        // An ID token says `JWT` or nothing, and an access token may (RFC 9068 §2.1 is younger than many issuers).
+        let is_accepted = match jwt.media_type().as_deref() {
+            None | Some("jwt") => true,
+            Some("at+jwt") => token_type != ID_TOKEN_TYPE,
+            Some(_) => false,
+        };
+        if !is_accepted {
             return Err(JwtError::InvalidClaim("typ"));
         }
         if !jwt.claims.string("iss").is_some_and(|name| self.is_called(name)) {
@@ -178,39 +261,58 @@ impl TrustedIssuer {
         };
         let subject = jwt.claims.string("sub").filter(|text| (1..=MAX_SUBJECT).contains(&text.len()));
         let subject = subject.ok_or(JwtError::InvalidClaim("sub"))?;
-        let for_us = |accepted: &&Acceptance| self.is_for(jwt, accepted, subject);
-        let accepted = self.accepted.iter().find(for_us).ok_or(JwtError::InvalidClaim("aud"))?;
+        let audiences = self.audiences(jwt);
+        let accepted = self.acceptance(jwt, &audiences, subject)?;
         let rule = accepted.rules.iter().find(|(rule, _)| rule.matches(jwt));
-        // Google's one rule is about the hosted domain.
-        let (rule, scopes) =
-            rule.ok_or(JwtError::InvalidClaim(if self.is_google() { "hd" } else { "sub" }))?;
+        // Google sign-in has one rule, about the hosted domain.
+        let unmatched = if accepted.people_alone { "hd" } else { "named in a rule's when" };
+        let (rule, scopes) = rule.ok_or(JwtError::InvalidClaim(unmatched))?;
         let verified = jwt.claims.get("email_verified").is_some_and(|verified| verified == true);
+        let email = jwt.claims.string("email").filter(|email| verified && email.len() <= MAX_EMAIL);
         Ok(Vouched {
             issuer: self.name.clone(),
             subject: subject.to_owned(),
-            email: jwt.claims.string("email").filter(|_| verified).map(str::to_owned),
+            email: email.map(str::to_owned),
             client: rule.client.clone(),
             scopes: scopes.clone(),
+            exchangers: audiences.iter().filter_map(|name| self.exchangers.0.get(*name).cloned()).collect(),
         })
     }
 
-    /// `aud` holds one of ours. Google's is one string, and `azp`, who asked for the token, is ours too
-    /// when it is there, or, where a rule asks for it, the service account itself.
-    fn is_for(&self, jwt: &VerifiedJwt, accepted: &Acceptance, subject: &str) -> bool {
-        let ours = &accepted.audiences;
-        let is_ours = |value: &Value| value.as_str().is_some_and(|name| ours.iter().any(|ours| ours == name));
-        let audience = match jwt.claims.get("aud") {
-            Some(one @ Value::String(_)) => is_ours(one),
+    /// The audiences that the token is for. Google's is one string.
+    fn audiences<'a>(&self, jwt: &'a VerifiedJwt) -> Vec<&'a str> {
+        match jwt.claims.get("aud") {
+            Some(Value::String(one)) => vec![one],
             Some(Value::Array(many)) if !self.is_google() => {
-                many.iter().all(Value::is_string) && many.iter().any(is_ours)
+                many.iter().map(Value::as_str).collect::<Option<_>>().unwrap_or_default()
             }
-            _ => false,
-        };
-        let party = jwt
-            .claims
-            .get("azp")
-            .is_none_or(|party| is_ours(party) || (party == subject && !accepted.people_alone));
-        audience && (party || !self.is_google())
+            _ => Vec::new(),
+        }
+    }
+
+    /// The rules for a token: one of its audiences is ours. Google's `azp`, who asked for the token, is ours too
+    /// when it is there, or, where a rule asks for it, the service account itself.
+    fn acceptance(
+        &self,
+        jwt: &VerifiedJwt,
+        audiences: &[&str],
+        subject: &str,
+    ) -> Result<&Acceptance, JwtError> {
+        let mut wrong = "aud";
+        for accepted in &self.accepted {
+            let is_ours = |name: &str| accepted.audiences.iter().any(|ours| ours == name);
+            if !audiences.iter().any(|name| is_ours(name)) {
+                continue;
+            }
+            let party = jwt.claims.get("azp").filter(|_| self.is_google());
+            if party.is_none_or(|party| {
+                party.as_str().is_some_and(is_ours) || (party == subject && !accepted.people_alone)
+            }) {
+                return Ok(accepted);
+            }
+            wrong = FOREIGN_PARTY;
+        }
+        Err(JwtError::InvalidClaim(wrong))
     }
 }
 
@@ -233,8 +335,12 @@ impl Rule {
 }
 
 /// Whoever signs in with Google for one of our client ids, from a domain of ours if there are any.
-fn google_sign_in(settings: &Settings) -> Result<Option<Acceptance>, ConfigError> {
-    let audiences = settings.list("GOOGLE_CLIENT_IDS");
+fn google_sign_in(
+    settings: &Settings,
+    exchangers: &mut Exchangers,
+) -> Result<Option<Acceptance>, ConfigError> {
+    let audiences = exchangers.add(&settings.list("GOOGLE_CLIENT_IDS"));
+    let audiences = audiences.map_err(|problem| ConfigError::new("GOOGLE_CLIENT_IDS", problem))?;
     if audiences.is_empty() {
         return Ok(None);
     }
@@ -271,7 +377,7 @@ fn keys_url(url: Option<&str>, allowed: JwksUrls) -> Result<Uri, ConfigError> {
 }
 
 fn acceptance(audiences: Vec<String>, rules: Vec<Rule>) -> Result<Acceptance, ConfigError> {
-    if audiences.is_empty() || audiences.iter().any(String::is_empty) || rules.is_empty() {
+    if audiences.is_empty() || rules.is_empty() {
         return Err(complaint("has an issuer without audiences or without rules"));
     }
     let rules = rules.into_iter().map(|rule| {
@@ -279,7 +385,7 @@ fn acceptance(audiences: Vec<String>, rules: Vec<Rule>) -> Result<Acceptance, Co
         if rule.client.is_some() && rule.when.is_empty() {
             return Err(complaint("has a rule for a client without conditions"));
         }
-        if rule.client.as_deref().is_some_and(|client| !is_name(client)) {
+        if rule.client.as_deref().is_some_and(|client| !is_client_id(client)) {
             return Err(complaint("has a rule for a client whose name no client can have"));
         }
         let scopes = Scopes::from_names(&rule.scopes)
@@ -300,12 +406,23 @@ mod tests {
     const KEYS: (&str, &str) = ("GOOGLE_JWKS_URL", "https://keys.example");
 
     fn judge(issuers: &TrustedIssuers, claims: &Value) -> Result<Vouched, JwtError> {
+        judge_as(issuers, claims, r#","typ":"JWT""#, ID_TOKEN_TYPE)
+    }
+
+    /// With another `typ`, under another of RFC 8693's token types.
+    fn judge_as(
+        issuers: &TrustedIssuers,
+        claims: &Value,
+        typ: &str,
+        token_type: &str,
+    ) -> Result<Vouched, JwtError> {
         let forge = Forge::new();
-        let jwt = forge.verify(&forge.token(r#"{"alg":"EdDSA","typ":"JWT"}"#, &claims.to_string()))?;
+        let header = format!(r#"{{"alg":"EdDSA"{typ}}}"#);
+        let jwt = forge.verify(&forge.token(&header, &claims.to_string()))?;
         let named = jwt.claims.string("iss").ok_or(JwtError::InvalidClaim("iss"))?;
         let known =
             issuers.0.iter().find(|known| known.is_called(named)).ok_or(JwtError::InvalidClaim("iss"))?;
-        known.judge(&jwt, NOW)
+        known.judge(&jwt, token_type, NOW)
     }
 
     fn google(hosted_domains: &str) -> TrustedIssuers {
@@ -364,6 +481,95 @@ mod tests {
     }
 
     #[test]
+    fn an_unlisted_azp_is_rejected_with_the_remedy() {
+        let rejected = with(&google(""), "azp", json!("phone.apps.googleusercontent.com"));
+        assert_eq!(rejected, Err(JwtError::InvalidClaim(FOREIGN_PARTY)));
+        assert!(rejected.unwrap_err().to_string().contains("GOOGLE_CLIENT_IDS"));
+        let listed = [KEYS, ("GOOGLE_CLIENT_IDS", "ours.apps.googleusercontent.com=web,phone=web")];
+        let listed = TrustedIssuers::google_alone(&listed.into_iter().collect()).unwrap();
+        assert!(with(&listed, "azp", json!("phone")).is_ok(), "an id counts in either form");
+    }
+
+    #[test]
+    fn an_audience_is_exchanged_by_its_named_clients_or_by_first_party_sign_in() {
+        let audiences = json!(["first-party", "https://a.example/?x=web", "both=web", "both=mobile"]);
+        let rules = json!([{"when": {"sub": "job"}, "client": "web"}, {"scopes": ["read"]}]);
+        let mut entry = entry(&rules);
+        entry[0]["audiences"] = audiences;
+        let issuers = trusted(&entry).unwrap();
+        for (sub, audience, exchangers) in [
+            ("user", json!("first-party"), [true, false, false, false]),
+            ("user", json!("https://a.example/?x"), [false, true, false, false]),
+            ("user", json!("both"), [false, true, true, false]),
+            ("user", json!(["both", "other"]), [false, true, true, false]),
+            ("user", json!(["first-party", "both"]), [false, false, false, false]),
+            ("user", json!(["both", "https://a.example/?x"]), [false, true, false, false]),
+            // A client's own token, for the rule that names it.
+            ("job", json!("first-party"), [true, true, false, false]),
+            ("job", json!("both"), [false, true, false, false]),
+        ] {
+            let claims = json!({"iss": "https://ci.example", "aud": audience, "sub": sub, "iat": NOW, "exp": NOW + 300});
+            let vouched = judge(&issuers, &claims).unwrap();
+            let asked = [None, Some("web"), Some("mobile"), Some("first-party")];
+            assert_eq!(asked.map(|client| vouched.may_be_exchanged_by(client)), exchangers, "{claims}");
+        }
+    }
+
+    #[test]
+    fn the_clients_of_an_audience_are_configured_unambiguously() {
+        for (google, trusted, good) in [
+            ("a=web,a=mobile,a=web,b", "[]", true),
+            ("a,a", r#"["a"]"#, true),
+            ("a=web", r#"["a=web", "a=mobile", "b"]"#, true),
+            ("a,a=web", "[]", false),
+            ("a=web,a", "[]", false),
+            ("a", r#"["a=web"]"#, false),
+            ("a=web", r#"["a"]"#, false),
+            ("", r#"["a", "a=web"]"#, false),
+            ("a=", "[]", false),
+            ("=web", "[]", false),
+            ("a=latchkey", "[]", false),
+            ("a=usr_1", "[]", false),
+            ("", r#"["https://a.example/?x=y z"]"#, false),
+        ] {
+            let audiences: Value = serde_json::from_str(trusted).unwrap();
+            let entry =
+                json!([{"issuer": GOOGLE[0], "audiences": audiences, "rules": [{"when": {"sub": "1"}}]}]);
+            let entry = if audiences == json!([]) { String::new() } else { entry.to_string() };
+            let pairs = [KEYS, ("GOOGLE_CLIENT_IDS", google), ("TRUSTED_ISSUERS", entry.as_str())];
+            assert_eq!(
+                TrustedIssuers::from_settings(&pairs.into_iter().collect()).is_ok(),
+                good,
+                "{pairs:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_access_token_is_no_id_token() {
+        use crate::wire::oauth::{ACCESS_TOKEN_TYPE, JWT_TYPE};
+        let issuers = trusted(&entry(&json!([{"scopes": ["read"]}]))).unwrap();
+        let claims =
+            json!({"iss": "https://ci.example", "aud": "us", "sub": "1", "iat": NOW, "exp": NOW + 300});
+        for (typ, as_id_token, as_access_token) in [
+            ("", true, true),
+            (r#","typ":"JWT""#, true, true),
+            (r#","typ":"at+jwt""#, false, true),
+            (r#","typ":"dpop+jwt""#, false, false),
+            (r#","typ":"""#, false, false),
+        ] {
+            for (token_type, good) in [
+                (ID_TOKEN_TYPE, as_id_token),
+                (JWT_TYPE, as_access_token),
+                (ACCESS_TOKEN_TYPE, as_access_token),
+            ] {
+                let judged = judge_as(&issuers, &claims, typ, token_type);
+                assert_eq!(judged.is_ok(), good, "{typ} {token_type}");
+            }
+        }
+    }
+
+    #[test]
     fn without_client_ids_nobody_signs_in() {
         let none = TrustedIssuers::google_alone(&[KEYS].into_iter().collect()).unwrap();
         assert_eq!(with(&none, "aud", json!("")), Err(JwtError::InvalidClaim("aud")));
@@ -396,6 +602,14 @@ mod tests {
                 "{verified}"
             );
         }
+    }
+
+    #[test]
+    fn an_overlong_email_is_left_out() {
+        let address = |length: usize| format!("{}@example.com", "a".repeat(length - "@example.com".len()));
+        let email = |length| with(&google(""), "email", json!(address(length))).unwrap().email;
+        assert_eq!(email(254), Some(address(254)));
+        assert_eq!(email(255), None);
     }
 
     #[test]
@@ -465,6 +679,11 @@ mod tests {
         assert!(trusted(&entry(&json!([rule]))).is_ok());
         let mut without_keys = entry(&json!([rule]));
         without_keys[0]["jwks_url"] = json!("http://ci.example/keys");
+        let issuer = |name: &str| {
+            let mut entry = entry(&json!([rule]));
+            entry[0]["issuer"] = json!(name);
+            entry
+        };
         let twice = json!([entry(&json!([rule]))[0], entry(&json!([rule]))[0]]);
         let google = |more: Value| {
             let mut google = json!({"issuer": GOOGLE[0], "audiences": ["us"], "rules": [rule]});
@@ -488,6 +707,14 @@ mod tests {
             twice,
             google(json!({"jwks_url": "https://keys.example"})),
             google(json!({"audiences": []})),
+            google(json!({"audiences": [""]})),
+            issuer("http://ci.example"),
+            issuer("ci.example"),
+            issuer("accounts.google.com"),
+            issuer("https://ci.example?x=1"),
+            issuer("https://ci.example#x"),
+            issuer(""),
+            entry(&json!([{"when": {"a": "b"}, "client": "latchkey"}])),
         ] {
             assert!(trusted(&bad).is_err(), "{bad}");
         }

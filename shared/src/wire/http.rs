@@ -1,7 +1,7 @@
 //! HTTP as our endpoints speak it: form and JSON bodies, Basic and bearer credentials, no-store answers.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -17,19 +17,32 @@ use super::oauth::{ErrorKind, OAuthError};
 /// a function up.
 const MAX_BODY: usize = 32 * 1024;
 
+/// What clients call the charset of a form or of JSON. Each is read as UTF-8: an encoded form is ASCII whatever its
+/// charset (WHATWG URL §5.1), and JSON is UTF-8 (RFC 8259 §8.1). Invariant: each of them has ASCII's characters at
+/// ASCII's places, so that no other reader of the same bytes finds other parameters.
+const CHARSETS: [&str; 5] = ["utf-8", "utf8", "us-ascii", "iso-8859-1", "windows-1252"];
+
 /// The fields of a form. Each may hold a secret, so there is no `Debug`.
-pub struct Form(BTreeMap<String, String>);
+pub struct Form {
+    fields: BTreeMap<String, String>,
+    targets: BTreeSet<String>,
+}
 
 impl Form {
-    /// Reads an `application/x-www-form-urlencoded` body, by RFC 6749 §3.2's rules: no parameter
-    /// twice, an empty one is as if left out.
+    /// Reads an `application/x-www-form-urlencoded` body, by RFC 6749 §3.2's rules: no duplicate parameter,
+    /// and an empty one counts as omitted. `resource` and `audience` may be repeated (RFC 8707 §2, RFC 8693
+    /// §2.1).
     pub fn read(request: &Request) -> Result<Self, OAuthError> {
         let body = body(request, "application/x-www-form-urlencoded")?;
-        let mut fields = BTreeMap::new();
-        for (name, value) in form_urlencoded::parse(body) {
+        let (mut fields, mut targets) = (BTreeMap::new(), BTreeSet::new());
+        for (name, value) in form_urlencoded::parse(body.as_bytes()) {
             // The replacement character stands where the bytes were not UTF-8.
             if name.contains('\u{fffd}') || value.contains('\u{fffd}') {
                 return Err(OAuthError::invalid_request("the form is not UTF-8"));
+            }
+            if ["resource", "audience"].contains(&name.as_ref()) {
+                targets.insert(value.into_owned());
+                continue;
             }
             match fields.entry(name.into_owned()) {
                 Entry::Occupied(_) => return Err(OAuthError::invalid_request("a parameter stands twice")),
@@ -37,27 +50,43 @@ impl Form {
             };
         }
         fields.retain(|_, value| !value.is_empty());
-        Ok(Self(fields))
+        targets.remove("");
+        Ok(Self { fields, targets })
+    }
+
+    /// The one audience that `resource` and `audience` ask for: two names of one parameter here.
+    ///
+    /// # Errors
+    /// `invalid_target` for several different ones: a token has one audience.
+    pub fn target(&self) -> Result<Option<&str>, OAuthError> {
+        let mut targets = self.targets.iter().map(String::as_str);
+        match (targets.next(), targets.next()) {
+            (target, None) => Ok(target),
+            _ => Err(OAuthError::new(
+                ErrorKind::InvalidTarget,
+                "resource and audience must name one target: ask for one token each",
+            )),
+        }
     }
 
     /// A field's value.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.fields.get(name).map(String::as_str)
     }
 
     /// A field's value, taken out as a secret.
     pub fn secret(&mut self, name: &str) -> Option<SecretString> {
-        self.0.remove(name).map(SecretString::from)
+        self.fields.remove(name).map(SecretString::from)
     }
 }
 
 /// Reads an `application/json` body that holds an object. Serde would take an array for one.
 pub fn read_json<T: DeserializeOwned>(request: &Request) -> Result<T, OAuthError> {
     let body = body(request, "application/json")?;
-    if body.trim_ascii_start().first() != Some(&b'{') {
+    if !body.trim_ascii_start().starts_with('{') {
         return Err(OAuthError::invalid_request("the body is not a JSON object"));
     }
-    serde_json::from_slice(body)
+    serde_json::from_str(body)
         .map_err(|_| OAuthError::invalid_request("the body is not the JSON object expected"))
 }
 
@@ -66,40 +95,45 @@ pub fn is_content_type(request: &Request, media_type: &str) -> bool {
     content_type(request).is_some_and(|(found, _)| found.eq_ignore_ascii_case(media_type))
 }
 
-fn content_type(request: &Request) -> Option<(&str, Option<&str>)> {
+/// The media type and its parameters, as they were sent.
+fn content_type(request: &Request) -> Option<(&str, &str)> {
     let value = request.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
-    let (media_type, parameters) = match value.split_once(';') {
-        Some((media_type, parameters)) => (media_type, Some(parameters)),
-        None => (value, None),
-    };
+    let (media_type, parameters) = value.split_once(';').unwrap_or((value, ""));
     Some((media_type.trim(), parameters))
 }
 
-/// The body of a POST, after its method, type, charset and size are found good.
-fn body<'a>(request: &'a Request, media_type: &str) -> Result<&'a [u8], OAuthError> {
+/// The body of a POST, after its method, type, charset, size and bytes are found good.
+fn body<'a>(request: &'a Request, media_type: &str) -> Result<&'a str, OAuthError> {
     if request.method() != Method::POST {
         return Err(OAuthError::new(ErrorKind::MethodNotAllowed, "only POST is answered here"));
     }
-    let unsupported =
-        || OAuthError::new(ErrorKind::UnsupportedMediaType, "the content type is not read here");
-    let (found, parameters) = content_type(request).ok_or_else(unsupported)?;
-    if !found.eq_ignore_ascii_case(media_type) {
-        return Err(unsupported());
-    }
-    for parameter in parameters.unwrap_or_default().split(';').filter(|text| !text.trim().is_empty()) {
-        let charset =
-            parameter.split_once('=').map(|(name, value)| (name.trim(), value.trim().trim_matches('"')));
-        match charset {
-            Some((name, value))
-                if name.eq_ignore_ascii_case("charset") && value.eq_ignore_ascii_case("utf-8") => {}
-            _ => return Err(unsupported()),
-        }
+    let supported = content_type(request).is_some_and(|(found, parameters)| {
+        found.eq_ignore_ascii_case(media_type) && has_known_charset(parameters)
+    });
+    if !supported {
+        return Err(OAuthError::new(ErrorKind::UnsupportedMediaType, "the content type is not read here"));
     }
     let body: &[u8] = request.body();
     if body.len() > MAX_BODY {
         return Err(OAuthError::new(ErrorKind::ContentTooLarge, "the body is too large"));
     }
-    Ok(body)
+    str::from_utf8(body).map_err(|_| OAuthError::invalid_request("the body is not UTF-8"))
+}
+
+/// Whether each `charset` among a media type's parameters is one of [`CHARSETS`]. Parameters that are not known
+/// are ignored (RFC 9110 §8.3.1); `;` and `=` within quotes belong to a value (§5.6.6).
+fn has_known_charset(parameters: &str) -> bool {
+    let mut quoted = false;
+    let mut parameters = parameters.split(|char| {
+        quoted ^= char == '"';
+        char == ';' && !quoted
+    });
+    parameters.all(|parameter| {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let value = value.trim().trim_matches('"');
+        !name.trim().eq_ignore_ascii_case("charset")
+            || CHARSETS.iter().any(|charset| charset.eq_ignore_ascii_case(value))
+    })
 }
 
 /// Refuses a request that carries any of these parameters in its query, where logs and histories
@@ -140,8 +174,7 @@ impl Credentials {
         if second.is_some() {
             return Err(malformed());
         }
-        let (scheme, credentials) =
-            value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(malformed)?;
+        let (scheme, credentials) = value.to_str().ok().and_then(scheme).ok_or_else(malformed)?;
         if scheme.eq_ignore_ascii_case("basic") {
             basic(credentials).map(Self::Basic).ok_or_else(malformed)
         } else if scheme.eq_ignore_ascii_case("bearer") {
@@ -150,6 +183,12 @@ impl Credentials {
             Ok(Self::Other)
         }
     }
+}
+
+/// The scheme of an `Authorization` header and what follows it, with one blank or more in between (`1*SP`, RFC 9110
+/// §11.4).
+pub fn scheme(value: &str) -> Option<(&str, &str)> {
+    value.split_once(' ').map(|(scheme, credentials)| (scheme, credentials.trim_start_matches(' ')))
 }
 
 fn basic(credentials: &str) -> Option<BasicCredentials> {
@@ -203,25 +242,82 @@ mod tests {
     }
 
     #[test]
-    fn a_form_that_is_not_utf8_is_refused() {
-        assert_eq!(form("a=%ff").err(), Some(ErrorKind::InvalidRequest));
-        assert_eq!(form("%ff=a").err(), Some(ErrorKind::InvalidRequest));
+    fn resource_and_audience_name_one_target() {
+        for (body, target) in [
+            ("a=1", Ok(None)),
+            ("resource=&audience=", Ok(None)),
+            ("resource=x", Ok(Some("x"))),
+            ("resource=x&resource=x&resource=", Ok(Some("x"))),
+            ("audience=x&resource=x&audience=x", Ok(Some("x"))),
+            ("resource=x&resource=y", Err(ErrorKind::InvalidTarget)),
+            ("audience=x&audience=y", Err(ErrorKind::InvalidTarget)),
+            ("resource=x&audience=y", Err(ErrorKind::InvalidTarget)),
+        ] {
+            let form = form(body).unwrap();
+            assert_eq!(form.target().map_err(|error| error.kind()), target, "{body}");
+        }
     }
 
     #[test]
-    fn the_content_type_is_a_form_in_utf8() {
+    fn a_form_that_is_not_utf8_is_refused() {
+        assert_eq!(form("a=%ff").err(), Some(ErrorKind::InvalidRequest));
+        assert_eq!(form("%ff=a").err(), Some(ErrorKind::InvalidRequest));
+        assert_eq!(form("resource=%ff").err(), Some(ErrorKind::InvalidRequest));
+    }
+
+    #[test]
+    fn a_form_has_its_media_type_and_a_charset_that_agrees_with_ascii() {
         for (content_type, good) in [
             ("application/x-www-form-urlencoded", true),
             ("Application/X-WWW-Form-Urlencoded; charset=UTF-8", true),
             ("application/x-www-form-urlencoded;charset=\"utf-8\";", true),
+            ("application/x-www-form-urlencoded; charset=ISO-8859-1", true),
+            ("application/x-www-form-urlencoded; charset=utf8", true),
+            ("application/x-www-form-urlencoded; Charset = \"Windows-1252\"", true),
+            ("application/x-www-form-urlencoded; charset=us-ascii; charset=utf-8", true),
+            ("application/x-www-form-urlencoded; boundary=x", true),
+            ("application/x-www-form-urlencoded; odata.metadata=minimal; charset=utf-8;; q", true),
+            ("application/x-www-form-urlencoded; a=\"b; charset=utf-7\"", true),
             ("application/x-www-form-urlencoded; charset=utf-7", false),
-            ("application/x-www-form-urlencoded; boundary=x", false),
+            ("application/x-www-form-urlencoded; charset=utf-16", false),
+            ("application/x-www-form-urlencoded; charset=", false),
+            ("application/x-www-form-urlencoded; charset", false),
+            ("application/x-www-form-urlencoded; charset=utf-8; charset=utf-7", false),
+            ("application/x-www-form-urlencoded; a=\"b\"; charset=utf-7", false),
+            ("application/x-www-form-urlencoded, application/x-www-form-urlencoded", false),
             ("application/json", false),
             ("multipart/form-data; boundary=x", false),
             ("", false),
         ] {
             let result = Form::read(&post(content_type, "a=b")).map_err(|error| error.kind());
             assert_eq!(result.err(), (!good).then_some(ErrorKind::UnsupportedMediaType), "{content_type}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_utf8_whatever_charset_it_names() {
+        let read = |content_type: &str, body: &[u8]| {
+            let mut request = post(content_type, "");
+            *request.body_mut() = Body::from(body);
+            match is_content_type(&request, "application/json") {
+                true => read_json::<serde_json::Value>(&request).map(drop),
+                false => Form::read(&request).map(drop),
+            }
+        };
+        for charset in CHARSETS {
+            let form = format!("application/x-www-form-urlencoded; charset={charset}");
+            let json = format!("application/json; charset={charset}");
+            for (content_type, body, good) in [
+                (&form, b"a=%C3%A9".as_slice(), true),
+                (&form, "a=\u{e9}".as_bytes(), true),
+                (&form, b"a=%E9", false),
+                (&form, b"a=\xe9", false),
+                (&json, "{\"a\":\"\u{e9}\"}".as_bytes(), true),
+                (&json, b"{\"a\":\"\xe9\"}", false),
+            ] {
+                let kind = read(content_type, body).map_err(|error| error.kind()).err();
+                assert_eq!(kind, (!good).then_some(ErrorKind::InvalidRequest), "{content_type} {body:?}");
+            }
         }
     }
 
@@ -248,8 +344,18 @@ mod tests {
     }
 
     #[test]
+    fn several_blanks_after_the_scheme_are_as_one() {
+        let header = format!("Basic   {}", STANDARD.encode("a:b"));
+        let Ok(Credentials::Basic(basic)) = credentials(&header) else { panic!("not read") };
+        assert_eq!((basic.id.as_str(), basic.secret.expose_secret()), ("a", "b"));
+        let Ok(Credentials::Bearer(token)) = credentials("Bearer  x") else { panic!("not read") };
+        assert_eq!(token.expose_secret(), "x");
+    }
+
+    #[test]
     fn a_malformed_authorization_header_is_refused() {
-        for value in ["Basic", "Basic !", "Basic Zm9v", "Basic Zm9v,Basic Zm9v", "Basic /w=="] {
+        for value in ["Basic", "Basic !", "Basic Zm9v", "Basic Zm9v,Basic Zm9v", "Basic /w==", "Basic\tYTpi"]
+        {
             assert!(credentials(value).is_err(), "{value}");
         }
         let mut headers = HeaderMap::new();

@@ -34,7 +34,7 @@ pub struct Introspection {
     /// The user's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// The scopes, separated by blanks.
+    /// The scopes, separated by blanks. Omitted without scopes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
     /// When it was issued, in seconds since 1970.

@@ -14,7 +14,6 @@ use lambda_http::lambda_runtime::Runtime;
 use lambda_http::request::LambdaRequest;
 use lambda_http::{Body, Error, LambdaEvent, Request, Response, service_fn};
 use serde::de::DeserializeOwned;
-use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -23,6 +22,10 @@ use super::oauth::OAuthError;
 /// The longest path and query that are read, in bytes. API Gateway takes 10,240 for the request
 /// line and all headers together.
 const MAX_URI: usize = 10_240;
+
+/// The longest text of an event's headers that is read, in bytes. API Gateway takes 10,240 bytes, and JSON may write
+/// one of them as six. Invariant: with seven bytes for the shortest, there are fewer than a `HeaderMap` can hold.
+const MAX_HEADERS: usize = 64 * 1024;
 
 /// Serves requests from the Lambda Runtime API until the environment is shut down.
 pub async fn run<H, F>(handler: H) -> Result<(), Error>
@@ -44,16 +47,44 @@ pub struct Event<T>(pub T);
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Event<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Box::<RawValue>::deserialize(deserializer);
-        let event = text.ok().and_then(|text| serde_json::from_str(text.get()).ok());
-        event
-            .map(Self)
-            .ok_or_else(|| D::Error::custom("the event is not of the kind that this function reads"))
+        text.ok().and_then(|text| read(&text)).map(Self).ok_or_else(unreadable)
     }
 }
 
-/// An event of an HTTP API, payload format 2.0. It is read as what it is: `LambdaRequest` would have to find
-/// out first, and reads it twice.
-pub type HttpEvent = Event<ApiGatewayV2httpRequest>;
+fn read<T: DeserializeOwned>(text: &RawValue) -> Option<T> {
+    serde_json::from_str(text.get()).ok()
+}
+
+fn unreadable<E: serde::de::Error>() -> E {
+    E::custom("the event is not of the kind that this function reads")
+}
+
+/// An event of an HTTP API, payload format 2.0, or none if its headers are too long. It is read as what it is:
+/// `LambdaRequest` would have to find out first, and reads it twice.
+pub struct HttpEvent(Option<ApiGatewayV2httpRequest>);
+
+impl<'de> Deserialize<'de> for HttpEvent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(deserializer).map_err(|_| unreadable())?;
+        if has_long_headers(text.get()) {
+            return Ok(Self(None));
+        }
+        read(&text).map(|event| Self(Some(event))).ok_or_else(unreadable)
+    }
+}
+
+/// Whether the headers of an event are longer than API Gateway would let them be, or can't be found in it. A
+/// `HeaderMap` panics when it is given more than 24,576 of them.
+fn has_long_headers(event: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Head<'a> {
+        #[serde(borrow)]
+        headers: Option<&'a RawValue>,
+    }
+    let fits = |head: Head<'_>| head.headers.is_none_or(|headers| headers.get().len() <= MAX_HEADERS);
+    // Nothing is read twice but what is far longer than any honest event.
+    event.len() > MAX_HEADERS && !(event.starts_with('{') && serde_json::from_str(event).is_ok_and(fits))
+}
 
 /// Answers one event.
 pub async fn serve<H, F>(event: HttpEvent, handler: &H) -> ApiGatewayV2httpResponse
@@ -61,7 +92,7 @@ where
     H: Fn(Request) -> F,
     F: Future<Output = Response<Body>>,
 {
-    let answer = match admit(event.0) {
+    let answer = match event.0.and_then(admit) {
         // Boxed: the SDK's futures nest deeper than the compiler likes.
         Some(request) => Box::pin(handler(LambdaRequest::ApiGatewayV2(request).into())).await,
         None => OAuthError::invalid_request("the request cannot be read").into_response(),

@@ -1,4 +1,4 @@
-//! What is published about us: keys (RFC 7517 §5) and metadata (RFC 8414 §2).
+//! What is published about us: keys (RFC 7517 §5) and metadata (RFC 8414 §2, RFC 9728 §2).
 
 use serde::Serialize;
 use serde_json::Value;
@@ -32,8 +32,9 @@ pub struct Metadata<'a> {
     pub introspection_endpoint: String,
     /// Where the public keys are.
     pub jwks_uri: String,
-    /// None: there is no authorization endpoint.
-    pub response_types_supported: [&'static str; 0],
+    /// `none`: there is no authorization endpoint. The member is required, and an empty array must be left out
+    /// (RFC 8414 §2, §3.2).
+    pub response_types_supported: [&'static str; 1],
     /// The grants that are switched on.
     pub grant_types_supported: &'a [&'static str],
     /// How clients may authenticate themselves where tokens are had.
@@ -49,6 +50,22 @@ pub struct Metadata<'a> {
     /// Algorithms of their assertions there.
     pub introspection_endpoint_auth_signing_alg_values_supported: [&'static str; 5],
     /// Algorithms of DPoP proofs (RFC 9449 §5.1).
+    pub dpop_signing_alg_values_supported: [&'static str; 5],
+    /// Whether tokens are bound to certificates (RFC 8705 §3.3).
+    pub tls_client_certificate_bound_access_tokens: bool,
+}
+
+/// What is published about a protected resource: an audience that is a URL of this API (RFC 9728 §2).
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ProtectedResource))]
+pub struct ProtectedResource<'a> {
+    /// The audience, byte for byte.
+    pub resource: &'a str,
+    /// The issuers whose tokens open it: this one.
+    pub authorization_servers: [&'a str; 1],
+    /// Where a request carries the token: in the `Authorization` header.
+    pub bearer_methods_supported: [&'static str; 1],
+    /// Algorithms of DPoP proofs.
     pub dpop_signing_alg_values_supported: [&'static str; 5],
     /// Whether tokens are bound to certificates (RFC 8705 §3.3).
     pub tls_client_certificate_bound_access_tokens: bool,

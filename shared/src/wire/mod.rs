@@ -9,6 +9,7 @@ pub mod lambda;
 pub mod members;
 pub mod metadata;
 pub mod oauth;
+pub mod proxy;
 pub mod scope;
 pub mod sign_in;
 pub mod token_response;

@@ -48,6 +48,16 @@ impl Scopes {
         Self(self.0.intersection(&other.0).cloned().collect())
     }
 
+    /// The scopes that are in either set.
+    pub fn union(&self, other: &Scopes) -> Scopes {
+        Self(self.0.union(&other.0).cloned().collect())
+    }
+
+    /// The scopes as a parameter or a claim; none without scopes: RFC 6749 §3.3 has no empty `scope`.
+    pub fn to_claim(&self) -> Option<String> {
+        (!self.0.is_empty()).then(|| self.to_string())
+    }
+
     /// The scopes, sorted.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
@@ -88,6 +98,7 @@ mod tests {
     #[test]
     fn the_empty_string_is_the_empty_set() {
         assert_eq!(Scopes::parse("").unwrap(), Scopes::default());
+        assert_eq!(Scopes::default().to_claim(), None);
     }
 
     /// Few names, so that sets have some in common.

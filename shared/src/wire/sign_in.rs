@@ -29,11 +29,14 @@ pub struct LoginResponse<'a> {
     pub response: TokenResponse<'a>,
 }
 
-/// Google's ID token.
+/// Google's ID token, under one of two names.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct GoogleRequest {
     /// The ID token, as Google signed it.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
-    pub id_token: SecretString,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub id_token: Option<SecretString>,
+    /// The same, as the callback of Google Identity Services names it. Give one of the two.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub credential: Option<SecretString>,
 }

@@ -13,8 +13,9 @@ pub struct TokenResponse<'a> {
     pub token_type: &'static str,
     /// Life of the access token, in seconds.
     pub expires_in: u64,
-    /// The scopes granted, separated by blanks.
-    pub scope: String,
+    /// The scopes granted, separated by blanks. Omitted without scopes (RFC 6749 §3.3).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// Gets the next access token. For people alone, and good once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<&'a str>,

@@ -2,6 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 
 import * as oauth from 'oauth4webapi'
@@ -63,6 +66,18 @@ export function call(accessToken, options = {}) {
 export function createClient(...parameters) {
   const answer = execFileSync(LATCHKEY, ['client', 'create', ...parameters, '--output', 'json'])
   return JSON.parse(answer)
+}
+
+// A client that signs assertions, with its private key as such and as a JWK.
+export async function createClientWithKeyPair(client_id, algorithm) {
+  const name = algorithm === 'EdDSA' ? 'Ed25519' : algorithm
+  const { privateKey, publicKey } = await oauth.generateKeyPair(name, { extractable: true })
+  const folder = mkdtempSync(join(tmpdir(), 'keys-'))
+  const file = join(folder, 'jwks.json')
+  writeFileSync(file, JSON.stringify({ keys: [await crypto.subtle.exportKey('jwk', publicKey)] }))
+  createClient(client_id, '--scope', 'todo:read', '--public-key', file)
+  rmSync(folder, { recursive: true })
+  return { client_id, privateKey, jwk: await crypto.subtle.exportKey('jwk', privateKey) }
 }
 
 export async function refused(promise, code) {

@@ -258,7 +258,7 @@ mod tests {
     fn answer(status: u16, body: &Value, millis: u64) -> Result<Answer, String> {
         let body = body.to_string().into_bytes();
         let status = StatusCode::from_u16(status).unwrap();
-        Ok(Answer { status, took: Duration::from_millis(millis), clocks: None, body })
+        Ok(Answer { status, took: Duration::from_millis(millis), clocks: None, cdn: None, body })
     }
 
     fn visit(jwks: Result<Answer, String>, issuers: [&str; 2]) -> Visit {

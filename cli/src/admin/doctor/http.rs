@@ -28,6 +28,8 @@ pub struct Answer {
     pub took: Duration,
     /// The sender's clock, and ours when it came, in seconds since 1970.
     pub clocks: Option<(u64, u64)>,
+    /// The content delivery network that it came through, if one shows.
+    pub cdn: Option<&'static str>,
     /// Its body.
     pub body: Vec<u8>,
 }
@@ -49,10 +51,11 @@ impl Http {
             let answer = self.0.send(method, url).await.map_err(|error| chain(&error))?;
             let (parts, body) = answer.into_parts();
             let clocks = date(&parts.headers).map(|date| (date, clock::now()));
+            let cdn = cdn(&parts.headers);
             let body = Limited::new(body, MAX_BODY).collect().await;
             let body = body.map_err(|_| "its body breaks off, or is too long".to_owned())?;
             let body = body.to_bytes().to_vec();
-            Ok(Answer { status: parts.status, took: begun.elapsed(), clocks, body })
+            Ok(Answer { status: parts.status, took: begun.elapsed(), clocks, cdn, body })
         };
         let out_of_time = |_| Err(format!("no answer within {} s", TIMEOUT.as_secs()));
         tokio::time::timeout(TIMEOUT, exchange).await.unwrap_or_else(out_of_time)
@@ -68,9 +71,47 @@ fn date(headers: &HeaderMap) -> Option<u64> {
     u64::try_from(date).ok()?.checked_add(age)
 }
 
+/// The content delivery network that an answer came through, by the headers that each adds. None of them is in an
+/// answer of an HTTP API that is called directly.
+fn cdn(headers: &HeaderMap) -> Option<&'static str> {
+    let has = |name: &str, part: &str| {
+        let values = headers.get_all(name).iter();
+        values.filter_map(|value| value.to_str().ok()).any(|value| value.to_ascii_lowercase().contains(part))
+    };
+    [
+        ("CloudFront", "x-amz-cf-id", ""),
+        ("CloudFront", "via", "cloudfront"),
+        ("Cloudflare", "cf-ray", ""),
+        ("Fastly", "x-served-by", "cache-"),
+        ("Azure Front Door", "x-azure-ref", ""),
+        ("Akamai", "akamai-grn", ""),
+        ("Google Cloud", "via", "google"),
+    ]
+    .into_iter()
+    .find_map(|(network, header, part)| has(header, part).then_some(network))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_content_delivery_network_is_known_by_its_headers() {
+        for (name, value, network) in [
+            ("x-amz-cf-id", "x", Some("CloudFront")),
+            ("via", "1.1 abc.cloudfront.net (CloudFront)", Some("CloudFront")),
+            ("cf-ray", "x-FRA", Some("Cloudflare")),
+            ("x-served-by", "cache-fra-1", Some("Fastly")),
+            ("x-azure-ref", "x", Some("Azure Front Door")),
+            ("akamai-grn", "0.x", Some("Akamai")),
+            ("via", "1.1 google", Some("Google Cloud")),
+            ("apigw-requestid", "x", None),
+            ("x-served-by", "host", None),
+        ] {
+            let headers = [(name.parse().unwrap(), value.parse().unwrap())].into_iter().collect();
+            assert_eq!(cdn(&headers), network, "{name}: {value}");
+        }
+    }
 
     #[test]
     fn a_date_is_the_senders_clock() {

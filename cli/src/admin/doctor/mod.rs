@@ -8,6 +8,7 @@ mod check;
 mod clock;
 mod http;
 mod keys;
+mod proxy;
 mod routes;
 mod secret;
 mod table;
@@ -30,7 +31,7 @@ use super::output::Format;
 use crate::dev::TEMPLATE;
 use crate::dev::template::Template;
 
-/// Look a deployment over and say what is wrong: table, secret, keys, API, routes, clock
+/// Look a deployment over and say what is wrong: table, secret, keys, API, routes, proxy, clock
 #[derive(Args)]
 #[command(after_help = "Exit status 1 says that there is a problem; a warning is none.\n\n\
     Examples:\n  \
@@ -116,7 +117,7 @@ impl Stores {
 impl Trust {
     async fn look(connection: &Connection) -> Result<Self, Missed> {
         let store = &connection.trust;
-        let (timeline, bundle, jwks) = tokio::join!(store.timeline(), store.bundle(), store.jwks(now()));
+        let (timeline, bundle, jwks) = tokio::join!(store.timeline(), store.bundle(now()), store.jwks(now()));
         let failed = |error: StoreError| Missed::Failed(connection.store_complaint(&error));
         Ok(Self {
             timeline: timeline.map_err(failed)?,
@@ -153,6 +154,7 @@ fn judge(stores: &Stores, api: &Api, template: &Template, now: u64) -> Vec<Check
         trust.as_ref().map(|trust| (&trust.timeline, trust.jwks.as_slice())),
         now,
     ));
+    checks.push(proxy::judge(api.answers()));
     checks.push(clock::judge(api.answers().chain(greeting)));
     checks
 }

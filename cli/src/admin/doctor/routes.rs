@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::http::{Method, StatusCode};
+use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -17,7 +18,8 @@ pub const NAME: &str = "routes";
 /// One route, asked without a credential and with nothing in the body.
 pub struct Probe {
     route: Route,
-    answer: Result<StatusCode, String>,
+    /// The status; none if the API has no such route.
+    answer: Result<Option<StatusCode>, String>,
 }
 
 /// How many routes are asked at once: far fewer than the ten executions at a time that a new AWS account has.
@@ -33,11 +35,14 @@ pub async fn probe(http: &Http, url: &str, routes: &[Route]) -> Vec<Probe> {
             "POST" => Method::POST,
             _ => continue,
         };
-        let (http, route, url) = (http.clone(), route.clone(), format!("{url}{}", route.path));
+        let (http, route, url) = (http.clone(), route.clone(), format!("{url}{}", filled(&route.path)));
         let turns = turns.clone();
         probes.spawn(async move {
             let _turn = turns.acquire().await;
-            let answer = http.send(method, &url).await.map(|answer| answer.status);
+            let answer = http.send(method, &url).await.map(|answer| {
+                let is_there = answer.status != StatusCode::NOT_FOUND || is_a_functions_error(&answer.body);
+                is_there.then_some(answer.status)
+            });
             Probe { route, answer }
         });
     }
@@ -46,13 +51,23 @@ pub async fn probe(http: &Http, url: &str, routes: &[Route]) -> Vec<Probe> {
     probes
 }
 
+/// A path with something for each of its variables.
+fn filled(path: &str) -> String {
+    let segments = path.split('/').map(|segment| if segment.starts_with('{') { "doctor" } else { segment });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+/// Whether a function says that it has nothing there. API Gateway's own 404 has a `message` in place of an `error`.
+fn is_a_functions_error(body: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(body).is_ok_and(|body| body["error"].is_string())
+}
+
 /// Judges the answers. The routes of a function that the template can leave out may all be missing.
 pub fn judge(probes: &[Probe], template: &Template) -> Check {
     if probes.is_empty() {
         return Check::not_checked(NAME, "the API does not answer");
     }
-    let is_there =
-        |probe: &&Probe| probe.answer.as_ref().is_ok_and(|status| *status != StatusCode::NOT_FOUND);
+    let is_there = |probe: &&Probe| matches!(probe.answer, Ok(Some(_)));
     let deployed: BTreeSet<_> = probes.iter().filter(is_there).map(|probe| &probe.route.function).collect();
     if deployed.is_empty() && probes.iter().all(|probe| probe.answer.is_ok()) {
         return Check::problem(NAME, "none of the template's routes is there", "is the URL right?");
@@ -79,17 +94,15 @@ impl Probe {
         let key = self.route.key();
         match &self.answer {
             Err(reason) => Some((format!("{key} does not answer ({reason})"), "run it again")),
-            Ok(StatusCode::NOT_FOUND) => {
-                Some((format!("{key} is missing"), "deploy the template again (`sam deploy`)"))
-            }
-            Ok(status) if status.is_server_error() => {
+            Ok(None) => Some((format!("{key} is missing"), "deploy the template again (`sam deploy`)")),
+            Ok(Some(status)) if status.is_server_error() => {
                 Some((format!("{key} answers {}", status.as_u16()), "the log of its function says why"))
             }
-            Ok(status) if status.is_success() && self.route.authorizer.is_some() => {
+            Ok(Some(status)) if status.is_success() && self.route.authorizer.is_some() => {
                 let advice = "deploy the template again (`sam deploy`): its authorizer is not asked";
                 Some((format!("{key} lets in who has no credential"), advice))
             }
-            Ok(_) => None,
+            Ok(Some(_)) => None,
         }
     }
 }
@@ -113,7 +126,8 @@ mod tests {
             };
             let optional = template.functions[&route.function].optional;
             let status = other(&route.key(), optional).unwrap_or(well);
-            Probe { route: route.clone(), answer: Ok(StatusCode::from_u16(status).unwrap()) }
+            let answer = (status != 404).then(|| StatusCode::from_u16(status).unwrap());
+            Probe { route: route.clone(), answer: Ok(answer) }
         };
         judge(&template.routes.iter().map(probe).collect::<Vec<_>>(), &template)
     }
@@ -131,6 +145,15 @@ mod tests {
             let check = judged(only(key, status));
             assert!(check.status == Status::Problem && check.detail.contains(words), "{check:?}");
         }
+    }
+
+    #[test]
+    fn a_functions_own_404_is_no_missing_route() {
+        assert!(is_a_functions_error(br#"{"error":"invalid_request","error_description":"nothing"}"#));
+        for body in [br#"{"message":"Not Found"}"#.as_slice(), b"", b"[]", b"<html>"] {
+            assert!(!is_a_functions_error(body));
+        }
+        assert_eq!(filled("/a/{id}/b/{proxy+}"), "/a/doctor/b/doctor");
     }
 
     #[test]

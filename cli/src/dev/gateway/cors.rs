@@ -11,6 +11,10 @@ use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::dev::template::Cors;
 
+/// `AllowedOrigins` of the local stack: pages that this machine serves to itself, on any port. API Gateway has no
+/// pattern for ports.
+pub const LOOPBACK_ORIGINS: &str = "http://localhost,http://localhost:*,http://127.0.0.1,http://127.0.0.1:*";
+
 /// Every header that the gateway keeps to itself.
 const OURS: [HeaderName; 6] = [
     ACCESS_CONTROL_ALLOW_CREDENTIALS,
@@ -52,7 +56,10 @@ fn allow_origin(cors: &Cors, request: &HeaderMap, response: &mut Response<Body>)
     let allowed = |pattern: &str| match pattern {
         "*" => true,
         "http://*" | "https://*" => origin.starts_with(pattern.trim_end_matches('*')),
-        exact => exact == origin,
+        exact => match exact.strip_suffix('*') {
+            Some(without_port) => origin.strip_prefix(without_port).is_some_and(is_port),
+            None => exact == origin,
+        },
     };
     let Some(pattern) = cors.allow_origins.iter().find(|pattern| allowed(pattern)) else { return false };
     let headers = response.headers_mut();
@@ -66,6 +73,10 @@ fn allow_origin(cors: &Cors, request: &HeaderMap, response: &mut Response<Body>)
         insert(headers, ACCESS_CONTROL_ALLOW_CREDENTIALS, "true");
     }
     true
+}
+
+fn is_port(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Sets a header that has something to say.
@@ -132,6 +143,12 @@ mod tests {
             ("https://app.example", "http://app.example", false),
             ("https://*", "https://any.example", true),
             ("https://*", "http://any.example", false),
+            ("http://localhost:*", "http://localhost:5173", true),
+            ("http://localhost:*", "http://localhost:", false),
+            ("http://localhost:*", "http://localhost", false),
+            ("http://localhost:*", "http://localhost:5173.evil.example", false),
+            ("http://localhost:*", "http://localhost.evil.example:5173", false),
+            ("http://localhost:*", "https://localhost:5173", false),
         ] {
             let mut response = Response::new(Body::empty());
             decorate(&cors(&[pattern], true), &request(&[(ORIGIN, origin)]), &mut response);

@@ -28,6 +28,7 @@ use shared::clock;
 
 use self::answer::{message, to_response};
 use self::authorization::{Cache, Verdict};
+pub use self::cors::LOOPBACK_ORIGINS;
 use self::event::Circumstances;
 use self::routes::Routes;
 use super::functions::{self, Invoke};

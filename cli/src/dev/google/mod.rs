@@ -12,6 +12,7 @@ use shared::wire::jose::Algorithm;
 use tokio::net::TcpListener;
 
 pub use self::id_token::Person;
+use super::guard::Guard;
 use super::server::Server;
 
 /// The OAuth client that the stand-in's tokens are for; it looks like one of Google's.
@@ -50,5 +51,5 @@ pub fn start(listener: TcpListener, key: &PrivateKey) -> anyhow::Result<Server> 
     ];
     let document = json!({"keys": [key.public_jwk()]}).to_string();
     let router = Router::new().route(JWKS_PATH, get(async move || (headers, document)));
-    Server::start(listener, router)
+    Server::start(listener, Guard::Programs, router)
 }

@@ -40,7 +40,7 @@ pub enum IdentitySource {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
 pub struct Cors {
-    /// Origins, `*`, `http://*` or `https://*`.
+    /// Origins, `*`, `http://*` or `https://*`; for the local stack also an origin with any port, `http://HOST:*`.
     pub allow_origins: Vec<String>,
     /// Methods, or `*`.
     pub allow_methods: Vec<String>,

@@ -24,19 +24,26 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Reads `Parameters`, `Conditions` and the names of `Resources`; parameters have their defaults.
+    /// Reads `Parameters`, `Conditions` and the names of `Resources`. A parameter has its value of `values`, or
+    /// its default.
     ///
     /// # Errors
-    /// A parameter without a default.
-    pub fn of(template: &Value) -> Result<Self> {
+    /// A parameter without a default, and a value for none.
+    pub fn of(template: &Value, values: &[(&str, &str)]) -> Result<Self> {
         let section = |name: &str| template.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
-        let parameters = section("Parameters")
+        let mut parameters = section("Parameters")
             .into_iter()
             .map(|(name, parameter)| {
                 let value = default_value(&format!("Parameters.{name}"), &parameter)?;
                 Ok((name, value))
             })
-            .collect::<Result<_>>()?;
+            .collect::<Result<BTreeMap<_, _>>>()?;
+        for (name, value) in values {
+            let parameter = parameters.get_mut(*name);
+            *parameter
+                .ok_or_else(|| TemplateError::new("Parameters", format!("{name} is no parameter")))? =
+                (*value).to_owned();
+        }
         let resources = section("Resources").into_iter().map(|(name, _)| name).collect();
         Ok(Self { parameters, conditions: section("Conditions"), resources })
     }
@@ -115,6 +122,17 @@ impl Scope {
                 let source = self.resolve(place, source)?;
                 let source = source.as_ref().and_then(Value::as_str).ok_or_else(malformed)?;
                 Ok(Some(source.split(delimiter).map(Value::from).collect()))
+            }
+            "Fn::Join" => {
+                let [Value::String(delimiter), parts] =
+                    argument.as_array().map(Vec::as_slice).ok_or_else(malformed)?
+                else {
+                    return Err(malformed());
+                };
+                let parts = self.resolve(place, parts)?;
+                let parts = parts.as_ref().and_then(Value::as_array).ok_or_else(malformed)?;
+                let parts = parts.iter().map(Value::as_str).collect::<Option<Vec<_>>>();
+                Ok(Some(Value::from(parts.ok_or_else(malformed)?.join(delimiter))))
             }
             unknown => Err(TemplateError::new(place, format!("{unknown} is not known here"))),
         }
@@ -229,7 +247,7 @@ mod tests {
     use serde_json::json;
 
     fn scope() -> Scope {
-        Scope::of(&json!({
+        let template = json!({
             "Parameters": {
                 "Stage": {"Type": "String", "Default": "dev"},
                 "Seconds": {"Type": "Number", "Default": 15},
@@ -244,8 +262,8 @@ mod tests {
                 "Odd": {"Fn::Contains": [["a"], "a"]},
             },
             "Resources": {"Table": {}},
-        }))
-        .unwrap()
+        });
+        Scope::of(&template, &[]).unwrap()
     }
 
     #[test]
@@ -253,6 +271,10 @@ mod tests {
         for (value, expected) in [
             (json!({"Ref": "Seconds"}), json!("15")),
             (json!({"Fn::Split": [",", {"Ref": "Origins"}]}), json!(["a", "b"])),
+            (
+                json!({"Fn::Join": [",", ["x", {"Fn::If": ["Both", {"Ref": "Origins"}, "y"]}, {"Ref": "AWS::NoValue"}]]}),
+                json!("x,a,b"),
+            ),
             (json!({"Ref": "Table"}), json!("Table")),
             (json!({"Ref": "AWS::Partition"}), json!("aws")),
             (json!({"Fn::GetAtt": "Table.Arn"}), json!("Table.Arn")),
@@ -268,7 +290,9 @@ mod tests {
     #[test]
     fn what_is_not_known_is_an_error_that_names_its_place() {
         for value in [
-            json!({"Fn::Join": [",", []]}),
+            json!({"Fn::Select": [0, []]}),
+            json!({"Fn::Join": [",", "a"]}),
+            json!({"Fn::Join": [",", [1]]}),
             json!({"Ref": "Nothing"}),
             json!({"Ref": 1}),
             json!({"Fn::GetAtt": "Table.StreamArn"}),
@@ -290,9 +314,18 @@ mod tests {
     }
 
     #[test]
+    fn a_given_value_takes_the_place_of_the_default() {
+        let template = json!({"Parameters": {"P": {"Type": "String", "Default": "a"}}});
+        let scope = Scope::of(&template, &[("P", "b")]).unwrap();
+        assert_eq!(scope.resolve("here", &json!({"Ref": "P"})).unwrap(), Some(json!("b")));
+        let error = Scope::of(&template, &[("Q", "b")]).err().map(|error| error.to_string());
+        assert_eq!(error.as_deref(), Some("template.yaml, Parameters: Q is no parameter"));
+    }
+
+    #[test]
     fn a_parameter_without_a_default_is_refused() {
         let template = json!({"Parameters": {"P": {"Type": "String"}}});
-        let error = Scope::of(&template).err().map(|error| error.to_string());
+        let error = Scope::of(&template, &[]).err().map(|error| error.to_string());
         assert_eq!(error.as_deref(), Some("template.yaml, Parameters.P: has no default"));
     }
 }

@@ -63,7 +63,15 @@ impl Template {
     /// # Errors
     /// Text that isn't a template, and anything that the laptop would have to ignore.
     pub fn read(text: &str) -> Result<Self> {
-        let resources = Resources::of(&yaml::read(text)?)?;
+        Self::read_with(text, &[])
+    }
+
+    /// Reads a template with values for some of its parameters.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and a value for a parameter that is not there.
+    pub fn read_with(text: &str, values: &[(&str, &str)]) -> Result<Self> {
+        let resources = Resources::of(&yaml::read(text)?, values)?;
         let (api_id, api) = resources.only("AWS::Serverless::HttpApi")?;
         let Api { cors, authorizers, default_authorizer } = api::read(&resources, api)?;
         let mut functions = BTreeMap::new();
@@ -98,8 +106,8 @@ struct Resources {
 }
 
 impl Resources {
-    fn of(template: &Value) -> Result<Self> {
-        let scope = Scope::of(template)?;
+    fn of(template: &Value, values: &[(&str, &str)]) -> Result<Self> {
+        let scope = Scope::of(template, values)?;
         let mut resources = Map::new();
         for (id, resource) in template.get("Resources").and_then(Value::as_object).into_iter().flatten() {
             let holds = match resource.get("Condition") {
@@ -161,9 +169,58 @@ mod tests {
         assert!(optional("whoami") && !optional("token"));
     }
 
+    #[test]
+    fn cors_is_off_until_an_origin_is_allowed() {
+        let with = |values: &[(&str, &str)]| Template::read_with(crate::dev::TEMPLATE, values).unwrap().cors;
+        assert!(with(&[]).is_none() && with(&[("AllowedHeaders", "x-tenant")]).is_none());
+        let cors = with(&[("AllowedOrigins", "https://a.example,https://b.example")]).unwrap();
+        assert_eq!(cors.allow_origins, ["https://a.example", "https://b.example"]);
+        assert_eq!(
+            (cors.allow_credentials, cors.allow_methods.as_slice()),
+            (false, ["GET", "POST"].map(str::to_owned).as_slice())
+        );
+        for name in [
+            "authorization",
+            "baggage",
+            "content-type",
+            "dpop",
+            "mcp-protocol-version",
+            "sentry-trace",
+            "traceparent",
+            "tracestate",
+            "x-api-key",
+            "x-requested-with",
+        ] {
+            assert!(cors.allow_headers.iter().any(|header| header == name), "{name}");
+        }
+        let more = with(&[("AllowedOrigins", "*"), ("AllowedHeaders", "x-tenant,b3")]).unwrap();
+        assert_eq!(
+            more.allow_headers,
+            [cors.allow_headers, vec!["x-tenant".to_owned(), "b3".to_owned()]].concat()
+        );
+    }
+
+    #[test]
+    fn every_route_that_is_open_to_all_and_writes_has_a_rate_limit_of_its_own() {
+        let resources = Resources::of(&yaml::read(crate::dev::TEMPLATE).unwrap(), &[]).unwrap();
+        let (_, api) = resources.only("AWS::Serverless::HttpApi").unwrap();
+        let rate = |settings: &Value| settings["ThrottlingRateLimit"].as_u64();
+        let for_all = rate(&api["Properties"]["DefaultRouteSettings"]);
+        let own = api["Properties"]["RouteSettings"].as_object().unwrap();
+        let routes = Template::read(crate::dev::TEMPLATE).unwrap().routes;
+        let open = routes.iter().filter(|route| route.method == "POST" && route.authorizer.is_none());
+        for key in open.map(Route::key) {
+            let limit = own.get(&key).and_then(rate);
+            assert!(limit.is_some() && limit < for_all, "{key}: {limit:?}");
+        }
+        for key in own.keys() {
+            assert!(routes.iter().any(|route| route.key() == *key), "{key} is no route");
+        }
+    }
+
     /// The statements of every function's policies, each with its function's name.
     fn statements() -> Vec<(String, Value)> {
-        let resources = Resources::of(&yaml::read(crate::dev::TEMPLATE).unwrap()).unwrap();
+        let resources = Resources::of(&yaml::read(crate::dev::TEMPLATE).unwrap(), &[]).unwrap();
         let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
         let mut statements = Vec::new();
         for (_, function) in resources.of_type("AWS::Serverless::Function") {

@@ -44,6 +44,8 @@ const CLIENT: [Field; 4] = [
 const SCOPE: Field =
     field("scope", Kind::Optional, "The scopes asked for, separated by blanks; all if left out.");
 const RESOURCE: Field = field("resource", Kind::Optional, "The audience asked for (RFC 8707).");
+const AUDIENCE: Field =
+    field("audience", Kind::Optional, "Another name for `resource`; if both are sent they must be equal.");
 
 /// A user name and a password, as FastAPI's clients and Swagger UI send them.
 pub(super) fn login() -> RequestBody {
@@ -53,6 +55,7 @@ pub(super) fn login() -> RequestBody {
         field("password", Kind::NeededSecret, "The password."),
         SCOPE,
         RESOURCE,
+        AUDIENCE,
     ])
 }
 
@@ -65,6 +68,7 @@ pub(super) fn token() -> RequestBody {
         },
         SCOPE,
         RESOURCE,
+        AUDIENCE,
         field("refresh_token", Kind::Secret, "The last refresh token, for `refresh_token`."),
         field("subject_token", Kind::Secret, "Another issuer's token, for a token exchange (RFC 8693)."),
         Field {
@@ -75,7 +79,6 @@ pub(super) fn token() -> RequestBody {
             one_of: &REQUESTED_TOKEN_TYPES,
             ..field("requested_token_type", Kind::Optional, "What kind of token to get.")
         },
-        field("audience", Kind::Optional, "As `resource`, for a token exchange."),
     ];
     form(fields.into_iter().chain(CLIENT).collect())
 }
@@ -86,7 +89,7 @@ pub(super) fn client_credentials() -> RequestBody {
         one_of: &[CLIENT_CREDENTIALS],
         ..field("grant_type", Kind::Needed, "The one grant that is known here.")
     };
-    form([grant_type, SCOPE, RESOURCE].into_iter().chain(CLIENT).collect())
+    form([grant_type, SCOPE, RESOURCE, AUDIENCE].into_iter().chain(CLIENT).collect())
 }
 
 /// What Google Identity Services posts.

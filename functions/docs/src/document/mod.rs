@@ -10,7 +10,7 @@ mod security;
 
 use shared::wire::caller::{Caller, Message};
 use shared::wire::introspection::Introspection;
-use shared::wire::metadata::{Jwks, Metadata, OpenIdConfiguration};
+use shared::wire::metadata::{Jwks, Metadata, OpenIdConfiguration, ProtectedResource};
 use shared::wire::oauth::ErrorResponse;
 use shared::wire::sign_in::{GoogleRequest, LoginRequest, LoginResponse};
 use shared::wire::token_response::TokenResponse;
@@ -56,6 +56,7 @@ fn schemas(examples: bool) -> Vec<(String, RefOr<Schema>)> {
         schema::<LoginResponse<'_>>(),
         schema::<Metadata<'_>>(),
         schema::<OpenIdConfiguration<'_>>(),
+        schema::<ProtectedResource<'_>>(),
         schema::<TokenResponse<'_>>(),
     ];
     if examples {

@@ -2,17 +2,19 @@
 
 use shared::wire::caller::Caller;
 use shared::wire::introspection::Introspection;
-use shared::wire::metadata::{Jwks, Metadata, OpenIdConfiguration};
+use shared::wire::metadata::{Jwks, Metadata, OpenIdConfiguration, ProtectedResource};
 use shared::wire::oauth::ErrorKind::{
-    self, InvalidClient, InvalidDpopProof, InvalidGrant, InvalidScope, InvalidTarget, SignInFailed,
+    self, InvalidClient, InvalidDpopProof, InvalidGrant, InvalidScope, InvalidTarget, NotFound, SignInFailed,
     TemporarilyUnavailable, TooManyRequests, UnauthorizedClient, UnsupportedGrantType,
 };
 use shared::wire::sign_in::{GoogleRequest, LoginRequest, LoginResponse};
 use shared::wire::token_response::TokenResponse;
-use utoipa::openapi::path::{HttpMethod, OperationBuilder, PathItem};
+use utoipa::openapi::path::{
+    HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem,
+};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::tag::{Tag, TagBuilder};
-use utoipa::openapi::{Required, Responses};
+use utoipa::openapi::{ObjectBuilder, Required, Responses, Type};
 
 use super::answers::{MALFORMED, answers, empty_answer, guarded, json};
 use super::forms;
@@ -135,6 +137,7 @@ fn discovery() -> Vec<Route> {
         get(path, DISCOVERY, summary, Needs::Nothing, |operation| operation.responses(responses))
     };
     let refusals = [TemporarilyUnavailable];
+    let resource = || answers::<ProtectedResource<'_>>("The metadata.", &[NotFound, TemporarilyUnavailable]);
     vec![
         published("/.well-known/jwks.json", "Public keys", answers::<Jwks<'_>>("The keys.", &refusals)),
         published(
@@ -147,7 +150,31 @@ fn discovery() -> Vec<Route> {
             "Metadata, where OpenID Connect looks for it",
             answers::<OpenIdConfiguration<'_>>("The metadata.", &refusals),
         ),
+        published(
+            "/.well-known/oauth-protected-resource",
+            "Metadata of a resource without a path (RFC 9728)",
+            resource(),
+        ),
+        get(
+            "/.well-known/oauth-protected-resource/{proxy}",
+            DISCOVERY,
+            "Metadata of a resource with a path",
+            Needs::Nothing,
+            |operation| operation.parameter(path_of_resource()).responses(resource()),
+        ),
     ]
+}
+
+/// The path of a resource, as it comes after the well-known one.
+fn path_of_resource() -> Parameter {
+    let text = ObjectBuilder::new().schema_type(Type::String).build();
+    ParameterBuilder::new()
+        .name("proxy")
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .description(Some("The resource's path without its first `/`; it may have several segments."))
+        .schema(Some(text))
+        .build()
 }
 
 fn examples() -> Vec<Route> {
@@ -202,7 +229,7 @@ fn route(
     fill: impl FnOnce(OperationBuilder) -> OperationBuilder,
 ) -> Route {
     // Each path has one method, so that its words make a name of their own.
-    let id: Vec<_> = path.split(['/', '.', '-']).filter(|word| !word.is_empty()).collect();
+    let id: Vec<_> = path.split(['/', '.', '-', '{', '}']).filter(|word| !word.is_empty()).collect();
     let operation = OperationBuilder::new()
         .operation_id(Some(id.join("_")))
         .tag(tag)

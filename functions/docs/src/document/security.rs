@@ -56,7 +56,8 @@ impl Needs {
 /// The credentials, by the names that requirements use.
 pub(super) fn schemes() -> [(&'static str, SecurityScheme); 5] {
     let scopes = || Scopes::from_iter(SCOPES);
-    let password = Flow::Password(Password::new("/token", scopes()));
+    let password = Flow::Password(Password::with_refresh_url("/token", scopes(), "/oauth2/token"));
+    // No refresh URL: this grant gives no refresh token (RFC 6749 §4.4.3).
     let client_credentials = Flow::ClientCredentials(ClientCredentials::new("/oauth2/token", scopes()));
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)

@@ -1,0 +1,140 @@
+//! What a taken-over signing function could have written: nothing of it grants more than it did while it was written.
+
+use e2e::{PASSWORD, Stack, claims, read};
+use latchkey::dev::google::CLIENT_ID;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use shared::clock;
+use shared::identity::passwords::PasswordHash;
+use shared::identity::refresh_tokens::RefreshToken;
+use shared::store::accounts::Accounts;
+use shared::store::refresh::{Families, Family};
+use shared::store::table::Key;
+use shared::wire::scope::Scopes;
+
+use crate::events::post_token;
+
+const YEAR: u64 = 366 * 86_400;
+
+/// Refreshes with a forged family: that of a good sign-in, with something changed.
+async fn refreshed(stack: &Stack, sign_in: &Value, change: impl FnOnce(&mut Family)) -> (u64, Value) {
+    let families = Families::new(stack.table());
+    let genuine = RefreshToken::parse(sign_in["refresh_token"].as_str().unwrap().into()).unwrap();
+    let mut family = families.get(genuine.family()).await.unwrap().unwrap();
+    let forged = RefreshToken::first();
+    family.current = forged.digest().clone();
+    change(&mut family);
+    families.create(forged.family(), &family).await.unwrap();
+    let deps = token::Deps::from_settings(
+        &stack.settings(&[("GOOGLE_CLIENT_IDS", CLIENT_ID), ("GOOGLE_SCOPES", "todo:read")]),
+    );
+    let form = [("grant_type", "refresh_token"), ("refresh_token", forged.expose_secret())];
+    post_token(&deps.unwrap(), json!({}), &form, clock::now()).await
+}
+
+fn is_rejected(answer: &(u64, Value)) -> bool {
+    answer.0 == 400 && answer.1["error"] == "invalid_grant"
+}
+
+#[tokio::test]
+async fn a_family_that_outlives_the_configured_maximum_is_dead() {
+    let stack = Stack::start().await;
+    stack.user("ada", "a").await;
+    let (signed_in, now) = (stack.sign_in("ada", PASSWORD).await, clock::now());
+    assert_eq!(refreshed(&stack, &signed_in, |_| {}).await.0, 200, "the forgery is good otherwise");
+    let forever = |family: &mut Family| {
+        (family.ends_at, family.expires_at, family.rotated_at) = (now + 300 * YEAR, now + 300 * YEAR, now);
+    };
+    let year_ago = |family: &mut Family| {
+        forever(family);
+        family.created_at = Some(now - YEAR);
+    };
+    assert!(is_rejected(&refreshed(&stack, &signed_in, year_ago).await));
+    let unborn = |family: &mut Family| {
+        forever(family);
+        family.created_at = Some(now + YEAR);
+    };
+    assert!(is_rejected(&refreshed(&stack, &signed_in, unborn).await));
+    let undated = |family: &mut Family| {
+        forever(family);
+        family.created_at = None;
+    };
+    assert!(is_rejected(&refreshed(&stack, &signed_in, undated).await));
+    let unused = |family: &mut Family| {
+        forever(family);
+        family.rotated_at = now - 8 * 86_400;
+    };
+    assert!(is_rejected(&refreshed(&stack, &signed_in, unused).await));
+}
+
+#[tokio::test]
+async fn a_family_gives_no_scope_that_its_user_lacks_today() {
+    let stack = Stack::start().await;
+    stack.user("ada", "a").await;
+    let with_password = stack.sign_in("ada", PASSWORD).await;
+    let id_token = stack.id_token("grace@example.com");
+    let federated = read(stack.post("/google").bearer_auth(id_token)).await.1;
+    let more = |family: &mut Family| {
+        family.scopes = Scopes::parse("a admin todo:read").unwrap();
+    };
+    assert_eq!(refreshed(&stack, &with_password, more).await.1["scope"], "a");
+    assert_eq!(refreshed(&stack, &federated, more).await.1["scope"], "todo:read", "as GoogleScopes says");
+    let as_federated = |family: &mut Family| {
+        more(family);
+        family.issuer = Some("https://accounts.google.com".to_owned());
+    };
+    assert!(is_rejected(&refreshed(&stack, &with_password, as_federated).await));
+    let with_a_password = |family: &mut Family| family.issuer = None;
+    assert!(is_rejected(&refreshed(&stack, &federated, with_a_password).await));
+}
+
+#[tokio::test]
+async fn a_federated_user_has_no_password_whatever_their_item_holds() {
+    let stack = Stack::start().await;
+    let hash = PasswordHash::of("nobody", &PASSWORD.into()).unwrap();
+    let item = json!({
+        "username": "usr_forged", "sub": "usr_forged", "password_hash": hash, "scopes": ["admin"],
+        "disabled": false, "epoch": "", "created_at": 1,
+    });
+    stack.table().create(Key::new("USER#", "usr_forged", "PROFILE"), &item, None).await.unwrap();
+    for name in ["usr_forged", "USR_FORGED"] {
+        let form = [("username", name), ("password", PASSWORD)];
+        let (status, body) = read(stack.post("/token").form(&form)).await;
+        assert_eq!((status, &body["error"]), (401, &json!("invalid_grant")), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_leads_to_federated_users_alone() {
+    let stack = Stack::start().await;
+    stack.user("ada", "admin").await;
+    let id_token = stack.id_token("grace@example.com");
+    let subject = claims(&id_token)["sub"].as_str().unwrap().to_owned();
+    let link = json!({"username": "ada", "created_at": 1});
+    let key = Key::new("IDENTITY#", &format!("https://accounts.google.com#{subject}"), "LINK");
+    stack.table().create(key, &link, None).await.unwrap();
+    let (status, body) = read(stack.post("/google").bearer_auth(&id_token)).await;
+    assert_eq!((status, &body["error"]), (401, &json!("invalid_grant")));
+}
+
+#[tokio::test]
+async fn the_epoch_of_a_user_cannot_be_guessed() {
+    let stack = Stack::start().await;
+    let token = read(stack.post("/google").bearer_auth(stack.id_token("grace@example.com"))).await.1;
+    let sub = claims(token["access_token"].as_str().unwrap())["sub"].as_str().unwrap().to_owned();
+    let account = Accounts::new(stack.table()).get(&sub).await.unwrap().unwrap();
+    assert!(account.epoch.len() >= 20 && account.is_federated(), "{:?}", account.epoch);
+}
+
+/// No statement of a function that signs lets it write a password hash to a user that it makes, or any attribute of
+/// the keys.
+#[test]
+fn the_roles_write_no_password_for_federated_users() {
+    for binary in ["token", "google", "login"] {
+        let role = e2e::role::Role::of(binary);
+        let put = json!({
+            "Item": {"pk": {"S": "USER#usr_forged"}, "sk": {"S": "PROFILE"}, "password_hash": {"S": "x"}},
+        });
+        assert!(!role.allows("DynamoDB_20120810.PutItem", put.to_string().as_bytes()), "{binary}");
+    }
+}
