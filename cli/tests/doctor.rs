@@ -54,7 +54,7 @@ impl Diagnosis {
         assert_eq!(stderr.lines().count(), lines, "{stderr}");
         let mut document: Value = serde_json::from_slice(&output.stdout).unwrap();
         let Value::Array(checks) = document["checks"].take() else { panic!("no checks") };
-        assert_eq!(checks.len(), 19, "all of them, whatever fails");
+        assert_eq!(checks.len(), 20, "all of them, whatever fails");
         Self { checks, status: output.status.code() }
     }
 
@@ -170,4 +170,20 @@ async fn an_api_is_told_no_secret() {
         assert!(!secret || !seen.contains(&value.to_lowercase()), "{name}");
     }
     assert!(!seen.contains("\"authorization\"") && !seen.contains("\"x-api-key\""), "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn api_that_allows_every_origin_is_warned_of() {
+    let stack = Stack::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = Router::new().fallback(|| async { [("access-control-allow-origin", "*")] });
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let diagnosis = Diagnosis::of(stack.environment(), &[], &["--url", &url]);
+    let check = diagnosis.checks.iter().find(|check| check["name"] == "allowed origins").unwrap();
+    let advice = check["advice"].as_str().unwrap_or_default();
+    assert!(
+        check["status"] == "warning" && advice.contains("AllowedOrigins=https://app.example.com"),
+        "{check}"
+    );
 }

@@ -265,6 +265,24 @@ async fn recorded_session_can_be_signed_out() {
     assert!(!table.allows_at(access_token, table.now).await);
 }
 
+#[tokio::test]
+async fn client_update_narrows_recorded_token_families_at_once_and_leaves_access_tokens() {
+    let table = Recorded::by_db0866e().await;
+    let web = || basic("web", table.text("/clients/web/0"));
+    let access_token = table.text("/access_tokens/live/of_web");
+    table.command(&["client", "update", "web", "--scope", "todo:read"], "").await;
+    let (_, narrowed) = refresh(&table, web(), table.text("/refresh_tokens/of_web")).await;
+    assert_eq!(narrowed["scope"], "todo:read", "{narrowed}");
+    table.command(&["client", "update", "web", "--no-grant"], "").await;
+    let refused = refresh(&table, web(), text(&narrowed, "refresh_token")).await;
+    assert_eq!((refused.0, &refused.1["error"]), (400, &json!("unauthorized_client")));
+    assert!(table.allows_at(bearer(access_token), table.now).await, "until it expires");
+    let restored = "client update web --scope todo:read todo:write --grant refresh_token token-exchange";
+    table.command(&restored.split(' ').collect::<Vec<_>>(), "").await;
+    let (_, body) = refresh(&table, web(), text(&narrowed, "refresh_token")).await;
+    assert_eq!(body["scope"], "todo:read todo:write", "the token family was not ended: {body}");
+}
+
 /// Has today's code write all that it can: the flows on recorded items, and the commands on recorded and new ones.
 async fn every_flow(table: &Recorded) {
     sign_users_in(table).await;
@@ -288,6 +306,9 @@ async fn every_flow(table: &Recorded) {
          client_credentials refresh_token token-exchange --quota 10/1h --token-ttl 300",
         "client create certified-today --scope todo:read --certificate-subject CN=today,O=Example",
         "client create signer-today --scope todo:read --jwks-url https://keys.example.com/today.json",
+        "client update web --audience latchkey --claim plan=gold --quota 1000/1h --no-token-ttl",
+        "client update signer --no-public-key --certificate-subject CN=signer --no-quota",
+        "user update by-bcrypt --scope todo:read todo:write --no-email",
         "client rotate-secret web",
         "client rotate-secret today --overlap 0s",
         "client disable web",
