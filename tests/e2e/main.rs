@@ -24,3 +24,4 @@ mod rotation;
 mod signature_cache;
 mod takeover;
 mod token_endpoint;
+mod upgrade;

@@ -3,7 +3,7 @@
 use aws_lc_rs::digest;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use shared::clock;
@@ -47,12 +47,23 @@ impl Holder {
         Self(Ed25519KeyPair::generate().expect("a key"))
     }
 
+    /// The holder of a key as [`PrivateKey::generate`] makes it.
+    pub fn of(pkcs8: &str) -> Self {
+        let der = STANDARD.decode(pkcs8).expect("base64");
+        Self(Ed25519KeyPair::from_pkcs8(&der).expect("an Ed25519 key"))
+    }
+
     /// A proof for a request, with a token or without (RFC 9449).
     pub fn proof(&self, method: &str, url: &str, token: Option<&str>) -> String {
+        self.proof_at(method, url, token, clock::now())
+    }
+
+    /// One that is made at some other time.
+    pub fn proof_at(&self, method: &str, url: &str, token: Option<&str>, now: u64) -> String {
         let x = URL_SAFE_NO_PAD.encode(self.0.public_key());
         let header =
             json!({"alg": "EdDSA", "typ": "dpop+jwt", "jwk": {"kty": "OKP", "crv": "Ed25519", "x": x}});
-        let mut claims = json!({"htm": method, "htu": url, "iat": clock::now(), "jti": random_id("")});
+        let mut claims = json!({"htm": method, "htu": url, "iat": now, "jti": random_id("")});
         if let Some(token) = token {
             let hash = digest::digest(&digest::SHA256, token.as_bytes());
             claims["ath"] = URL_SAFE_NO_PAD.encode(hash).into();

@@ -1,6 +1,7 @@
 //! `latchkey user`: the people who sign in.
 
 mod report;
+mod update;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ use shared::store::users::User;
 use shared::wire::scope::Scopes;
 
 use self::report::{Deleted, Listed, PasswordSet, Shown, Switched, Unlocked};
+use self::update::UpdateArgs;
 use super::connection::{Connection, TableArgs};
 use super::import;
 use super::output::Format;
@@ -39,6 +41,15 @@ enum UserCommand {
         latchkey user create ada --email ada@example.com --scope todo:read todo:write\n  \
         pwgen 20 1 | tee password | latchkey user create ada --output json")]
     Create(CreateArgs),
+    /// Give a user other scopes or another email address: what is given replaces what there was, everything else stays
+    #[command(after_help = "Examples:\n  \
+        latchkey user update ada --scope todo:read todo:write\n  \
+        latchkey user update ada --email ada@example.com --no-scope --output json\n\n\
+        Fewer scopes count from the next refresh on, more scopes and another email address from the next sign-in on. A \
+        token family is not ended. Access tokens that are out keep what they say until they expire: `latchkey user \
+        disable`, then `enable`, ends them and the token families.\n\
+        Of a user of another issuer (Google, TrustedIssuers) both come with each sign-in: they can't be changed here.")]
+    Update(UpdateArgs),
     /// List all users
     List,
     /// Show one user
@@ -130,6 +141,7 @@ async fn run(command: UserCommand, connection: &Connection, format: Format) -> a
             }
             format.print(&create(connection, spec, &new_password()?, now).await?)
         }
+        UserCommand::Update(args) => format.print(&args.run(connection).await?),
         UserCommand::List => format.print(&Listed(connection.users.list().await?)),
         UserCommand::Show { name } => format.print(&Shown::from(find(connection, &name).await?)),
         UserCommand::SetPassword { name } => {
