@@ -15,6 +15,7 @@ mod layering;
 mod lockout;
 mod login;
 mod logs;
+mod moving_in;
 mod refresh;
 mod revocation;
 mod rotation;
