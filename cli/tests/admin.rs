@@ -583,6 +583,7 @@ async fn a_user_signs_in_until_disabled_or_deleted() {
 
     let shown = stack.json(&["user", "show", "ADA"]);
     assert_eq!((text(&shown, "username"), text(&shown, "sub")), ("Ada", sub.as_str()));
+    assert_eq!(stack.json(&["user", "show", " ada "]), shown);
     assert_eq!((&shown["has_password"], &shown["disabled"]), (&json!(true), &json!(false)));
     let listed = stack.json(&["user", "list"]);
     let row = listed.as_array().unwrap().iter().find(|row| row["username"] == "Ada").unwrap();
@@ -615,6 +616,13 @@ async fn a_user_signs_in_until_disabled_or_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn byte_order_mark_on_standard_input_is_no_part_of_the_password() {
+    let stack = Stack::start().await;
+    stack.with_input(&["user", "create", "ada"], &format!("\u{feff}{PASSWORD}\r\n")).text();
+    assert!(stack.user_token("ada", PASSWORD).await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn users_that_break_a_rule_are_refused() {
     let stack = Stack::start().await;
     let create = |args: &[&str], input: &str| stack.with_input(&[&["user", "create"], args].concat(), input);
@@ -625,6 +633,7 @@ async fn users_that_break_a_rule_are_refused() {
     create(&["ada"], "").refused("no password on standard input");
     create(&["ada"], "seven77").refused("fewer than 8 characters: choose another one");
     create(&["ada"], "password123").refused("attackers try first");
+    create(&["ada"], "correct\0horse").refused("the password holds a NUL character: choose another one");
     create(&["DEMO"], PASSWORD).refused("user DEMO exists already");
     stack.with_input(&["user", "set-password", "demo"], "short").refused("fewer than 8 characters");
     stack.with_input(&["user", "set-password", "nobody"], PASSWORD).refused("there is no user nobody");

@@ -18,6 +18,7 @@ mod local_stack;
 mod lockout;
 mod login;
 mod logs;
+mod moving_in;
 mod refresh;
 mod revocation;
 mod rotation;

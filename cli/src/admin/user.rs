@@ -94,9 +94,11 @@ enum UserCommand {
     },
     /// Take users over from another system, with the hashes of their passwords
     #[command(
-        after_help = "Each line is a JSON object with username, password_hash (bcrypt of cost 10 to 12, \
-        or a PHC string of Argon2id, $argon2id$v=19$…, from m=19456,t=2), and optionally email and scopes:\n  \
+        after_help = "Each line is a JSON object with username, password_hash, and optionally email and scopes:\n  \
         {\"username\":\"ada\",\"password_hash\":\"$2b$12$…\",\"email\":\"ada@example.com\",\"scopes\":[\"todo:read\"]}\n\n\
+        A password_hash is bcrypt of cost 10 to 13 ($2a$, $2b$, $2y$), or a PHC string of Argon2id with m from 16384, \
+        t from 2, m × t up to 204800 and p up to 8, as it is or as Django and Spring Security write it:\n  \
+        bcrypt$$2b$12$…   argon2$argon2id$v=19$…   {bcrypt}$2a$10$…   {argon2@SpringSecurity_v5_8}$argon2id$v=19$…\n\n\
         Who exists is skipped: an import that was stopped, or had bad lines, can be run again."
     )]
     Import {
