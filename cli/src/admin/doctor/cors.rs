@@ -63,6 +63,7 @@ mod tests {
                 status: StatusCode::NO_CONTENT,
                 took: Duration::ZERO,
                 clocks: None,
+                cdn: None,
                 allowed_origin: allowed.map(str::to_owned),
                 body: Vec::new(),
             };

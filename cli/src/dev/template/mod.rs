@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn every_route_that_is_open_to_all_and_writes_has_a_rate_limit_of_its_own() {
-        let resources = Resources::of(&yaml::read(crate::dev::TEMPLATE).unwrap()).unwrap();
+        let resources = Resources::of(&yaml::read(crate::dev::TEMPLATE).unwrap(), &[]).unwrap();
         let (_, api) = resources.only("AWS::Serverless::HttpApi").unwrap();
         let rate = |settings: &Value| settings["ThrottlingRateLimit"].as_u64();
         let for_all = rate(&api["Properties"]["DefaultRouteSettings"]);
