@@ -129,6 +129,33 @@ impl Stack {
         body["access_token"].as_str().map(str::to_owned)
     }
 
+    /// A file with these public keys.
+    fn write_jwks(&self, keys: &[&Value]) -> String {
+        let file = self.folder.path().join("jwks.json");
+        std::fs::write(&file, json!({"keys": keys}).to_string()).unwrap();
+        file.to_str().unwrap().to_owned()
+    }
+
+    /// A token for the client `app`, by an assertion that this key signs.
+    async fn token_by_key(&self, key: &PrivateKey) -> Option<String> {
+        let (now, id, audience) = (clock::now(), random_id(""), self.url("/oauth2/token"));
+        let claims =
+            json!({"iss": "app", "sub": "app", "aud": audience, "iat": now, "exp": now + 60, "jti": id});
+        let assertion = key.sign("JWT", &claims).unwrap();
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_assertion_type", JWT_BEARER_ASSERTION),
+            ("client_assertion", assertion.expose_secret()),
+        ];
+        self.access_token(Client::new().post(self.url("/oauth2/token")).form(&form)).await
+    }
+
+    /// The answer to a refresh of a first-party sign-in.
+    async fn refresh(&self, token: &str) -> Value {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
+        Client::new().post(self.url("/oauth2/token")).form(&form).send().await.unwrap().json().await.unwrap()
+    }
+
     async fn get(&self, path: &str, header: &str, value: &str) -> StatusCode {
         Client::new().get(self.url(path)).header(header, value).send().await.unwrap().status()
     }
@@ -144,6 +171,11 @@ impl Stack {
     fn inspect(&self, token: &str) -> Value {
         self.json(&["token", "inspect", token])
     }
+}
+
+fn signing_key() -> PrivateKey {
+    let pkcs8 = PrivateKey::generate(Algorithm::EdDsa).unwrap();
+    PrivateKey::parse(Algorithm::EdDsa, &pkcs8).unwrap()
 }
 
 fn text<'a>(document: &'a Value, name: &str) -> &'a str {
@@ -281,6 +313,260 @@ async fn clients_that_break_a_rule_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn client_update_replaces_what_is_given_and_leaves_the_rest() {
+    let stack = Stack::start().await;
+    let made = stack.json(&[
+        "client",
+        "create",
+        "billing",
+        "--scope",
+        "todo:read",
+        "todo:write",
+        "--audience",
+        "latchkey",
+        "https://api.example.com",
+        "--token-ttl",
+        "300",
+        "--claim",
+        "tenant=acme",
+        "--quota",
+        "100/1h",
+        "--grant",
+        "client_credentials",
+        "refresh_token",
+    ]);
+    let secret = text(&made, "client_secret").to_owned();
+    let before = stack.client_token("billing", &secret).await.unwrap();
+    let as_made = stack.json(&["client", "show", "billing"]);
+
+    let updated =
+        stack.json(&["client", "update", "billing", "--scope", "todo:read", "--claim", "plan=gold"]);
+    let mut expected = as_made.clone();
+    expected["scopes"] = json!(["todo:read"]);
+    expected["claims"] = json!({"plan": "gold"});
+    assert_eq!(updated, stack.json(&["client", "show", "billing"]));
+    // The day of a secret's use is noted beside it.
+    expected["secrets"] = updated["secrets"].clone();
+    assert_eq!(updated, expected);
+    let claims = stack.inspect(&stack.client_token("billing", &secret).await.unwrap())["claims"].clone();
+    assert_eq!((text(&claims, "scope"), text(&claims, "plan")), ("todo:read", "gold"));
+    assert_eq!((claims.get("tenant"), text(&claims, "aud")), (None, "latchkey"));
+    let old = stack.inspect(&before);
+    assert_eq!((&old["revoked"], text(&old["claims"], "scope")), (&json!(false), "todo:read todo:write"));
+
+    stack.json(&[
+        "client",
+        "update",
+        "billing",
+        "--audience",
+        "https://api.example.com",
+        "--token-ttl",
+        "60",
+    ]);
+    let claims = stack.inspect(&stack.client_token("billing", &secret).await.unwrap())["claims"].clone();
+    assert_eq!(text(&claims, "aud"), "https://api.example.com");
+    assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 60);
+
+    let bare = stack.json(&[
+        "client",
+        "update",
+        "billing",
+        "--no-audience",
+        "--no-token-ttl",
+        "--no-claim",
+        "--no-quota",
+        "--no-grant",
+    ]);
+    assert_eq!((&bare["audiences"], &bare["claims"]), (&json!([]), &json!({})));
+    assert_eq!((&bare["token_ttl"], &bare["quota"]), (&Value::Null, &Value::Null));
+    assert_eq!(bare["grants"], json!(["client_credentials"]));
+    assert!(stack.client_token("billing", &secret).await.is_some(), "the secret stays");
+    stack.json(&["client", "update", "billing", "--quota", "1/31d"]);
+    assert!(stack.client_token("billing", &secret).await.is_some());
+    assert_eq!(stack.client_token("billing", &secret).await, None, "a quota counts from its update on");
+
+    let said = stack.run(&["client", "update", "billing", "--no-quota"]);
+    assert!(said.text().contains("Access tokens that are out keep") && said.text().contains("disable"));
+    assert_eq!(stack.times_printed("digest"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn client_update_leaves_disabled_clients_and_their_secrets_alone() {
+    let stack = Stack::start().await;
+    let secret =
+        text(&stack.json(&["client", "create", "billing", "--scope", "a"]), "client_secret").to_owned();
+    let other = text(&stack.json(&["client", "rotate-secret", "billing"]), "client_secret").to_owned();
+    stack.json(&["client", "disable", "billing"]);
+    let updated = stack.json(&["client", "update", "billing", "--scope", "a b"]);
+    assert_eq!((&updated["disabled"], updated["secrets"].as_array().unwrap().len()), (&json!(true), 2));
+    assert_eq!(stack.client_token("billing", &secret).await, None);
+    stack.json(&["client", "enable", "billing"]);
+    for secret in [secret, other] {
+        assert!(stack.client_token("billing", &secret).await.is_some());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn client_update_that_breaks_a_rule_changes_nothing() {
+    let stack = Stack::start().await;
+    stack.json(&["client", "create", "billing", "--scope", "a"]);
+    let before = stack.json(&["client", "show", "billing"]);
+    let update = |args: &[&str]| stack.run(&[&["client", "update", "billing"], args].concat());
+    update(&["--scope", "a,b"]).refused("separate scopes by blanks");
+    update(&["--audience", "a,b"]).refused("separate audiences by blanks");
+    update(&["--claim", "sub=x", "--scope", "b"]).refused("choose another name");
+    update(&["--token-ttl", "59", "--scope", "b"]).refused("60 to 86400");
+    update(&["--certificate-subject", "app", "--scope", "b"]).refused("distinguished name");
+    update(&["--public-key", "/nowhere/jwks.json", "--scope", "b"]).refused("can't read /nowhere/jwks.json");
+    stack.run(&["client", "update", "nobody", "--scope", "a"]).refused("there is no client nobody");
+    for usage in [
+        &[][..],
+        &["--quota", "10/1h", "--no-quota"],
+        &["--audience", "a", "--no-audience"],
+        &["--jwks-url", "https://a.example/jwks", "--no-public-key"],
+        &["--grant", "client_credentials,refresh_token"],
+        &["--no-secret"],
+    ] {
+        assert_eq!(update(usage).status, Some(2), "{usage:?}");
+    }
+    assert_eq!(stack.json(&["client", "show", "billing"]), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn user_update_counts_from_the_next_refresh_and_sign_in() {
+    let stack = Stack::start().await;
+    stack.with_input(&["user", "create", "ada", "--scope", "todo:read", "todo:write"], PASSWORD).text();
+    let sign_in = async || -> Value {
+        let body = json!({"username": "ada", "password": PASSWORD});
+        Client::new().post(stack.url("/login")).json(&body).send().await.unwrap().json().await.unwrap()
+    };
+    let session = sign_in().await;
+    let access_token = text(&session, "access_token");
+
+    let updated =
+        stack.json(&["user", "update", "ADA", "--scope", "todo:read", "--email", "ada@example.com"]);
+    assert_eq!((text(&updated, "username"), text(&updated, "email")), ("ada", "ada@example.com"));
+    assert_eq!((&updated["scopes"], &updated["has_password"]), (&json!(["todo:read"]), &json!(true)));
+    let old = stack.inspect(access_token);
+    assert_eq!((&old["revoked"], text(&old["claims"], "scope")), (&json!(false), "todo:read todo:write"));
+    let refreshed = stack.refresh(text(&session, "refresh_token")).await;
+    assert_eq!(text(&refreshed, "scope"), "todo:read", "the token family goes on, with fewer scopes");
+    let claims = stack.inspect(&stack.user_token("ada", PASSWORD).await.unwrap())["claims"].clone();
+    assert_eq!((text(&claims, "scope"), text(&claims, "email")), ("todo:read", "ada@example.com"));
+
+    stack.json(&["user", "update", "ada", "--scope", "todo:read", "todo:write", "admin"]);
+    let again = stack.refresh(text(&refreshed, "refresh_token")).await;
+    assert_eq!(text(&again, "scope"), "todo:read todo:write", "never more than the sign-in had");
+    assert_eq!(text(&sign_in().await, "scope"), "admin todo:read todo:write");
+
+    let bare = stack.json(&["user", "update", "ada", "--no-scope", "--no-email"]);
+    assert_eq!((&bare["scopes"], &bare["email"]), (&json!([]), &Value::Null));
+    let claims = stack.inspect(&stack.user_token("ada", PASSWORD).await.unwrap())["claims"].clone();
+    assert_eq!(claims.get("email"), None);
+    assert!(
+        stack.run(&["user", "update", "ada", "--no-email"]).text().contains("Access tokens that are out")
+    );
+
+    // What ends the tokens of before, as the help says.
+    stack.json(&["user", "disable", "ada"]);
+    stack.json(&["user", "enable", "ada"]);
+    assert_eq!(stack.refresh(text(&again, "refresh_token")).await["error"], "invalid_grant");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn user_update_that_breaks_a_rule_changes_nothing() {
+    let stack = Stack::start().await;
+    stack.with_input(&["user", "create", "ada", "--scope", "a"], PASSWORD).text();
+    let update = |args: &[&str]| stack.run(&[&["user", "update"], args].concat());
+    update(&["ada", "--email", "ada", "--scope", "b"]).refused("NAME@DOMAIN");
+    update(&["ada", "--scope", "a,b"]).refused("separate scopes by blanks");
+    update(&["nobody", "--scope", "a"]).refused("there is no user nobody");
+    for usage in
+        [&["ada"][..], &["ada", "--email", "a@b", "--no-email"], &["ada", "--scope", "a", "--no-scope"]]
+    {
+        assert_eq!(update(usage).status, Some(2), "{usage:?}");
+    }
+    assert_eq!(stack.json(&["user", "show", "ada"])["scopes"], json!(["a"]));
+
+    let token = stack.google_token("grace@example.com").await.unwrap();
+    let sub = text(&stack.inspect(&token)["claims"], "sub").to_owned();
+    update(&[&sub, "--scope", "admin"]).refused("change the parameter GoogleScopes or TrustedIssuers");
+    update(&[&sub, "--email", "other@example.com"]).refused("signs in through another issuer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scope_with_a_comma_is_refused_with_the_remedy() {
+    let stack = Stack::start().await;
+    for command in [
+        &["client", "create", "billing", "--scope", "todo:read,todo:write"][..],
+        &["api-key", "create", "--owner", "team", "--scope", "todo:read,todo:write"],
+        &["user", "create", "ada", "--scope", "todo:read,todo:write"],
+    ] {
+        stack.with_input(command, PASSWORD).refused("--scope todo:read todo:write");
+    }
+    let file = stack.folder.path().join("users.jsonl");
+    let line = json!({"username": "ada", "password_hash": HASH, "scopes": ["todo:read,todo:write"]});
+    std::fs::write(&file, line.to_string()).unwrap();
+    let answer = stack.run(&["user", "import", file.to_str().unwrap()]);
+    assert!(
+        answer.status == Some(1) && answer.stdout.contains("separate scopes by blanks"),
+        "{}",
+        answer.stdout
+    );
+    stack
+        .run(&["client", "create", "billing", "--scope", "a", "--audience", "latchkey,other"])
+        .refused("separate audiences by blanks");
+    stack.run(&["client", "show", "billing"]).refused("there is no client billing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn token_is_read_with_what_it_was_copied_with() {
+    let stack = Stack::start().await;
+    let secret =
+        text(&stack.json(&["client", "create", "billing", "--scope", "a"]), "client_secret").to_owned();
+    let token = stack.client_token("billing", &secret).await.unwrap();
+    let jti = text(&stack.inspect(&token)["claims"], "jti").to_owned();
+    for copied in [
+        format!("Bearer {token}"),
+        format!("'{token}'"),
+        format!("\"{token}\""),
+        format!("Authorization: Bearer {token}\r\n"),
+        format!("Bearer {}\n{}", &token[..70], &token[70..]),
+    ] {
+        assert_eq!(stack.inspect(&copied)["claims"]["jti"], jti.as_str(), "{copied}");
+        let by_input = stack.with_input(&["token", "inspect", "-", "--output", "json"], &copied).json();
+        assert_eq!(by_input["verified"], true);
+    }
+    let revoked = stack.json(&["token", "revoke", &format!("'Bearer {token}'")]);
+    assert_eq!(revoked, json!({"jti": jti, "revoked": true}));
+    stack.with_input(&["user", "create", "ada"], PASSWORD).text();
+    let body = json!({"username": "ada", "password": PASSWORD});
+    let session = Client::new().post(stack.url("/login")).json(&body).send().await.unwrap();
+    let session: Value = session.json().await.unwrap();
+    let refresh_token = text(&session, "refresh_token");
+    assert_eq!(stack.json(&["token", "revoke", &format!("\"{refresh_token}\"")])["revoked"], true);
+    assert_eq!(stack.refresh(refresh_token).await["error"], "invalid_grant");
+    stack.run(&["token", "inspect", "Bearer"]).refused("not a JSON Web Token");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn owner_of_an_api_key_reaches_the_back_end_as_it_is_written() {
+    let stack = Stack::start().await;
+    for owner in ["ada@example.com", "Équipe bleue \"A\""] {
+        let made = stack.json(&["api-key", "create", "--owner", owner, "--scope", "todo:read"]);
+        let request = Client::new().get(stack.url("/users")).header("x-api-key", text(&made, "api_key"));
+        let seen: Value = request.send().await.unwrap().json().await.unwrap();
+        assert_eq!((text(&seen, "owner"), &seen["sub"]), (owner, &made["id"]));
+        assert!(stack.run(&["api-key", "list"]).text().contains(owner));
+    }
+    for owner in ["a\nb", " a", "usr_1", &"x".repeat(129)] {
+        stack
+            .run(&["api-key", "create", "--owner", owner, "--scope", "a"])
+            .refused("an owner is made of 1 to 128 characters");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_user_signs_in_until_disabled_or_deleted() {
     let stack = Stack::start().await;
     let create =
@@ -297,6 +583,7 @@ async fn a_user_signs_in_until_disabled_or_deleted() {
 
     let shown = stack.json(&["user", "show", "ADA"]);
     assert_eq!((text(&shown, "username"), text(&shown, "sub")), ("Ada", sub.as_str()));
+    assert_eq!(stack.json(&["user", "show", " ada "]), shown);
     assert_eq!((&shown["has_password"], &shown["disabled"]), (&json!(true), &json!(false)));
     let listed = stack.json(&["user", "list"]);
     let row = listed.as_array().unwrap().iter().find(|row| row["username"] == "Ada").unwrap();
@@ -329,6 +616,13 @@ async fn a_user_signs_in_until_disabled_or_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn byte_order_mark_on_standard_input_is_no_part_of_the_password() {
+    let stack = Stack::start().await;
+    stack.with_input(&["user", "create", "ada"], &format!("\u{feff}{PASSWORD}\r\n")).text();
+    assert!(stack.user_token("ada", PASSWORD).await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn users_that_break_a_rule_are_refused() {
     let stack = Stack::start().await;
     let create = |args: &[&str], input: &str| stack.with_input(&[&["user", "create"], args].concat(), input);
@@ -339,6 +633,7 @@ async fn users_that_break_a_rule_are_refused() {
     create(&["ada"], "").refused("no password on standard input");
     create(&["ada"], "seven77").refused("fewer than 8 characters: choose another one");
     create(&["ada"], "password123").refused("attackers try first");
+    create(&["ada"], "correct\0horse").refused("the password holds a NUL character: choose another one");
     create(&["DEMO"], PASSWORD).refused("user DEMO exists already");
     stack.with_input(&["user", "set-password", "demo"], "short").refused("fewer than 8 characters");
     stack.with_input(&["user", "set-password", "nobody"], PASSWORD).refused("there is no user nobody");
@@ -722,29 +1017,43 @@ async fn a_client_may_have_no_secret_but_keys_a_certificate_or_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_gets_a_token_with_the_key_that_it_was_made_with() {
     let stack = Stack::start().await;
-    let key = || {
-        let pkcs8 = PrivateKey::generate(Algorithm::EdDsa).unwrap();
-        PrivateKey::parse(Algorithm::EdDsa, &pkcs8).unwrap()
-    };
-    let (own, other) = (key(), key());
-    let file = stack.folder.path().join("jwks.json");
-    std::fs::write(&file, json!({"keys": [own.public_jwk()]}).to_string()).unwrap();
-    let file = file.to_str().unwrap();
-    stack.json(&["client", "create", "app", "--scope", "todo:read", "--public-key", file]);
-    let token = async |key: &PrivateKey| {
-        let (now, id) = (clock::now(), random_id(""));
-        let claims = json!({"iss": "app", "sub": "app", "aud": stack.url("/oauth2/token"), "iat": now, "exp": now + 60, "jti": id});
-        let assertion = key.sign("JWT", &claims).unwrap();
-        let form = [
-            ("grant_type", "client_credentials"),
-            ("client_assertion_type", JWT_BEARER_ASSERTION),
-            ("client_assertion", assertion.expose_secret()),
-        ];
-        stack.access_token(Client::new().post(stack.url("/oauth2/token")).form(&form)).await
-    };
-    let issued = token(&own).await.unwrap();
+    let (own, other) = (signing_key(), signing_key());
+    let file = stack.write_jwks(&[own.public_jwk()]);
+    stack.json(&["client", "create", "app", "--scope", "todo:read", "--public-key", &file]);
+    let issued = stack.token_by_key(&own).await.unwrap();
     assert_eq!(text(&stack.inspect(&issued)["claims"], "sub"), "app");
-    assert_eq!(token(&other).await, None);
+    assert_eq!(stack.token_by_key(&other).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn public_key_for_encryption_is_left_out_beside_one_for_signatures() {
+    let stack = Stack::start().await;
+    let (own, other) = (signing_key(), signing_key());
+    let mut encrypts = other.public_jwk().clone();
+    encrypts["use"] = json!("enc");
+    let file = stack.write_jwks(&[&encrypts, own.public_jwk()]);
+    stack.json(&["client", "create", "app", "--scope", "todo:read", "--public-key", &file]);
+    assert!(stack.token_by_key(&own).await.is_some());
+    assert_eq!(stack.token_by_key(&other).await, None);
+    assert_eq!(stack.json(&["client", "show", "app"])["public_keys"], json!({"ids": [own.key_id()]}));
+    let file = stack.write_jwks(&[&encrypts]);
+    stack.run(&["client", "update", "app", "--public-key", &file]).refused("no key that can be used");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn client_update_replaces_the_keys_for_the_next_request() {
+    let stack = Stack::start().await;
+    let (old, new) = (signing_key(), signing_key());
+    let file = stack.write_jwks(&[old.public_jwk()]);
+    stack.json(&["client", "create", "app", "--scope", "todo:read", "--public-key", &file]);
+    assert!(stack.token_by_key(&old).await.is_some());
+    let file = stack.write_jwks(&[new.public_jwk()]);
+    stack.json(&["client", "update", "app", "--public-key", &file]);
+    assert_eq!(stack.token_by_key(&old).await, None);
+    assert!(stack.token_by_key(&new).await.is_some());
+    stack.json(&["client", "update", "app", "--no-public-key", "--certificate-subject", "CN=app"]);
+    assert_eq!(stack.token_by_key(&new).await, None);
+    assert_eq!(stack.json(&["client", "show", "app"])["auth_methods"], json!(["tls_client_auth"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -185,3 +185,19 @@ async fn an_api_is_told_no_secret() {
     }
     assert!(!seen.contains("\"authorization\"") && !seen.contains("\"x-api-key\""), "{seen}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn api_that_allows_every_origin_is_warned_of() {
+    let stack = Stack::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = Router::new().fallback(|| async { [("access-control-allow-origin", "*")] });
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let diagnosis = Diagnosis::of(stack.environment(), &[], &["--url", &url]);
+    let check = diagnosis.checks.iter().find(|check| check["name"] == "allowed origins").unwrap();
+    let advice = check["advice"].as_str().unwrap_or_default();
+    assert!(
+        check["status"] == "warning" && advice.contains("AllowedOrigins=https://app.example.com"),
+        "{check}"
+    );
+}

@@ -1,6 +1,6 @@
 //! Form bodies: a line with the content type, then the body.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use secrecy::ExposeSecret;
 use shared::wire::http::Form;
@@ -14,13 +14,22 @@ pub fn run(data: &[u8]) {
     let content_type = request.headers()["content-type"].to_str().expect("ASCII").to_ascii_lowercase();
     assert!(content_type.trim().starts_with("application/x-www-form-urlencoded"));
     let body: &[u8] = request.body();
-    let mut fields = BTreeMap::new();
+    let (mut fields, mut targets) = (BTreeMap::new(), BTreeSet::new());
     for pair in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
         let end = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
         let decoded =
             |bytes: &[u8]| String::from_utf8(form_decoded(bytes)).expect("a form that is taken is UTF-8");
         let (name, value) = (decoded(&pair[..end]), decoded(pair.get(end + 1..).unwrap_or_default()));
+        if ["resource", "audience"].contains(&name.as_str()) {
+            targets.insert(value);
+            continue;
+        }
         assert!(fields.insert(name, value).is_none(), "a parameter stands twice");
+    }
+    targets.remove("");
+    match form.target() {
+        Ok(target) => assert_eq!(BTreeSet::from_iter(target.map(str::to_owned)), targets),
+        Err(_) => assert!(targets.len() > 1, "one target is one"),
     }
     for (name, value) in fields {
         let wanted = Some(value.as_str()).filter(|value| !value.is_empty());

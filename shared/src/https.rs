@@ -15,7 +15,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector as TcpConnector;
 use hyper_util::client::legacy::{Client, ResponseFuture};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use lambda_http::http::{Method, Request, Uri};
+use lambda_http::http::{HeaderMap, Method, Request, Uri};
 use rustls::{ClientConfig, RootCertStore};
 
 /// A client, with its connections.
@@ -48,9 +48,15 @@ impl Https {
 
     /// Sends a request without a body.
     pub fn send(&self, method: Method, url: Uri) -> ResponseFuture {
+        self.send_with(method, url, HeaderMap::new())
+    }
+
+    /// Sends a request with these headers and without a body.
+    pub fn send_with(&self, method: Method, url: Uri, headers: HeaderMap) -> ResponseFuture {
         let mut request = Request::new(SdkBody::empty());
         *request.method_mut() = method;
         *request.uri_mut() = url;
+        *request.headers_mut() = headers;
         self.0.request(request)
     }
 }

@@ -103,6 +103,77 @@ async fn a_bcrypt_hash_is_made_anew_at_the_next_good_login() {
     assert_eq!(login(&stack, &json!({"username": "ada", "password": PASSWORD})).await.0, 200);
 }
 
+async fn stored_hash(stack: &Stack, username: &str) -> String {
+    let user = Users::new(stack.table()).get(username).await.unwrap().unwrap();
+    serde_json::to_value(user.password_hash).unwrap().as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn password_with_nul_signs_nobody_in() {
+    let stack = Stack::start().await;
+    let hash = bcrypt::hash(PASSWORD, 10).unwrap();
+    stack.user_with("ada", "a", PasswordHash::import(&hash).unwrap()).await;
+    // To bcrypt it is the same.
+    let twice = format!("{PASSWORD}\0{PASSWORD}");
+    assert!(bcrypt::verify(&twice, &hash).unwrap());
+    let wrong = login(&stack, &json!({"username": "ada", "password": "wrong password"})).await;
+    assert_eq!(login(&stack, &json!({"username": "ada", "password": twice})).await, wrong);
+    let form = [("username", "ada"), ("password", &twice)];
+    assert_eq!(read(stack.post("/token").form(&form)).await, wrong);
+    assert_eq!(stored_hash(&stack, "ada").await, hash);
+    assert_eq!(login(&stack, &json!({"username": "ada", "password": PASSWORD})).await.0, 200);
+}
+
+#[tokio::test]
+async fn password_that_fills_bcrypt_does_not_replace_the_hash() {
+    let stack = Stack::start().await;
+    let hash = bcrypt::hash("x".repeat(80), 10).unwrap();
+    stack.user_with("ada", "a", PasswordHash::import(&hash).unwrap()).await;
+    assert_eq!(login(&stack, &json!({"username": "ada", "password": "x".repeat(72)})).await.0, 200);
+    assert_eq!(stored_hash(&stack, "ada").await, hash);
+}
+
+#[tokio::test]
+async fn password_is_the_same_on_every_keyboard() {
+    let stack = Stack::start().await;
+    let (decomposed, composed) = ("re\u{301}sume\u{301} 42", "r\u{e9}sum\u{e9} 42");
+    let full_width = "r\u{e9}sum\u{e9}\u{3000}\u{ff14}\u{ff12}";
+    stack.user_with("ada", "a", PasswordHash::of("ada", &decomposed.into()).unwrap()).await;
+    for typed in [decomposed, composed, full_width] {
+        assert_eq!(login(&stack, &json!({"username": "ada", "password": typed})).await.0, 200, "{typed:?}");
+    }
+}
+
+#[tokio::test]
+async fn hash_of_a_decomposed_password_is_replaced_at_the_sign_in() {
+    let stack = Stack::start().await;
+    let (decomposed, composed) = ("re\u{301}sume\u{301} 42", "r\u{e9}sum\u{e9} 42");
+    // As hashes were made before passwords were normalized.
+    let hash =
+        "$argon2id$v=19$m=19456,t=2,p=1$sqVAbq2ctmGA6AdepOuU/g$mhDCLovzxOCIM0uUnkZVz5vSqM1Q46Jl1uUXX1EfpEQ";
+    stack.user_with("ada", "a", PasswordHash::import(hash).unwrap()).await;
+    let status = async |typed: &str| login(&stack, &json!({"username": "ada", "password": typed})).await.0;
+    assert_eq!(status(composed).await, 401, "the hash is not of that");
+    assert_eq!(status(decomposed).await, 200);
+    assert_ne!(stored_hash(&stack, "ada").await, hash);
+    assert_eq!((status(composed).await, status(decomposed).await), (200, 200));
+}
+
+#[tokio::test]
+async fn blanks_around_a_user_name_are_ignored() {
+    let stack = Stack::start().await;
+    stack.user("ada", "a").await;
+    let longest = "x".repeat(128);
+    stack.user(&longest, "a").await;
+    for name in ["ada ", "\u{a0}ada\t", "Ada\r\n", &format!("{longest}\u{3000}")] {
+        assert_eq!(login(&stack, &json!({"username": name, "password": PASSWORD})).await.0, 200, "{name:?}");
+        stack.sign_in(name, PASSWORD).await;
+    }
+    for name in ["a da", "\u{feff}ada", "ada\u{200b}", " "] {
+        assert_eq!(login(&stack, &json!({"username": name, "password": PASSWORD})).await.0, 401, "{name:?}");
+    }
+}
+
 #[tokio::test]
 async fn json_may_name_any_charset_that_agrees_with_ascii() {
     let stack = Stack::start().await;

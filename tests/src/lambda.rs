@@ -24,16 +24,17 @@ use crate::events::{placeholders, recorded};
 use crate::secrets::Secrets;
 use crate::stores::Stores;
 
-/// A function's binary, with the features of the workspace's test build. Cargo tells a test only its own package's
-/// binaries, so this calls `cargo build`. After `cargo test --workspace` there is nothing left to build.
-pub fn binary(function: &str) -> &'static str {
+/// The binary of a function or of the command line, with the features of the workspace's test build. Cargo tells a
+/// test only its own package's binaries, so this calls `cargo build`. After `cargo test --workspace` there is nothing
+/// left to build.
+pub fn binary(name: &str) -> &'static str {
     static BINARIES: OnceLock<BTreeMap<String, String>> = OnceLock::new();
     let binaries = BINARIES.get_or_init(|| {
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
         let folders = fs::read_dir(format!("{root}/functions")).expect("the functions");
         let names =
             folders.map(|folder| folder.expect("a folder").file_name().into_string().expect("a name"));
-        let names: Vec<String> = names.collect();
+        let names: Vec<String> = names.chain(["latchkey".to_owned()]).collect();
         let mut cargo = std::process::Command::new(env!("CARGO"));
         cargo.args(["build", "--offline", "--locked", "--workspace", "--message-format", "json"]);
         let built = cargo.args(names.iter().flat_map(|name| ["--bin", name])).current_dir(root).output();
@@ -46,7 +47,7 @@ pub fn binary(function: &str) -> &'static str {
         };
         messages.filter_map(|message| binary(message.expect("JSON"))).collect()
     });
-    binaries.get(function).unwrap_or_else(|| panic!("there is no function {function}"))
+    binaries.get(name).unwrap_or_else(|| panic!("there is no binary {name}"))
 }
 
 /// A function that runs in the stand-in.

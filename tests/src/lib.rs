@@ -84,6 +84,11 @@ impl Stack {
         Aws::from_settings(&self.settings(&[])).expect("the stack's environment")
     }
 
+    /// The stack's DynamoDB itself, for items as they are stored.
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        self.aws().dynamodb()
+    }
+
     pub fn table(&self) -> Table {
         Table::new(self.aws().dynamodb(), self.settings(&[]).table_name().expect("TABLE_NAME"))
     }
@@ -101,6 +106,13 @@ impl Stack {
             self.aws().secrets_manager(),
             settings.signing_secret_id().expect("SIGNING_SECRET_ID"),
         )
+    }
+
+    /// Replaces what the signing secret holds.
+    pub async fn put_secret(&self, text: &str) {
+        let secret_id = &self.running.environment["SIGNING_SECRET_ID"];
+        let put = self.aws().secrets_manager().put_secret_value().secret_id(secret_id).secret_string(text);
+        put.send().await.expect("a secret");
     }
 
     /// Has Secrets Manager rotate the secret every so many days.

@@ -4,7 +4,7 @@ use aws_lc_rs::digest;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use shared::clock;
@@ -60,10 +60,21 @@ impl Holder {
         format!("{input}.{}", URL_SAFE_NO_PAD.encode(self.0.sign(input.as_bytes())))
     }
 
+    /// The holder of a key as [`PrivateKey::generate`] makes it.
+    pub fn of(pkcs8: &str) -> Self {
+        let der = STANDARD.decode(pkcs8).expect("base64");
+        Self(Ed25519KeyPair::from_pkcs8(&der).expect("an Ed25519 key"))
+    }
+
     /// A proof for a request, with a token or without (RFC 9449).
     pub fn proof(&self, method: &str, url: &str, token: Option<&str>) -> String {
+        self.proof_at(method, url, token, clock::now())
+    }
+
+    /// One that is made at some other time.
+    pub fn proof_at(&self, method: &str, url: &str, token: Option<&str>, now: u64) -> String {
         let header = json!({"alg": "EdDSA", "typ": "dpop+jwt", "jwk": self.jwk()});
-        let mut claims = json!({"htm": method, "htu": url, "iat": clock::now(), "jti": random_id("")});
+        let mut claims = json!({"htm": method, "htu": url, "iat": now, "jti": random_id("")});
         if let Some(token) = token {
             let hash = digest::digest(&digest::SHA256, token.as_bytes());
             claims["ath"] = URL_SAFE_NO_PAD.encode(hash).into();

@@ -30,7 +30,7 @@ enum ApiKeyCommand {
     /// Make an API key and show it, this once
     #[command(after_help = "Examples:\n  \
         latchkey api-key create --owner billing --scope todo:read\n  \
-        latchkey api-key create --owner billing --scope todo:read --expires 90d --output json")]
+        latchkey api-key create --owner ada@example.com --scope todo:read --expires 90d --output json")]
     Create(CreateArgs),
     /// List all API keys
     List,
@@ -45,7 +45,7 @@ enum ApiKeyCommand {
 
 #[derive(Args)]
 struct CreateArgs {
-    /// Whose key it is: letters, digits and . _ -
+    /// Whose key it is, for example a team or an email address; back ends get it as `owner`
     #[arg(long)]
     owner: String,
     /// Scopes that it opens

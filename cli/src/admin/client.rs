@@ -1,9 +1,10 @@
 //! `latchkey client`: the machines that ask for tokens.
 
 mod report;
+mod settings;
+mod update;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -16,6 +17,8 @@ use shared::store::clients::{Client, ClientKeys, ClientSecret, GrantType, Quota}
 use shared::store::table::StoreError;
 
 use self::report::{Deleted, Listed, Shown, Switched, Way};
+use self::settings::SettingsArgs;
+use self::update::UpdateArgs;
 use super::connection::{Connection, TableArgs};
 use super::output::{Format, show_once, show_once_if_any};
 use super::prompt::confirm;
@@ -44,6 +47,16 @@ enum ClientCommand {
         latchkey client create web --scope todo:read --grant token-exchange refresh_token    # GoogleClientIds: ID=web\n  \
         latchkey client create shop-deploy --scope deploy --no-secret")]
     Create(Box<CreateArgs>),
+    /// Give a client other settings: what is given replaces what there was, everything else stays
+    #[command(after_help = "Examples:\n  \
+        latchkey client update billing --scope todo:read\n  \
+        latchkey client update billing --quota 1000/1h --audience latchkey https://reports.example.com\n  \
+        latchkey client update billing --public-key jwks.json --no-quota --output json\n\n\
+        Secrets stay: `latchkey client rotate-secret` gives others. New keys and a new certificate count from the next \
+        request on, and so do new scopes, audiences and grants, at a refresh too: a token family never gives more than \
+        its client may have at that moment. It is not ended: what a client loses and gets again is there again. Access \
+        tokens that are out keep what they say until they expire: `latchkey client disable`, then `enable`, ends them.")]
+    Update(Box<UpdateArgs>),
     /// List all clients
     List,
     /// Show one client
@@ -91,38 +104,11 @@ struct CreateArgs {
     /// Scopes that it may ask for
     #[arg(long = "scope", value_name = "SCOPE", num_args = 1.., required = true)]
     scopes: Vec<String>,
-    /// Audiences that it may ask for, the first being its default [default: the deployment's]
-    #[arg(long = "audience", value_name = "AUDIENCE", num_args = 1..)]
-    audiences: Vec<String>,
-    /// Life of its tokens in seconds [default: the deployment's]
-    #[arg(long, value_name = "SECONDS", value_parser = rules::seconds)]
-    token_ttl: Option<u64>,
-    /// Claims that its tokens carry
-    #[arg(long = "claim", value_name = "NAME=VALUE", num_args = 1.., value_parser = claim)]
-    claims: Vec<(String, String)>,
-    /// File with the public keys that authenticate it, a JWKS or one JWK (RFC 7523)
-    #[arg(long, value_name = "FILE", conflicts_with = "jwks_url")]
-    public_key: Option<PathBuf>,
-    /// URL where its public keys are, a JWKS whose keys have ids
-    #[arg(long, value_name = "URL")]
-    jwks_url: Option<String>,
-    /// Subject of the certificate that authenticates it, as API Gateway writes it (RFC 8705)
-    #[arg(long, value_name = "DN")]
-    certificate_subject: Option<String>,
+    #[command(flatten)]
+    settings: SettingsArgs,
     /// Make no secret: for a client that the rules of a trusted issuer name
     #[arg(long)]
     no_secret: bool,
-    /// Grants that it may use: client_credentials, refresh_token, token-exchange [default: client_credentials]
-    #[arg(long = "grant", value_name = "GRANT", num_args = 1.., value_parser = rules::grant)]
-    grants: Vec<GrantType>,
-    /// How many tokens it may have in how long, for example 1000/1h or 10/s [default: no limit]
-    #[arg(long, value_name = "TOKENS/DURATION", value_parser = rules::quota)]
-    quota: Option<Quota>,
-}
-
-fn claim(text: &str) -> Result<(String, String), &'static str> {
-    let (name, value) = text.split_once('=').ok_or("a claim is written NAME=VALUE")?;
-    Ok((name.to_owned(), value.to_owned()))
 }
 
 impl ClientArgs {
@@ -141,6 +127,7 @@ async fn run(command: ClientCommand, connection: &Connection, format: Format) ->
     let now = clock::now();
     match command {
         ClientCommand::Create(args) => format.print(&create(connection, args.into_spec()?, now).await?),
+        ClientCommand::Update(args) => format.print(&args.run(connection).await?),
         ClientCommand::List => format.print(&Listed(connection.clients.list().await?)),
         ClientCommand::Show { id } => format.print(&Shown::from(find(connection, &id).await?)),
         ClientCommand::RotateSecret { id, overlap } => {
@@ -183,23 +170,20 @@ pub struct Spec {
 impl CreateArgs {
     /// Reads the files that the options name.
     fn into_spec(self) -> anyhow::Result<Spec> {
-        let public_keys = match (&self.public_key, self.jwks_url) {
-            (Some(file), _) => Some(ClientKeys::Jwks(rules::public_keys(file)?)),
-            (None, Some(url)) => Some(ClientKeys::Url(rules::jwks_url(url)?)),
-            (None, None) => None,
-        };
-        self.certificate_subject.as_deref().map_or(Ok(()), rules::certificate_subject)?;
+        let Self { id, scopes, settings, no_secret } = self;
+        let public_keys = settings.public_keys()?;
+        settings.certificate_subject.as_deref().map_or(Ok(()), rules::certificate_subject)?;
         Ok(Spec {
-            with_secret: !self.no_secret && public_keys.is_none() && self.certificate_subject.is_none(),
-            client_id: self.id,
-            scopes: self.scopes,
-            audiences: self.audiences,
-            token_ttl: self.token_ttl,
-            claims: self.claims,
+            with_secret: !no_secret && public_keys.is_none() && settings.certificate_subject.is_none(),
+            client_id: id,
+            scopes,
+            audiences: settings.audiences,
+            token_ttl: settings.token_ttl,
+            claims: settings.claims,
             public_keys,
-            certificate_subject: self.certificate_subject,
-            grants: self.grants.into_iter().collect(),
-            quota: self.quota,
+            certificate_subject: settings.certificate_subject,
+            grants: settings.grants.into_iter().collect(),
+            quota: settings.quota,
         })
     }
 }

@@ -215,6 +215,14 @@ mod tests {
                 format!(r#"{{"username":"ada","password_hash":"{}"}}"#, HASH.replace("$12", "$04")),
                 "out of bounds",
             ),
+            (
+                format!(r#"{{"username":"ada","password_hash":"{}"}}"#, HASH.replace("2b", "2x")),
+                "broken bcrypt",
+            ),
+            (
+                format!(r#"{{"username":"ada","password_hash":"bcrypt_sha256${HASH}"}}"#),
+                "bcrypt of a SHA-256 of the password",
+            ),
             (format!(r#"{{"username":" ","password_hash":"{HASH}"}}"#), "a user name has"),
             (format!(r#"{{"username":"usr_1","password_hash":"{HASH}"}}"#), "a user name has"),
             (format!(r#"{{"username":"ada","password_hash":"{HASH}","email":"canary"}}"#), "email address"),

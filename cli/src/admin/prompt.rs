@@ -40,7 +40,9 @@ pub fn new_password() -> anyhow::Result<SecretString> {
 fn first_line(mut input: impl BufRead) -> anyhow::Result<SecretString> {
     let mut line = String::new();
     input.read_line(&mut line).context("can't read the password from standard input")?;
-    let password = line.strip_suffix('\n').unwrap_or(&line);
+    // PowerShell and Windows editors write a byte order mark, which no keyboard would type at the sign-in.
+    let password = line.strip_prefix('\u{feff}').unwrap_or(&line);
+    let password = password.strip_suffix('\n').unwrap_or(password);
     let password = password.strip_suffix('\r').unwrap_or(password);
     ensure!(!password.is_empty(), "there is no password on standard input: write it there, on one line");
     Ok(SecretString::from(password))
@@ -73,10 +75,13 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_one_line_without_its_end() {
+    fn a_password_is_one_line_without_byte_order_mark_and_end() {
         assert_eq!(read(b"correct horse\nmore"), Some("correct horse".to_owned()));
         assert_eq!(read(b"correct horse\r\n"), Some("correct horse".to_owned()));
         assert_eq!(read(b" correct horse "), Some(" correct horse ".to_owned()));
+        assert_eq!(read("\u{feff}correct horse\r\n".as_bytes()), Some("correct horse".to_owned()));
+        assert_eq!(read("correct \u{feff}horse".as_bytes()), Some("correct \u{feff}horse".to_owned()));
+        assert_eq!(read("\u{feff}\r\n".as_bytes()), None);
         assert_eq!(read(b"\n"), None);
         assert_eq!(read(b""), None);
         assert_eq!(read(b"\xff\xfe\n"), None);

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 use shared::config::{MAX_ACCESS_TOKEN_TTL, secure_url};
 use shared::grants::FIRST_PARTY;
 use shared::grants::client_assertion::inline_keys;
@@ -16,8 +17,8 @@ use shared::identity::subjects::{is_client_id, is_person};
 use shared::store::clients::{GrantType, Quota};
 use shared::store::usernames::is_username;
 use shared::token::claims::RESERVED_CLAIMS;
-use shared::token::key::PRIVATE_MEMBERS;
-use shared::wire::members::Distinct;
+use shared::token::key::{PRIVATE_MEMBERS, PublicKey};
+use shared::wire::members::Members;
 use shared::wire::oauth::{CLIENT_CREDENTIALS, REFRESH_TOKEN, TOKEN_EXCHANGE};
 use shared::wire::scope::Scopes;
 
@@ -36,6 +37,12 @@ const MAX_JWKS: usize = 16 * 1024;
 
 /// The longest time that a quota is for, in seconds.
 const MAX_QUOTA_SECONDS: u64 = 31 * 86_400;
+
+/// The longest owner of an API key, in characters.
+const MAX_OWNER: usize = 128;
+
+/// Line and paragraph separator: no control characters, but ends of lines to some who read logs and headers.
+const LINE_ENDS: [char; 2] = ['\u{2028}', '\u{2029}'];
 
 /// RFC 5321 §4.5.3.1.3: a path of 256 octets holds an address of 254.
 const MAX_EMAIL: usize = 254;
@@ -66,14 +73,18 @@ pub fn username(name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The owner of an API key.
+/// The owner of an API key: a note, such as a team or an email address, that back ends get as it is written.
 ///
 /// # Errors
-/// Any other text.
+/// A control character or a blank where none is seen, and what looks like a subject.
 pub fn owner(owner: &str) -> anyhow::Result<()> {
     ensure!(
-        is_name(owner) && !is_person(owner),
-        "an owner is made of 1 to 128 letters, digits and the characters . _ -, and does not begin with usr_"
+        (1..=MAX_OWNER).contains(&owner.chars().count())
+            && owner.trim() == owner
+            && !owner.chars().any(|character| character.is_control() || LINE_ENDS.contains(&character))
+            && !is_person(owner),
+        "an owner is made of 1 to {MAX_OWNER} characters, none of them a control character, no blank at its ends, and \
+         does not begin with usr_"
     );
     Ok(())
 }
@@ -81,8 +92,13 @@ pub fn owner(owner: &str) -> anyhow::Result<()> {
 /// A set of scopes; each text may hold several, separated by blanks.
 ///
 /// # Errors
-/// A character that no scope may have, and more than fits into a token.
+/// A character that no scope may have, a comma, and more than fits into a token.
 pub fn scopes<S: AsRef<str>>(texts: &[S]) -> anyhow::Result<Scopes> {
+    // RFC 6749 §3.3 allows a comma in a scope's name, but whoever writes one means a list.
+    ensure!(
+        !texts.iter().any(|text| text.as_ref().contains(',')),
+        "a scope holds no comma: separate scopes by blanks, for example --scope todo:read todo:write"
+    );
     let scopes = Scopes::from_names(texts.iter().flat_map(|text| text.as_ref().split_whitespace()))?;
     ensure!(
         scopes.to_string().len() <= MAX_SCOPES,
@@ -94,8 +110,13 @@ pub fn scopes<S: AsRef<str>>(texts: &[S]) -> anyhow::Result<Scopes> {
 /// Audiences. RFC 8707 §2 wants absolute URIs; plain names are common too.
 ///
 /// # Errors
-/// Blanks, control and non-ASCII characters.
+/// Blanks, control and non-ASCII characters, and a comma: the deployment's own audiences are a comma list.
 pub fn audiences(audiences: &[String]) -> anyhow::Result<()> {
+    ensure!(
+        !audiences.iter().any(|audience| audience.contains(',')),
+        "an audience holds no comma: separate audiences by blanks, for example --audience latchkey \
+         https://api.example.com"
+    );
     let good = |audience: &String| {
         (1..=MAX_AUDIENCE).contains(&audience.len()) && audience.bytes().all(|byte| byte.is_ascii_graphic())
     };
@@ -153,7 +174,7 @@ pub fn grant(name: &str) -> Result<GrantType, &'static str> {
         CLIENT_CREDENTIALS => Ok(GrantType::ClientCredentials),
         REFRESH_TOKEN => Ok(GrantType::RefreshToken),
         "token-exchange" | TOKEN_EXCHANGE => Ok(GrantType::TokenExchange),
-        _ => Err("a grant is client_credentials, refresh_token or token-exchange"),
+        _ => Err("a grant is client_credentials, refresh_token or token-exchange; blanks separate several"),
     }
 }
 
@@ -191,33 +212,45 @@ pub fn quota(text: &str) -> Result<Quota, &'static str> {
     }
 }
 
-/// The public keys in a file: a JWKS, or one JWK, which becomes one.
+/// The public keys in a file: a JWKS, or one JWK, which becomes one. Keys for something else than signatures, or of an
+/// unknown kind, may stand beside them (RFC 7517 §5) and are left out, as they are behind a URL.
 ///
 /// # Errors
-/// Anything else, a key that can't be used, and a private key.
+/// Anything else, a file without a key that can be used, and a private key.
 pub fn public_keys(file: &Path) -> anyhow::Result<String> {
     let name = file.display();
     let cannot = || format!("can't read {name}");
     let (mut text, most) = (String::new(), MAX_JWKS as u64 + 1);
     File::open(file).with_context(cannot)?.take(most).read_to_string(&mut text).with_context(cannot)?;
     ensure!(text.len() <= MAX_JWKS, "{name} has more than {MAX_JWKS} bytes, too many for a client's keys");
-    let Distinct(mut jwks) = serde_json::from_str(&text).map_err(|_| {
-        anyhow!("{name} is no JSON, or has a duplicate member: give a JWKS, {{\"keys\":[…]}}, or a JWK")
-    })?;
+    let mut jwks: Value = serde_json::from_str(&text)
+        .map_err(|_| anyhow!("{name} is no JSON: give a JWKS, {{\"keys\":[…]}}, or a JWK"))?;
     if jwks.get("kty").is_some() {
         jwks = json!({"keys": [jwks]});
         text = format!("{{\"keys\":[{text}]}}");
     }
-    let keys = jwks["keys"].as_array().map(Vec::as_slice).unwrap_or_default();
-    // What is stored is what is read again and again, and nothing that must stay with its owner.
+    let keys = jwks["keys"].as_array().cloned().unwrap_or_default();
+    // Nothing is stored that must stay with its owner.
     ensure!(
-        !keys.iter().any(|key| PRIVATE_MEMBERS.iter().any(|member| key.get(member).is_some())),
+        !keys.iter().any(|key| PRIVATE_MEMBERS.iter().any(|member| !key[*member].is_null())),
         "{name} holds a private key: keep it to yourself, and give its public half"
     );
-    inline_keys(&text).map_err(|error| {
+    // The text as it was written: a JSON value has dropped duplicate members.
+    let as_written: Jwks = serde_json::from_str(&text)
+        .map_err(|error| anyhow!("{name} is no JWKS whose members have different names: {error}"))?;
+    let usable =
+        as_written.keys.iter().zip(keys).filter(|(key, _)| PublicKey::from_published_jwk(key).is_ok());
+    let stored = json!({"keys": usable.map(|(_, key)| key).collect::<Vec<_>>()}).to_string();
+    inline_keys(&stored).map_err(|error| {
         anyhow!("{name} holds no key that can be used (RSA of 2048 bits and more, P-256, P-384 or Ed25519): {error}")
     })?;
-    Ok(jwks.to_string())
+    Ok(stored)
+}
+
+/// RFC 7517 §5.
+#[derive(Deserialize)]
+struct Jwks {
+    keys: Vec<Members>,
 }
 
 /// The URL of a JWKS.
@@ -301,6 +334,12 @@ mod tests {
         let padded = |length| format!("{word},\"x5c\":\"{}\"}}", "x".repeat(length - ",\"x5c\":\"\"".len()));
         assert!(read(&padded(room)).is_ok());
         assert!(read(&padded(room + 1)).unwrap_err().contains("16384 bytes"));
+        let encrypts = jwk.replace("\"kty\"", "\"use\":\"enc\",\"kty\"");
+        let beside = |other: &str| read(&format!("{{\"keys\":[{other},{jwk}]}}"));
+        assert_eq!(beside(&encrypts).unwrap(), read(jwk).unwrap(), "a key for encryption is left out");
+        assert_eq!(beside(r#"{"kty":"EC","crv":"P-384"}"#).unwrap(), read(jwk).unwrap());
+        assert!(beside(&private).unwrap_err().contains("private key"));
+        assert!(read(&encrypts).unwrap_err().contains("no key that can be used"));
         for bad in
             ["", "[]", "{}", r#"{"keys":[]}"#, r#"{"kty":"RSA","n":"AQAB","e":"AQAB"}"#, &"x".repeat(20_000)]
         {
@@ -327,13 +366,28 @@ mod tests {
         for bad in ["", "a b", "é", "usr_1", "key_1", "latchkey", &"x".repeat(129)] {
             assert!(client_id(bad).is_err(), "{bad:?}");
         }
-        assert!(owner("team-a").is_ok() && owner("usr_1").is_err() && owner("").is_err());
+    }
+
+    #[test]
+    fn owner_is_any_printable_name() {
+        for good in ["team-a", "ada@example.com", "Team Blau", "élodie", &"x".repeat(128)] {
+            assert!(owner(good).is_ok(), "{good:?}");
+        }
+        for bad in
+            ["", " team", "team ", "a\nb", "a\u{1b}[2J", "a\u{85}b", "a\u{2028}b", "usr_1", &"x".repeat(129)]
+        {
+            assert!(owner(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]
     fn scopes_may_be_given_one_by_one_or_together() {
         assert_eq!(scopes(&["a", "b c"]).unwrap().to_string(), "a b c");
         assert_eq!(scopes::<&str>(&[]).unwrap(), Scopes::default());
+        for list in ["a,b", "a, b", "a,"] {
+            let complaint = scopes(&[list]).unwrap_err().to_string();
+            assert!(complaint.contains("separate scopes by blanks"), "{complaint}");
+        }
         assert!(scopes(&["a\"b"]).is_err() && scopes(&["é"]).is_err());
         assert!(scopes(&["x".repeat(2048)]).is_ok() && scopes(&["x".repeat(2049)]).is_err());
     }
@@ -343,7 +397,7 @@ mod tests {
         assert!(
             audiences(&["https://api.example.com".to_owned(), "api".to_owned(), "x".repeat(512)]).is_ok()
         );
-        for bad in ["", "a b", "a\n", "é", &"x".repeat(513)] {
+        for bad in ["", "a b", "a\n", "é", "a,b", &"x".repeat(513)] {
             assert!(audiences(&[bad.to_owned()]).is_err(), "{bad:?}");
         }
     }

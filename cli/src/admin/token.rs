@@ -44,7 +44,7 @@ enum TokenCommand {
         latchkey token inspect \"$TOKEN\"\n  \
         pbpaste | latchkey token inspect - --output json")]
     Inspect {
-        /// The token in compact form; - reads it from standard input
+        /// The token in compact form, with or without `Bearer` and quotes around it; - reads it from standard input
         jwt: String,
     },
     /// Make a token useless before it expires: an access token, or a refresh token with its session
@@ -53,7 +53,7 @@ enum TokenCommand {
         pbpaste | latchkey token revoke -\n  \
         latchkey token revoke G6FUBapOQwhK0F4gsXfOEf    # the jti, as the log has it")]
     Revoke {
-        /// The token, or its id (jti); - reads it from standard input
+        /// The token, with or without `Bearer` and quotes around it, or its id (jti); - reads it from standard input
         token: String,
     },
 }
@@ -64,16 +64,19 @@ impl TokenArgs {
     /// # Errors
     /// Text that is no token.
     pub async fn run(self, format: Format) -> anyhow::Result<()> {
-        let given = |text: String| if text == "-" { read(io::stdin().lock()) } else { Ok(text) };
+        let given = |text: String| {
+            let text = if text == "-" { read(io::stdin().lock())? } else { text };
+            anyhow::Ok(bare(&text))
+        };
         let jwt = match self.command {
             TokenCommand::Inspect { jwt } => given(jwt)?,
             TokenCommand::Revoke { token } => {
-                return format.print(&revoke(&self.table, given(token)?.trim()).await?);
+                return format.print(&revoke(&self.table, &given(token)?).await?);
             }
         };
-        let (header, claims) = decode(jwt.trim())?;
+        let (header, claims) = decode(&jwt)?;
         let trust = bundle(&self.table).await.map_err(|error| format!("{error:#}"));
-        let verdict = judge(jwt.trim(), &claims, trust.as_ref().map_err(String::as_str), clock::now());
+        let verdict = judge(&jwt, &claims, trust.as_ref().map_err(String::as_str), clock::now());
         format.print(&Inspection { header, claims, verdict })
     }
 }
@@ -82,6 +85,21 @@ fn read(input: impl Read) -> anyhow::Result<String> {
     let mut text = String::new();
     input.take(MAX_INPUT).read_to_string(&mut text).context("can't read a token from standard input")?;
     Ok(text)
+}
+
+/// A token without what it was copied with: quotes, the header's name, the scheme, and the ends of lines that a
+/// terminal or a mail put into it. No token holds any of these.
+fn bare(text: &str) -> String {
+    let quoted = |character: char| character.is_whitespace() || "\"'`".contains(character);
+    let mut text = text.trim_matches(quoted);
+    for prefix in ["authorization:", "bearer", "dpop"] {
+        let named = text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+        let rest = text
+            .get(prefix.len()..)
+            .filter(|rest| named && (prefix.ends_with(':') || rest.starts_with(quoted)));
+        text = rest.map_or(text, |rest| rest.trim_matches(quoted));
+    }
+    text.split_whitespace().collect()
 }
 
 async fn bundle(args: &TableArgs) -> anyhow::Result<TrustBundle> {
@@ -329,6 +347,28 @@ mod tests {
 
     fn jwt(header: &str, claims: &str) -> String {
         format!("{}.{}.c2ln", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims))
+    }
+
+    #[test]
+    fn token_is_found_in_what_it_was_copied_with() {
+        for text in [
+            "e30.e30.e30",
+            " e30.e30.e30\r\n",
+            "Bearer e30.e30.e30",
+            "bearer   e30.e30.e30",
+            "DPoP e30.e30.e30",
+            "\"e30.e30.e30\"",
+            "'e30.e30.e30'",
+            "Authorization: Bearer e30.e30.e30",
+            "'authorization:Bearer e30.e30.e30'",
+            "\"Bearer 'e30.e30.e30'\"",
+            "Bearer\n  e30.e30\n  .e30",
+        ] {
+            assert_eq!(bare(text), "e30.e30.e30", "{text:?}");
+        }
+        // An id may begin like a scheme.
+        assert_eq!(bare("BearerBearerBearerBear"), "BearerBearerBearerBear");
+        assert_eq!(bare("é"), "é");
     }
 
     #[test]

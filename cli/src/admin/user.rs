@@ -1,6 +1,7 @@
 //! `latchkey user`: the people who sign in.
 
 mod report;
+mod update;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ use shared::store::users::User;
 use shared::wire::scope::Scopes;
 
 use self::report::{Deleted, Listed, PasswordSet, Shown, Switched, Unlocked};
+use self::update::UpdateArgs;
 use super::connection::{Connection, TableArgs};
 use super::import;
 use super::output::Format;
@@ -39,6 +41,15 @@ enum UserCommand {
         latchkey user create ada --email ada@example.com --scope todo:read todo:write\n  \
         pwgen 20 1 | tee password | latchkey user create ada --output json")]
     Create(CreateArgs),
+    /// Give a user other scopes or another email address: what is given replaces what there was, everything else stays
+    #[command(after_help = "Examples:\n  \
+        latchkey user update ada --scope todo:read todo:write\n  \
+        latchkey user update ada --email ada@example.com --no-scope --output json\n\n\
+        Fewer scopes count from the next refresh on, more scopes and another email address from the next sign-in on. A \
+        token family is not ended. Access tokens that are out keep what they say until they expire: `latchkey user \
+        disable`, then `enable`, ends them and the token families.\n\
+        Of a user of another issuer (Google, TrustedIssuers) both come with each sign-in: they can't be changed here.")]
+    Update(UpdateArgs),
     /// List all users
     List,
     /// Show one user
@@ -83,9 +94,11 @@ enum UserCommand {
     },
     /// Take users over from another system, with the hashes of their passwords
     #[command(
-        after_help = "Each line is a JSON object with username, password_hash (bcrypt of cost 10 to 12, \
-        or a PHC string of Argon2id, $argon2id$v=19$…, from m=19456,t=2), and optionally email and scopes:\n  \
+        after_help = "Each line is a JSON object with username, password_hash, and optionally email and scopes:\n  \
         {\"username\":\"ada\",\"password_hash\":\"$2b$12$…\",\"email\":\"ada@example.com\",\"scopes\":[\"todo:read\"]}\n\n\
+        A password_hash is bcrypt of cost 10 to 13 ($2a$, $2b$, $2y$), or a PHC string of Argon2id with m from 16384, \
+        t from 2, m × t up to 204800 and p up to 8, as it is or as Django and Spring Security write it:\n  \
+        bcrypt$$2b$12$…   argon2$argon2id$v=19$…   {bcrypt}$2a$10$…   {argon2@SpringSecurity_v5_8}$argon2id$v=19$…\n\n\
         Who exists is skipped: an import that was stopped, or had bad lines, can be run again."
     )]
     Import {
@@ -130,6 +143,7 @@ async fn run(command: UserCommand, connection: &Connection, format: Format) -> a
             }
             format.print(&create(connection, spec, &new_password()?, now).await?)
         }
+        UserCommand::Update(args) => format.print(&args.run(connection).await?),
         UserCommand::List => format.print(&Listed(connection.users.list().await?)),
         UserCommand::Show { name } => format.print(&Shown::from(find(connection, &name).await?)),
         UserCommand::SetPassword { name } => {

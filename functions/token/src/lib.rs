@@ -147,7 +147,8 @@ async fn exchange(deps: &Deps, request: &Request, form: &mut Form, now: u64) -> 
         clients: &deps.clients,
         audiences: deps.mint.audiences(),
     };
-    let exchanged = exchange.exchange(client.as_ref(), form, possession.key(), now).await.map_err(of_client)?;
+    let exchanged =
+        exchange.exchange(client.as_ref(), form, possession.key(), now).await.map_err(of_client)?;
     let mut issued = match exchanged {
         Exchanged::Client(client, grant) => {
             charge(deps, &client, now).await?;

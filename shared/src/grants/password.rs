@@ -7,16 +7,21 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
 use super::sessions::SignedIn;
-use crate::identity::passwords::{PasswordHash, Verification};
+use crate::identity::passwords::{PasswordHash, Verification, longest_verification};
 use crate::store::accounts::Account;
 use crate::store::attempts::{Attempts, Turn};
 use crate::store::table::StoreError;
 use crate::store::users::{User, Users};
 use crate::wire::oauth::{ErrorKind, OAuthError};
 
-/// How long a refusal takes at least. Invariant: longer than the dearest hash and the look-ups before it,
-/// so that nobody can tell from the time whether a hash was computed at all.
-const REFUSAL: Duration = Duration::from_millis(500);
+/// What the look-ups before a verification take at most, if the store answers at the first attempt.
+const LOOK_UPS: Duration = Duration::from_millis(200);
+
+/// How long a rejection of this password takes at least: as long as the look-ups and the dearest verification, so that
+/// the time does not tell whether there was a hash, and of which cost. The caller knows the password that it depends on.
+fn rejection_time(password: &SecretString) -> Duration {
+    LOOK_UPS + longest_verification(password)
+}
 
 /// What a person shows.
 pub struct SignIn {
@@ -39,10 +44,10 @@ pub async fn sign_in(
     attempts: &Attempts,
     now: u64,
 ) -> Result<SignedIn, OAuthError> {
-    let started = Instant::now();
+    let rejected_at = Instant::now() + rejection_time(&sign_in.password);
     let result = try_once(sign_in, users, attempts, now).await;
     if result.as_ref().is_err_and(|error| error.kind() != ErrorKind::TemporarilyUnavailable) {
-        sleep_until(started + REFUSAL).await;
+        sleep_until(rejected_at).await;
     }
     result
 }

@@ -68,7 +68,7 @@ impl Exchange<'_> {
             Err(IssuerError::Keys(error)) => return Err(OAuthError::unavailable(error)),
             Err(error) => return Err(refused().because(error)),
         };
-        // Before anything is read or written: a rejected exchange makes no user.
+        // Before a user is made: a rejected exchange leaves nothing behind.
         if !vouched.may_be_exchanged_by(actor.map(|actor| actor.client.client_id.as_str())) {
             return Err(OAuthError::new(
                 ErrorKind::UnauthorizedClient,

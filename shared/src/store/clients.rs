@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value;
 use serde_json::json;
@@ -118,6 +119,35 @@ impl ClientSecret {
     }
 }
 
+/// Settings of a client that replace what there was; what is none here stays.
+#[derive(Serialize)]
+pub struct ClientChange {
+    /// The scopes that it may ask for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Scopes>,
+    /// The audiences that it may ask for; empty for those of the deployment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audiences: Option<Vec<String>>,
+    /// Life of its tokens in seconds; none within for the deployment's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_ttl: Option<Option<u64>>,
+    /// Claims that its tokens carry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claims: Option<BTreeMap<String, String>>,
+    /// The grants that it may use; empty for client credentials alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grants: Option<BTreeSet<GrantType>>,
+    /// The public keys that authenticate it; none within takes them away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_keys: Option<Option<ClientKeys>>,
+    /// The subject of its certificate; none within takes it away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_subject: Option<Option<String>>,
+    /// Its quota; none within takes it away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Option<Quota>>,
+}
+
 /// A client in a list.
 #[derive(Serialize, Deserialize)]
 pub struct ClientSummary {
@@ -161,6 +191,21 @@ impl Clients {
     /// Disables or enables a client.
     pub async fn set_disabled(&self, client_id: &str, disabled: bool) -> Result<(), StoreError> {
         self.0.set(key(client_id), &json!({"disabled": disabled})).await
+    }
+
+    /// Changes settings of a client and leaves everything else of it alone. `Changed` if the client that was read is
+    /// there no more.
+    pub async fn update(&self, read: &Client, change: &ClientChange) -> Result<(), StoreError> {
+        let created_at = AttributeValue::N(read.created_at.to_string());
+        let update = self
+            .0
+            .setting(key(&read.client_id), change)?
+            .condition_expression("created_at = :created_at")
+            .expression_attribute_values(":created_at", created_at);
+        match update.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => condition_failed(error).and(Err(StoreError::Changed)),
+        }
     }
 
     /// Replaces a client's secrets, if nobody else has done so since they were read.

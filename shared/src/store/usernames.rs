@@ -15,9 +15,9 @@ pub(super) const KIND: &str = "USER";
 /// The longest name of a user, in characters.
 const MAX_USERNAME: usize = 128;
 
-/// Whether a name is longer than any user's.
+/// Whether a name is longer than any user's, blanks at its ends apart.
 pub(super) fn is_too_long(name: &str) -> bool {
-    name.chars().count() > MAX_USERNAME
+    name.trim().chars().count() > MAX_USERNAME
 }
 
 /// Whether a name can be given to a user: no control characters, no blanks at its ends, and not like a
@@ -30,9 +30,10 @@ pub fn is_username(name: &str) -> bool {
         && !is_person(&fold(name))
 }
 
-/// Names that look the same are the same: case-folded, then NFC.
+/// Names that look the same are the same: without blanks at the ends, which no name of a user has, case-folded, then
+/// NFC.
 pub fn fold(name: &str) -> String {
-    default_case_fold_str(&name.nfc().collect::<String>()).nfc().collect()
+    default_case_fold_str(&name.trim().nfc().collect::<String>()).nfc().collect()
 }
 
 /// The key of the user of that name.
@@ -48,6 +49,7 @@ mod tests {
     fn names_that_look_the_same_are_the_same() {
         assert_eq!(fold("Élodie"), fold("e\u{301}LODIE"));
         assert_eq!(fold("STRASSE"), fold("straße"));
+        assert_eq!(fold("\t ada\u{3000}\r\n"), fold("ada"));
         assert_ne!(fold("alice"), fold("alicе"), "the last letter of the second is Cyrillic");
     }
 

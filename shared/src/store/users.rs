@@ -1,5 +1,6 @@
 //! Users: the people who sign in.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value;
 use serde_json::json;
@@ -30,6 +31,17 @@ pub struct User {
     pub epoch: String,
     /// Seconds since 1970.
     pub created_at: u64,
+}
+
+/// What replaces what there was of a user; what is none here stays.
+#[derive(Serialize)]
+pub struct UserChange {
+    /// The email address; none within takes it away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<Option<String>>,
+    /// The scopes that a sign-in gets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Scopes>,
 }
 
 /// A user in a list.
@@ -101,6 +113,20 @@ impl Users {
             .condition_expression("password_hash = :read OR password_hash = :new")
             .expression_attribute_values(":new", new)
             .expression_attribute_values(":read", value(read)?);
+        match update.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => condition_failed(error).and(Err(StoreError::Changed)),
+        }
+    }
+
+    /// Changes a user and leaves everything else of them alone. `Changed` if the user who was read is there no more.
+    pub async fn update(&self, read: &User, change: &UserChange) -> Result<(), StoreError> {
+        let update = self
+            .0
+            .setting(key(&read.username), change)?
+            .condition_expression("#sub = :sub")
+            .expression_attribute_names("#sub", "sub")
+            .expression_attribute_values(":sub", AttributeValue::S(read.sub.clone()));
         match update.send().await {
             Ok(_) => Ok(()),
             Err(error) => condition_failed(error).and(Err(StoreError::Changed)),

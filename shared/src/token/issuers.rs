@@ -70,33 +70,38 @@ impl Vouched {
     }
 }
 
-/// Who may exchange a token that was made for an audience: these clients, or without any first-party sign-in.
-#[derive(Default)]
-struct Exchangers(BTreeMap<String, BTreeSet<String>>);
+/// An audience of an issuer's tokens, and who may exchange them: these clients, or without any first-party sign-in.
+struct Audience {
+    name: String,
+    exchangers: BTreeSet<String>,
+}
 
-impl Exchangers {
+impl Audience {
     /// Adds audiences as they are configured, each `AUDIENCE` or `AUDIENCE=CLIENT`, and returns their names.
-    fn add(&mut self, entries: &[String]) -> Result<Vec<String>, &'static str> {
-        let parsed = entries.iter().map(|entry| {
-            let (audience, client) = match entry.rsplit_once('=') {
-                Some((audience, client)) => (audience, Some(client)),
+    fn add(audiences: &mut Vec<Self>, entries: &[String]) -> Result<Vec<String>, &'static str> {
+        let add = |entry: &String| {
+            let (name, client) = match entry.rsplit_once('=') {
+                Some((name, client)) => (name, Some(client)),
                 None => (entry.as_str(), None),
             };
-            if audience.is_empty() || client.is_some_and(|client| !is_client_id(client)) {
+            if name.is_empty() || client.is_some_and(|client| !is_client_id(client)) {
                 return Err(
                     "has an audience that is neither AUDIENCE nor AUDIENCE=CLIENT with a client's id",
                 );
             }
-            if self.0.get(audience).is_some_and(|clients| clients.is_empty() != client.is_none()) {
-                return Err(
-                    "gives an audience with a client and without: name clients or leave it to first-party \
-                     sign-in, never both",
-                );
+            let exchangers = client.map(str::to_owned);
+            match audiences.iter_mut().find(|known| known.name == name) {
+                Some(known) if known.exchangers.is_empty() != exchangers.is_none() => {
+                    return Err("gives an audience with a client and without: name clients or leave it to \
+                                first-party sign-in, never both");
+                }
+                Some(known) => known.exchangers.extend(exchangers),
+                None => audiences
+                    .push(Self { name: name.to_owned(), exchangers: exchangers.into_iter().collect() }),
             }
-            self.0.entry(audience.to_owned()).or_default().extend(client.map(str::to_owned));
-            Ok(audience.to_owned())
-        });
-        parsed.collect()
+            Ok(name.to_owned())
+        };
+        entries.iter().map(add).collect()
     }
 }
 
@@ -135,8 +140,8 @@ struct Acceptance {
 struct TrustedIssuer {
     name: String,
     keys: RemoteKeys,
+    audiences: Vec<Audience>,
     accepted: Vec<Acceptance>,
-    exchangers: Exchangers,
 }
 
 /// All of them.
@@ -148,7 +153,7 @@ impl TrustedIssuers {
     pub fn google_alone(settings: &Settings) -> Result<Self, ConfigError> {
         let keys = RemoteKeys::new(settings.google_jwks_url()?);
         let mut google = TrustedIssuer::new(GOOGLE[0].to_owned(), keys);
-        google.accepted.extend(google_sign_in(settings, &mut google.exchangers)?);
+        google.accepted.extend(google_sign_in(settings, &mut google.audiences)?);
         Ok(Self(vec![google]))
     }
 
@@ -222,12 +227,12 @@ impl TrustedIssuers {
 
 impl TrustedIssuer {
     fn new(name: String, keys: RemoteKeys) -> Self {
-        Self { name, keys, accepted: Vec::new(), exchangers: Exchangers::default() }
+        Self { name, keys, audiences: Vec::new(), accepted: Vec::new() }
     }
 
     /// Takes tokens for these audiences by these rules too.
     fn accept(&mut self, audiences: &[String], rules: Vec<Rule>) -> Result<(), ConfigError> {
-        let audiences = self.exchangers.add(audiences).map_err(complaint)?;
+        let audiences = Audience::add(&mut self.audiences, audiences).map_err(complaint)?;
         self.accepted.push(acceptance(audiences, rules)?);
         Ok(())
     }
@@ -261,8 +266,9 @@ impl TrustedIssuer {
         };
         let subject = jwt.claims.string("sub").filter(|text| (1..=MAX_SUBJECT).contains(&text.len()));
         let subject = subject.ok_or(JwtError::InvalidClaim("sub"))?;
-        let audiences = self.audiences(jwt);
+        let audiences = self.audiences_of(jwt);
         let accepted = self.acceptance(jwt, &audiences, subject)?;
+        let ours = self.audiences.iter().filter(|ours| audiences.contains(&ours.name.as_str()));
         let rule = accepted.rules.iter().find(|(rule, _)| rule.matches(jwt));
         // Google sign-in has one rule, about the hosted domain.
         let unmatched = if accepted.people_alone { "hd" } else { "named in a rule's when" };
@@ -275,12 +281,12 @@ impl TrustedIssuer {
             email: email.map(str::to_owned),
             client: rule.client.clone(),
             scopes: scopes.clone(),
-            exchangers: audiences.iter().filter_map(|name| self.exchangers.0.get(*name).cloned()).collect(),
+            exchangers: ours.map(|ours| ours.exchangers.clone()).collect(),
         })
     }
 
     /// The audiences that the token is for. Google's is one string.
-    fn audiences<'a>(&self, jwt: &'a VerifiedJwt) -> Vec<&'a str> {
+    fn audiences_of<'a>(&self, jwt: &'a VerifiedJwt) -> Vec<&'a str> {
         match jwt.claims.get("aud") {
             Some(Value::String(one)) => vec![one],
             Some(Value::Array(many)) if !self.is_google() => {
@@ -337,9 +343,9 @@ impl Rule {
 /// Whoever signs in with Google for one of our client ids, from a domain of ours if there are any.
 fn google_sign_in(
     settings: &Settings,
-    exchangers: &mut Exchangers,
+    audiences: &mut Vec<Audience>,
 ) -> Result<Option<Acceptance>, ConfigError> {
-    let audiences = exchangers.add(&settings.list("GOOGLE_CLIENT_IDS"));
+    let audiences = Audience::add(audiences, &settings.list("GOOGLE_CLIENT_IDS"));
     let audiences = audiences.map_err(|problem| ConfigError::new("GOOGLE_CLIENT_IDS", problem))?;
     if audiences.is_empty() {
         return Ok(None);

@@ -41,7 +41,9 @@ impl Form {
                 return Err(OAuthError::invalid_request("the form is not UTF-8"));
             }
             if ["resource", "audience"].contains(&name.as_ref()) {
-                targets.insert(value.into_owned());
+                if !value.is_empty() {
+                    targets.insert(value.into_owned());
+                }
                 continue;
             }
             match fields.entry(name.into_owned()) {
@@ -50,7 +52,6 @@ impl Form {
             };
         }
         fields.retain(|_, value| !value.is_empty());
-        targets.remove("");
         Ok(Self { fields, targets })
     }
 

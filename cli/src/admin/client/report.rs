@@ -205,6 +205,22 @@ impl Report for Shown {
     }
 }
 
+/// A client as it is after a change.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub(super) struct Updated(pub Shown);
+
+impl Report for Updated {
+    fn for_people(&self) -> String {
+        let Shown { client_id, .. } = &self.0;
+        format!(
+            "{}\nAccess tokens that are out keep their scopes, audience and claims until they expire: `latchkey client \
+             disable {client_id}`, then `enable`, ends them. Refreshes follow the new settings at once.\n",
+            self.0.for_people()
+        )
+    }
+}
+
 #[derive(Serialize)]
 pub(super) struct Switched {
     pub client_id: String,

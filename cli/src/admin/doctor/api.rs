@@ -10,6 +10,7 @@ use shared::token::keyring::Keyring;
 use shared::wire::metadata::MAX_AGE;
 
 use super::check::{Check, Missed, counted};
+use super::cors;
 use super::http::{Answer, Http};
 use super::routes::{self, Probe};
 use crate::dev::template::Template;
@@ -42,6 +43,8 @@ pub struct Visit {
     /// [`JWKS`] and both of [`METADATA`].
     documents: Vec<(&'static str, Result<Answer, String>)>,
     probes: Vec<Probe>,
+    /// The preflight request of an unknown origin.
+    preflight: Result<Answer, String>,
 }
 
 impl Api {
@@ -57,12 +60,13 @@ impl Api {
         }
         let http = Http::new();
         let get = async |path| (path, http.send(Method::GET, &format!("{url}{path}")).await);
-        let (jwks, oauth, openid) = tokio::join!(get(JWKS), get(METADATA[0]), get(METADATA[1]));
+        let (jwks, oauth, openid, preflight) =
+            tokio::join!(get(JWKS), get(METADATA[0]), get(METADATA[1]), cors::probe(&http, url));
         let documents = vec![jwks, oauth, openid];
         // Where nobody answers, nobody is asked again and again.
         let answers = documents.iter().any(|(_, answer)| answer.is_ok());
         let probes = if answers { routes::probe(&http, url, &template.routes).await } else { Vec::new() };
-        Self::Seen(Visit { url: url.to_owned(), documents, probes })
+        Self::Seen(Visit { url: url.to_owned(), documents, probes, preflight })
     }
 
     /// All answers that discovery gave.
@@ -85,7 +89,7 @@ impl Api {
         let visit = match self {
             Self::Seen(visit) => visit,
             Self::Unseen(missed) => {
-                let rest = [issuer, keys, routes::NAME].map(|name| missed.not_checked(name));
+                let rest = [issuer, keys, routes::NAME, cors::NAME].map(|name| missed.not_checked(name));
                 return [missed.check(discovery)].into_iter().chain(rest).collect();
             }
         };
@@ -94,6 +98,7 @@ impl Api {
             visit.issuer(issuer),
             visit.keys(keys, table, now),
             routes::judge(&visit.probes, template),
+            cors::judge(&visit.preflight),
         ]
     }
 }
@@ -258,14 +263,16 @@ mod tests {
     fn answer(status: u16, body: &Value, millis: u64) -> Result<Answer, String> {
         let body = body.to_string().into_bytes();
         let status = StatusCode::from_u16(status).unwrap();
-        Ok(Answer { status, took: Duration::from_millis(millis), clocks: None, cdn: None, body })
+        let took = Duration::from_millis(millis);
+        Ok(Answer { status, took, clocks: None, cdn: None, allowed_origin: None, body })
     }
 
     fn visit(jwks: Result<Answer, String>, issuers: [&str; 2]) -> Visit {
         let metadata = issuers.map(|issuer| answer(200, &json!({"issuer": issuer}), 1));
         let [oauth, openid] = metadata;
         let documents = vec![(JWKS, jwks), (METADATA[0], oauth), (METADATA[1], openid)];
-        Visit { url: URL.to_owned(), documents, probes: Vec::new() }
+        let preflight = answer(204, &Value::Null, 1);
+        Visit { url: URL.to_owned(), documents, probes: Vec::new(), preflight }
     }
 
     fn key(kid: &str, x: &str) -> Value {

@@ -30,6 +30,8 @@ pub struct Answer {
     pub clocks: Option<(u64, u64)>,
     /// The content delivery network that it came through, if one shows.
     pub cdn: Option<&'static str>,
+    /// The origin whose pages may read it.
+    pub allowed_origin: Option<String>,
     /// Its body.
     pub body: Vec<u8>,
 }
@@ -45,17 +47,27 @@ impl Http {
     /// # Errors
     /// Why there is no answer, in words.
     pub async fn send(&self, method: Method, url: &str) -> Result<Answer, String> {
+        self.send_with(method, url, HeaderMap::new()).await
+    }
+
+    /// Sends a request with these headers and an empty body.
+    ///
+    /// # Errors
+    /// Why there is no answer, in words.
+    pub async fn send_with(&self, method: Method, url: &str, headers: HeaderMap) -> Result<Answer, String> {
         let begun = Instant::now();
         let exchange = async {
             let url = url.parse().map_err(|_| format!("{url} is no URL"))?;
-            let answer = self.0.send(method, url).await.map_err(|error| chain(&error))?;
+            let answer = self.0.send_with(method, url, headers).await.map_err(|error| chain(&error))?;
             let (parts, body) = answer.into_parts();
             let clocks = date(&parts.headers).map(|date| (date, clock::now()));
             let cdn = cdn(&parts.headers);
+            let allowed_origin = parts.headers.get(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+            let allowed_origin = allowed_origin.and_then(|origin| origin.to_str().ok()).map(str::to_owned);
             let body = Limited::new(body, MAX_BODY).collect().await;
             let body = body.map_err(|_| "its body breaks off, or is too long".to_owned())?;
             let body = body.to_bytes().to_vec();
-            Ok(Answer { status: parts.status, took: begun.elapsed(), clocks, cdn, body })
+            Ok(Answer { status: parts.status, took: begun.elapsed(), clocks, cdn, allowed_origin, body })
         };
         let out_of_time = |_| Err(format!("no answer within {} s", TIMEOUT.as_secs()));
         tokio::time::timeout(TIMEOUT, exchange).await.unwrap_or_else(out_of_time)

@@ -6,6 +6,7 @@
 mod api;
 mod check;
 mod clock;
+mod cors;
 mod http;
 mod keys;
 mod proxy;

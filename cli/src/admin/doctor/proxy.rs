@@ -41,6 +41,7 @@ mod tests {
             took: Duration::ZERO,
             clocks: None,
             cdn,
+            allowed_origin: None,
             body: Vec::new(),
         };
         let judged = |networks: &[Option<&'static str>]| {

@@ -98,6 +98,22 @@ impl Report for PasswordSet {
     }
 }
 
+/// A user as they are after a change.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub(super) struct Updated(pub Shown);
+
+impl Report for Updated {
+    fn for_people(&self) -> String {
+        let Shown { username, .. } = &self.0;
+        format!(
+            "{}\nAccess tokens that are out keep their scopes and email address until they expire: `latchkey user disable \
+             {username}`, then `enable`, ends them. A refresh gives no more than today's scopes from now on.\n",
+            self.0.for_people()
+        )
+    }
+}
+
 #[derive(Serialize)]
 pub(super) struct Switched {
     pub username: String,

@@ -1,0 +1,40 @@
+//! Users who move in from another system, with the hashes of their passwords.
+
+use std::fs;
+use std::path::Path;
+
+use e2e::{PASSWORD, Stack};
+use serde_json::Value;
+use shared::identity::passwords::PasswordHash;
+use shared::store::users::Users;
+
+/// The example lines of the documentation.
+fn examples() -> Vec<(String, String)> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../DEPLOYMENT.md");
+    let page = fs::read_to_string(page).unwrap();
+    let lines = page.lines().filter(|line| line.contains(r#""password_hash":"#));
+    let text = |line: &Value, member: &str| line[member].as_str().unwrap().to_owned();
+    let read =
+        |line| serde_json::from_str(line).map(|line| (text(&line, "username"), text(&line, "password_hash")));
+    lines.map(|line| read(line).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn example_of_each_framework_is_imported_and_replaced_at_the_sign_in() {
+    let stack = Stack::start().await;
+    let users = Users::new(stack.table());
+    let stored = async |name: &str| {
+        let user = users.get(name).await.unwrap().unwrap();
+        serde_json::to_value(user.password_hash).unwrap().as_str().unwrap().to_owned()
+    };
+    let examples = examples();
+    assert_eq!(examples.len(), 7);
+    for (name, hash) in examples {
+        stack.user_with(&name, "a", PasswordHash::import(&hash).expect(&name)).await;
+        let imported = stored(&name).await;
+        assert!(imported.starts_with('$') && hash.ends_with(&imported), "{name}: the hash alone is stored");
+        stack.sign_in(&name, PASSWORD).await;
+        assert!(stored(&name).await.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{name}");
+        stack.sign_in(&name, PASSWORD).await;
+    }
+}
