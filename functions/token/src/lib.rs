@@ -106,7 +106,7 @@ async fn client_credentials(
         let client = authenticated.client.clone();
         let grant = client_credentials::grant(client, confirmation, form, deps.mint.audiences())?;
         charge(deps, &authenticated.client, now).await?;
-        possession.spend(&deps.seen).await?;
+        possession.record_use(&deps.seen).await?;
         deps.mint.issue(grant, domain(request), now).await
     };
     let issued = issued.await.map_err(|error| error.concerning(&client_id))?;
@@ -150,14 +150,14 @@ async fn exchange(deps: &Deps, request: &Request, form: &mut Form, now: u64) -> 
     let mut issued = match exchange.exchange(client.as_ref(), form, possession.key(), now).await? {
         Exchanged::Client(client, grant) => {
             charge(deps, &client, now).await?;
-            possession.spend(&deps.seen).await?;
+            possession.record_use(&deps.seen).await?;
             deps.mint.issue(grant, domain(request), now).await?
         }
         Exchanged::Person(signed_in, terms) => {
             if let Some(client) = &client {
                 charge(deps, &client.client, now).await?;
             }
-            possession.spend(&deps.seen).await?;
+            possession.record_use(&deps.seen).await?;
             deps.sessions.begin(signed_in, terms, &deps.mint, domain(request), now).await?
         }
     };
