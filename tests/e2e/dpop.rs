@@ -107,9 +107,9 @@ async fn a_false_proof_gets_no_token() {
     assert_eq!(read(google).await.1["error"], "invalid_dpop_proof");
 }
 
-/// What is refused writes nothing: the same proof is good afterwards, once.
+/// A rejected request records nothing: the same proof is accepted afterwards, once.
 #[tokio::test]
-async fn a_proof_is_spent_after_the_limits_and_the_credentials() {
+async fn a_proof_is_recorded_after_the_limits_and_the_credentials() {
     let stack = Stack::start().await;
     stack.user("ada", "").await;
     let holder = Holder::new();

@@ -88,8 +88,8 @@ async fn issue(deps: &Deps, request: &Request, now: u64) -> Result<Issued, OAuth
         confirmation: Confirmation { key: key.clone(), certificate: None },
         refresh: Refresh::for_public_client(key),
     };
-    // No limit is looked at here but the route's own: what is written for a proof is written for an ID token of ours.
-    possession.spend(&deps.seen).await?;
+    // After the ID token. The route's rate limit is the only other limit here.
+    possession.record_use(&deps.seen).await?;
     deps.sessions.begin(signed_in, terms, &deps.mint, domain(request), now).await
 }
 

@@ -101,8 +101,8 @@ async fn issue(deps: &Deps, asked: Asked, request: &Request, now: u64) -> Result
             confirmation: Confirmation { key: key.clone(), certificate: None },
             refresh: Refresh::for_public_client(key),
         };
-        // After the attempt limits: whoever has no password makes us write no more than they let through.
-        possession.spend(&deps.seen).await?;
+        // After the attempt limits and the password: a rejected sign-in records no proof.
+        possession.record_use(&deps.seen).await?;
         deps.sessions.begin(signed_in, terms, &deps.mint, domain(request), now).await
     };
     issued.await.map_err(|error| error.concerning(&sub))

@@ -140,7 +140,7 @@ async fn end_family(
                 "the refresh token is bound to a key: send a DPoP proof of it",
             ));
         }
-        possession.spend(&deps.seen).await?;
+        possession.record_use(&deps.seen).await?;
     }
     // Even if it has expired: another clock may see that otherwise. And of a family that was revoked already the
     // access tokens are revoked all the same: a first try may have stopped in between.

@@ -104,7 +104,7 @@ async fn client_credentials(
         let client = authenticated.client.clone();
         let grant = client_credentials::grant(client, confirmation, form, deps.mint.audiences())?;
         charge(deps, &authenticated.client, now).await?;
-        possession.spend(&deps.seen).await?;
+        possession.record_use(&deps.seen).await?;
         deps.mint.issue(grant, domain(request), now).await
     };
     let issued = issued.await.map_err(|error| error.from_client(&client_id))?;
@@ -152,14 +152,14 @@ async fn exchange(deps: &Deps, request: &Request, form: &mut Form, now: u64) -> 
     let mut issued = match exchanged {
         Exchanged::Client(client, grant) => {
             charge(deps, &client, now).await?;
-            possession.spend(&deps.seen).await.map_err(of_client)?;
+            possession.record_use(&deps.seen).await.map_err(of_client)?;
             deps.mint.issue(grant, domain(request), now).await?
         }
         Exchanged::Person(signed_in, terms) => {
             if let Some(client) = &client {
                 charge(deps, &client.client, now).await?;
             }
-            possession.spend(&deps.seen).await.map_err(of_client)?;
+            possession.record_use(&deps.seen).await.map_err(of_client)?;
             deps.sessions.begin(signed_in, terms, &deps.mint, domain(request), now).await?
         }
     };

@@ -13,7 +13,7 @@ use crate::wire::oauth::{ErrorKind, OAuthError};
 /// The header that the proof stands in.
 pub const HEADER: &str = "dpop";
 
-/// What a request proves: that its sender holds a key, or nothing. Nothing may be granted before it is spent.
+/// What a request proves: that its sender holds a key, or nothing. Nothing may be granted before its use is recorded.
 #[must_use]
 pub struct Possession(Option<Proof>);
 
@@ -43,12 +43,12 @@ impl Possession {
         self.0.as_ref().map(|proof| proof.key.clone())
     }
 
-    /// Notes that the proof was used: one write, and so the last step before something is granted, after whatever
-    /// limits what the sender may cost.
+    /// Records the proof in the replay store. That is a write, and so the last step before a grant: after the limits,
+    /// quotas and credentials that bound what a sender may cost.
     ///
     /// # Errors
     /// A proof that was used before.
-    pub async fn spend(&self, seen: &Seen) -> Result<(), OAuthError> {
+    pub async fn record_use(&self, seen: &Seen) -> Result<(), OAuthError> {
         let Some(proof) = &self.0 else { return Ok(()) };
         match is_first_use(proof, seen).await.map_err(OAuthError::unavailable)? {
             true => Ok(()),

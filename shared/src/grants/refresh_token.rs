@@ -78,7 +78,7 @@ impl Refreshing {
         // Before anything is held against the family: whoever lacks the key has only found the token.
         let key = presented.possession.key();
         check_key(&family, key.as_deref())?;
-        presented.possession.spend(&self.seen).await?;
+        presented.possession.record_use(&self.seen).await?;
         let standing = family.standing(&token, sessions.life(), now);
         let standing = self.live(&family, &token, standing, sessions, now).await?;
         let account = self.account(&family, issuers).await?;

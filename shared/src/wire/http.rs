@@ -124,9 +124,10 @@ fn body<'a>(request: &'a Request, media_type: &str) -> Result<&'a str, OAuthErro
 /// Whether each `charset` among a media type's parameters is one of [`CHARSETS`]. Parameters that are not known
 /// are ignored (RFC 9110 §8.3.1); `;` and `=` within quotes belong to a value (§5.6.6).
 fn has_known_charset(parameters: &str) -> bool {
-    let mut quoted = false;
+    let (mut quoted, mut escaped) = (false, false);
     let mut parameters = parameters.split(|char| {
-        quoted ^= char == '"';
+        quoted ^= char == '"' && !escaped;
+        escaped = quoted && char == '\\' && !escaped;
         char == ';' && !quoted
     });
     parameters.all(|parameter| {
@@ -279,6 +280,8 @@ mod tests {
             ("application/x-www-form-urlencoded; boundary=x", true),
             ("application/x-www-form-urlencoded; odata.metadata=minimal; charset=utf-8;; q", true),
             ("application/x-www-form-urlencoded; a=\"b; charset=utf-7\"", true),
+            ("application/x-www-form-urlencoded; a=\"b\\\"; charset=utf-7\"", true),
+            ("application/x-www-form-urlencoded; a=\"\\\"\"; charset=utf-7", false),
             ("application/x-www-form-urlencoded; charset=utf-7", false),
             ("application/x-www-form-urlencoded; charset=utf-16", false),
             ("application/x-www-form-urlencoded; charset=", false),
