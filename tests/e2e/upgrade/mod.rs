@@ -276,8 +276,13 @@ async fn client_update_narrows_recorded_token_families_at_once_and_leaves_access
     table.command(&["client", "update", "web", "--no-grant"], "").await;
     let refused = refresh(&table, web(), text(&narrowed, "refresh_token")).await;
     assert_eq!((refused.0, &refused.1["error"]), (400, &json!("unauthorized_client")));
+    let elsewhere = "client update web --grant refresh_token --audience https://web.example.com";
+    table.command(&elsewhere.split(' ').collect::<Vec<_>>(), "").await;
+    let refused = refresh(&table, web(), text(&narrowed, "refresh_token")).await;
+    assert_eq!((refused.0, &refused.1["error"]), (400, &json!("invalid_grant")));
     assert!(table.allows_at(bearer(access_token), table.now).await, "until it expires");
-    let restored = "client update web --scope todo:read todo:write --grant refresh_token token-exchange";
+    let restored =
+        "client update web --scope todo:read todo:write --grant refresh_token token-exchange --no-audience";
     table.command(&restored.split(' ').collect::<Vec<_>>(), "").await;
     let (_, body) = refresh(&table, web(), text(&narrowed, "refresh_token")).await;
     assert_eq!(body["scope"], "todo:read todo:write", "the token family was not ended: {body}");
