@@ -2,8 +2,8 @@
 //!
 //! A request proves it with Signature Version 4
 //! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>): every AWS SDK
-//! signs so. The secret half is never sent. The time of a signature is not checked: whoever could record a
-//! request on this machine could read `dev.env`.
+//! signs so. The secret is never sent. The age of a signature is not checked: a program that can record requests on
+//! this machine can read `dev.env`.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -26,7 +26,7 @@ const PREFIX: &str = "LATCHKEY";
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const TERMINATOR: &str = "aws4_request";
 
-/// An access key: an id and a secret, 131 random bits each.
+/// An access key: an id and a secret, each of 131 random bits.
 #[derive(Clone)]
 pub struct AccessKey {
     id: String,
@@ -53,7 +53,8 @@ impl AccessKey {
     /// The one that the last run wrote into `dev.env`, or a new one. The first release wrote one access key for
     /// all machines: it is replaced.
     pub fn kept_or_new(before: &Environment) -> Self {
-        let kept = before.get(ID).filter(|id| id.starts_with(PREFIX)).zip(before.get(SECRET));
+        let kept = before.get(ID).zip(before.get(SECRET));
+        let kept = kept.filter(|(id, secret)| id.starts_with(PREFIX) && !secret.is_empty());
         kept.map(|(id, secret)| Self { id: id.clone(), secret: secret.as_str().into() })
             .unwrap_or_else(Self::generate)
     }

@@ -54,6 +54,7 @@ async fn handle(State(database): State<Database>, request: Request) -> Response<
     let (parts, body) = request.into_parts();
     let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let operation = target.and_then(|target| target.strip_prefix(TARGET_PREFIX)).unwrap_or_default();
+    // The guard has read it already, and bounded it.
     let outcome = match to_bytes(body, usize::MAX).await {
         Ok(body) => call(&database, operation, &body),
         Err(error) => Err(DynoxideError::SerializationException(error.to_string())),

@@ -56,8 +56,10 @@ fn allow_origin(cors: &Cors, request: &HeaderMap, response: &mut Response<Body>)
     let allowed = |pattern: &str| match pattern {
         "*" => true,
         "http://*" | "https://*" => origin.starts_with(pattern.trim_end_matches('*')),
-        exact => match exact.strip_suffix('*') {
-            Some(without_port) => origin.strip_prefix(without_port).is_some_and(is_port),
+        exact => match exact.strip_suffix(":*") {
+            Some(host) => {
+                origin.strip_prefix(host).and_then(|rest| rest.strip_prefix(':')).is_some_and(is_port)
+            }
             None => exact == origin,
         },
     };
@@ -145,6 +147,7 @@ mod tests {
             ("https://*", "http://any.example", false),
             ("http://localhost:*", "http://localhost:5173", true),
             ("http://localhost:*", "http://localhost:", false),
+            ("http://local*", "http://local5", false),
             ("http://localhost:*", "http://localhost", false),
             ("http://localhost:*", "http://localhost:5173.evil.example", false),
             ("http://localhost:*", "http://localhost.evil.example:5173", false),
