@@ -26,6 +26,10 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run the whole bundle on this machine
+    #[command(
+        after_help = "Another DynamoDB: set AWS_ENDPOINT_URL_DYNAMODB before the start. Start DynamoDB Local with \
+        -sharedDb: without it, each access key has a database."
+    )]
     Dev(dev::DevArgs),
     /// Print an ID token of the local stand-in for Google
     GoogleToken(dev::GoogleTokenArgs),

@@ -386,7 +386,7 @@ async fn client_update_replaces_what_is_given_and_leaves_the_rest() {
     assert_eq!(stack.client_token("billing", &secret).await, None, "a quota counts from its update on");
 
     let said = stack.run(&["client", "update", "billing", "--no-quota"]);
-    assert!(said.text().contains("Access tokens that are out keep") && said.text().contains("disable"));
+    assert!(said.text().contains("Access tokens already issued keep") && said.text().contains("disable"));
     assert_eq!(stack.times_printed("digest"), 0);
 }
 
@@ -464,7 +464,7 @@ async fn user_update_counts_from_the_next_refresh_and_sign_in() {
     let claims = stack.inspect(&stack.user_token("ada", PASSWORD).await.unwrap())["claims"].clone();
     assert_eq!(claims.get("email"), None);
     assert!(
-        stack.run(&["user", "update", "ada", "--no-email"]).text().contains("Access tokens that are out")
+        stack.run(&["user", "update", "ada", "--no-email"]).text().contains("Access tokens already issued")
     );
 
     // What ends the tokens of before, as the help says.
@@ -562,7 +562,7 @@ async fn owner_of_an_api_key_reaches_the_back_end_as_it_is_written() {
     for owner in ["a\nb", " a", "usr_1", &"x".repeat(129)] {
         stack
             .run(&["api-key", "create", "--owner", owner, "--scope", "a"])
-            .refused("an owner is made of 1 to 128 characters");
+            .refused("an owner has 1 to 128 characters");
     }
 }
 
@@ -696,7 +696,9 @@ async fn an_api_key_opens_routes_until_it_is_revoked() {
         "an API key's id and a client's are one kind of subject"
     );
     stack.run(&["api-key", "revoke", key]).refused("not a key's id");
-    stack.run(&["api-key", "create", "--owner", "usr_1", "--scope", "a"]).refused("an owner is made of");
+    stack
+        .run(&["api-key", "create", "--owner", "usr_1", "--scope", "a"])
+        .refused("an owner has 1 to 128 characters");
     stack.run(&["api-key", "create", "--owner", "team", "--scope", "é"]).refused("a scope is made of");
     stack
         .run(&["api-key", "create", "--owner", "team", "--scope", "a", "--expires", "0s"])

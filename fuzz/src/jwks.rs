@@ -7,9 +7,9 @@ use axum::Router;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
-use shared::grants::client_assertion::inline_keys;
 use shared::token::jwt::UnverifiedJwt;
 use shared::token::key::{PRIVATE_MEMBERS, PublicKey, thumbprint};
+use shared::token::key_set::KeySet;
 use shared::token::remote_keys::{IssuerError, RemoteKeys};
 use shared::wire::members::{Distinct, Members};
 use tokio::net::TcpListener;
@@ -30,7 +30,7 @@ pub fn run(data: &[u8]) {
     let jwt = || UnverifiedJwt::parse_foreign(&token, 1024).expect("a well-formed token");
     let Ok(set) = serde_json::from_slice::<Value>(data) else {
         // No JSON, or it nests too deep for this reading, or it begins with a byte order mark.
-        let _ = (std::str::from_utf8(data).map(inline_keys), fetched(data, jwt()));
+        let _ = (KeySet::read(data), fetched(data, jwt()));
         return;
     };
     // Serde takes an array for an object, by the order of its members.
@@ -40,12 +40,10 @@ pub fn run(data: &[u8]) {
     let distinct = serde_json::from_slice::<Distinct>(data).is_ok() && data.len() <= MAX_JWKS;
     let usable = given.iter().filter(|jwk| is_usable(jwk)).count();
 
-    if std::str::from_utf8(data).is_ok_and(|text| inline_keys(text).is_ok()) {
-        assert!(
-            usable == given.len() && usable > 0,
-            "every key that a client registers is one that we can use"
-        );
-    }
+    assert!(
+        !distinct || KeySet::read(data).is_empty() == (usable == 0),
+        "a set holds the keys that we can use"
+    );
     let ours = FORGE.with(|forge| forge.jwk["x"].as_str().expect("a key").to_owned());
     let is_ours =
         |jwk: &Value| jwk["x"].as_str().is_some_and(|x| x.trim_end_matches('=') == ours) && is_usable(jwk);

@@ -105,11 +105,8 @@ impl Settings {
     pub fn issuer(&self) -> Result<Issuer, ConfigError> {
         match self.optional("ISSUER") {
             None => Ok(Issuer::OwnDomain),
-            Some(url) if secure_url(url).is_some() && !url.contains('?') => Ok(Issuer::Fixed(url.to_owned())),
-            Some(_) => Err(ConfigError::new(
-                "ISSUER",
-                "is not an https:// URL without user name, query and fragment",
-            )),
+            Some(url) if is_issuer(url) => Ok(Issuer::Fixed(url.to_owned())),
+            Some(_) => Err(ConfigError::new("ISSUER", format!("is {NO_ISSUER}"))),
         }
     }
 
@@ -274,6 +271,14 @@ impl JwksUrls {
     pub fn parse(self, url: &str) -> Option<Uri> {
         secure_url(url).filter(|url| self.local || url.scheme_str() == Some("https"))
     }
+}
+
+/// What an issuer must not be.
+pub const NO_ISSUER: &str = "not an https:// URL without user name, query and fragment";
+
+/// Whether a URL can be an issuer (RFC 8414 §2, OpenID Connect Core §2).
+pub fn is_issuer(url: &str) -> bool {
+    secure_url(url).is_some() && !url.contains('?')
 }
 
 /// Reads an https URL without fragment, and without a user's name: what stands before it would look like the host.

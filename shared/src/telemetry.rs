@@ -37,9 +37,8 @@ pub enum Outcome {
     Failed,
 }
 
-/// The record of one decision. Its ids were looked up and found, but for the client of a rejected request, which may
-/// be what the request claims: `client_auth` says when. Else it may be a secret that was typed into the
-/// wrong field.
+/// The record of one decision. The ids in it were looked up and found. One exception: `client_id` of a rejected request
+/// may be what the request claims, if it can't be a secret in the wrong field (`client_auth::claimed_by`).
 #[derive(Serialize)]
 pub struct Decision<'a> {
     /// What was decided.

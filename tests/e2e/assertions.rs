@@ -158,7 +158,7 @@ async fn an_assertion_may_be_signed_with_es384() {
     }
 }
 
-/// Serves a JWKS after a while.
+/// A server that gives every request this answer.
 async fn serving(answer: ResponseTemplate) -> MockServer {
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(answer).mount(&server).await;

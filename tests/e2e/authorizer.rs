@@ -365,7 +365,8 @@ async fn without_the_store_what_was_read_serves_for_five_minutes() {
 async fn without_a_setting_the_issuer_is_the_apis_own_domain_whatever_the_caller_says() {
     let stack = Stack::start().await;
     let secret = stack.client("backend", "").await;
-    let settings = stack.settings(&[("ISSUER", "")]);
+    // Plain http is for the local stack's keys alone, and without ISSUER this is not the local stack.
+    let settings = stack.settings(&[("ISSUER", ""), ("GOOGLE_JWKS_URL", "https://keys.example.com")]);
     let own = "https://api.example.com";
     let mut headers = basic("backend", &secret);
     headers["host"] = json!("evil.example");

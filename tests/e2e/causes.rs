@@ -238,7 +238,7 @@ async fn id_tokens(stack: &Stack, rejections: &mut Rejections) {
     for (cause, token) in [
         ("claim iss", with("iss", json!("https://evil.example"))),
         ("claim aud", with("aud", json!("theirs"))),
-        ("claim aud", with("azp", json!("theirs"))),
+        ("claim azp (GOOGLE_CLIENT_IDS must list", with("azp", json!("theirs"))),
         ("claim exp", with("exp", json!(now + 86_400))),
         ("claim iat", with("iat", json!(now + 100))),
         ("claim sub", with("sub", json!(""))),

@@ -149,7 +149,7 @@ async fn the_metadata_of_a_resource_names_the_issuer_of_the_tokens() {
 }
 
 #[tokio::test]
-async fn on_a_laptop_a_resource_is_a_loopback_url_of_the_stack() {
+async fn on_the_local_stack_a_resource_is_a_loopback_url_of_the_stack() {
     let stack = Stack::start().await;
     let audience = format!("{},{}/mcp,https://127.0.0.1/tls", stack.running.url, stack.running.url);
     let deps = discovery::Deps::from_settings(&stack.settings(&[("AUDIENCE", &audience)])).unwrap();

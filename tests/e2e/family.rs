@@ -63,7 +63,7 @@ impl Web {
 }
 
 #[tokio::test]
-async fn a_client_that_was_created_again_has_no_families_of_before() {
+async fn a_client_created_again_cannot_refresh_earlier_token_families() {
     let web = Web::start().await;
     let token = web.sign_in(&web.stack.id_token("grace@example.com"), &[]).await;
     let (status, body) = web.refresh(&web.secret, &token).await;

@@ -105,6 +105,16 @@ async fn a_federated_user_has_no_password_whatever_their_item_holds() {
 }
 
 #[tokio::test]
+async fn a_password_hash_in_a_federated_users_item_locks_nobody_out() {
+    let stack = Stack::start().await;
+    let sign_in = async || read(stack.post("/google").bearer_auth(stack.id_token("grace@example.com"))).await;
+    let sub = claims(sign_in().await.1["access_token"].as_str().unwrap())["sub"].as_str().unwrap().to_owned();
+    let hash = PasswordHash::of("nobody", &PASSWORD.into()).unwrap();
+    stack.table().set(Key::new("USER#", &sub, "PROFILE"), &json!({"password_hash": hash})).await.unwrap();
+    assert_eq!(sign_in().await.0, 200);
+}
+
+#[tokio::test]
 async fn a_link_leads_to_federated_users_alone() {
     let stack = Stack::start().await;
     stack.user("ada", "admin").await;

@@ -55,7 +55,7 @@ enum ClientCommand {
         Secrets stay: `latchkey client rotate-secret` gives others. New keys and a new certificate count from the next \
         request on, and so do new scopes, audiences and grants, at a refresh too: a token family never gives more than \
         its client may have at that moment. It is not ended: what a client loses and gets again is there again. Access \
-        tokens that are out keep what they say until they expire: `latchkey client disable`, then `enable`, ends them.")]
+        tokens already issued keep what they say until they expire: `latchkey client disable`, then `enable`, ends them.")]
     Update(Box<UpdateArgs>),
     /// List all clients
     List,
@@ -69,7 +69,7 @@ enum ClientCommand {
         latchkey client rotate-secret billing\n  \
         latchkey client rotate-secret billing --overlap 7d --output json\n  \
         latchkey client rotate-secret billing --overlap 0s    # the old one leaked\n\n\
-        Tokens that are out stay good until they expire: `latchkey client disable`, then `enable`, ends them.")]
+        Tokens already issued stay good until they expire: `latchkey client disable`, then `enable`, ends them.")]
     RotateSecret {
         /// The client's id
         id: String,

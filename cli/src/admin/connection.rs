@@ -165,8 +165,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Revokes what a subject was issued until the store's last answer, the second of that answer included. Tokens
-    /// issued after this returns are good: it waits until the second from which on they are is over.
+    /// Revokes the tokens that a subject was issued up to the end of the second of the store's last answer. It returns
+    /// after the next second is over too, so tokens issued later are accepted.
     ///
     /// # Errors
     /// A store that does not answer.

@@ -11,7 +11,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::config::{MAX_ACCESS_TOKEN_TTL, secure_url};
 use shared::grants::FIRST_PARTY;
-use shared::grants::client_assertion::inline_keys;
 use shared::identity::secrets::is_name;
 use shared::identity::subjects::{is_client_id, is_person};
 use shared::store::clients::{GrantType, Quota};
@@ -83,8 +82,8 @@ pub fn owner(owner: &str) -> anyhow::Result<()> {
             && owner.trim() == owner
             && !owner.chars().any(|character| character.is_control() || LINE_ENDS.contains(&character))
             && !is_person(owner),
-        "an owner is made of 1 to {MAX_OWNER} characters, none of them a control character, no blank at its ends, and \
-         does not begin with usr_"
+        "an owner has 1 to {MAX_OWNER} characters, no control character, no blank at either end, and does not begin \
+         with usr_: choose another one"
     );
     Ok(())
 }
@@ -152,7 +151,7 @@ pub fn claims(pairs: &[(String, String)]) -> anyhow::Result<BTreeMap<String, Str
         );
         ensure!(
             !RESERVED_CLAIMS.contains(&name.as_str()),
-            "the claim {name} has a meaning of its own in a token or at API Gateway: choose another name"
+            "the claim name {name} is reserved for tokens or for API Gateway: choose another name"
         );
         ensure!(!value.chars().any(char::is_control), "the claim {name} holds a control character");
         ensure!(names.insert(name), "the claim {name} is given twice");
@@ -237,14 +236,15 @@ pub fn public_keys(file: &Path) -> anyhow::Result<String> {
     );
     // The text as it was written: a JSON value has dropped duplicate members.
     let as_written: Jwks = serde_json::from_str(&text)
-        .map_err(|error| anyhow!("{name} is no JWKS whose members have different names: {error}"))?;
+        .map_err(|error| anyhow!("{name} is not a JWKS, or has a duplicate member: {error}"))?;
     let usable =
         as_written.keys.iter().zip(keys).filter(|(key, _)| PublicKey::from_published_jwk(key).is_ok());
-    let stored = json!({"keys": usable.map(|(_, key)| key).collect::<Vec<_>>()}).to_string();
-    inline_keys(&stored).map_err(|error| {
-        anyhow!("{name} holds no key that can be used (RSA of 2048 bits and more, P-256, P-384 or Ed25519): {error}")
-    })?;
-    Ok(stored)
+    let usable: Vec<_> = usable.map(|(_, key)| key).collect();
+    ensure!(
+        !usable.is_empty(),
+        "{name} holds no key that can be used (RSA of 2048 bits and more, P-256, P-384 or Ed25519)"
+    );
+    Ok(json!({"keys": usable}).to_string())
 }
 
 /// RFC 7517 §5.

@@ -12,7 +12,7 @@ use serde::Serialize;
 use shared::clock;
 use shared::identity::passwords::PasswordHash;
 use shared::identity::secrets::random_id;
-use shared::identity::subjects::new_person;
+use shared::identity::subjects::{is_person, new_person};
 use shared::store::table::StoreError;
 use shared::store::users::User;
 use shared::wire::scope::Scopes;
@@ -46,7 +46,7 @@ enum UserCommand {
         latchkey user update ada --scope todo:read todo:write\n  \
         latchkey user update ada --email ada@example.com --no-scope --output json\n\n\
         Fewer scopes count from the next refresh on, more scopes and another email address from the next sign-in on. A \
-        token family is not ended. Access tokens that are out keep what they say until they expire: `latchkey user \
+        token family is not ended. Access tokens already issued keep what they say until they expire: `latchkey user \
         disable`, then `enable`, ends them and the token families.\n\
         Of a user of another issuer (Google, TrustedIssuers) both come with each sign-in: they can't be changed here.")]
     Update(UpdateArgs),
@@ -248,7 +248,7 @@ fn unknown(name: &str) -> String {
 
 /// Whoever signs in with another issuer gets no second way in that the issuer knows nothing of.
 fn check_has_password(user: &User) -> anyhow::Result<()> {
-    if user.password_hash.is_none() {
+    if is_person(&user.username) {
         bail!(
             "user {} signs in through another issuer and has no password: make a user of another name for that",
             user.username

@@ -11,7 +11,7 @@ use aws_lc_rs::hmac;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use secrecy::{ExposeSecret, SecretString};
-use shared::identity::secrets::random_id;
+use shared::identity::secrets::{hex, random_id};
 
 use super::env_file::Environment;
 
@@ -82,7 +82,7 @@ impl AccessKey {
 
     fn signature(&self, signed: &Signed<'_>, request: &Parts, body: &[u8]) -> String {
         let [date, region, service] = signed.scope;
-        let time = text(request, "x-amz-date");
+        let time = header_values(request, "x-amz-date");
         let canonical = hex(digest(&SHA256, canonical(signed, request, body).as_bytes()).as_ref());
         let to_sign = format!("{ALGORITHM}\n{time}\n{date}/{region}/{service}/{TERMINATOR}\n{canonical}");
         let first = format!("AWS4{}", self.secret.expose_secret()).into_bytes();
@@ -119,14 +119,14 @@ impl<'a> Signed<'a> {
 /// The canonical request. Neither service has a path or a query: a request with a query does not verify.
 fn canonical(signed: &Signed<'_>, request: &Parts, body: &[u8]) -> String {
     let headers: String =
-        signed.headers.split(';').map(|name| format!("{name}:{}\n", text(request, name))).collect();
+        signed.headers.split(';').map(|name| format!("{name}:{}\n", header_values(request, name))).collect();
     let (method, path) = (request.method.as_str(), request.uri.path());
     let body = hex(digest(&SHA256, body).as_ref());
     format!("{method}\n{path}\n\n{headers}\n{}\n{body}", signed.headers)
 }
 
 /// A header's values, trimmed, with single blanks, joined by commas.
-fn text(request: &Parts, name: &str) -> String {
+fn header_values(request: &Parts, name: &str) -> String {
     let values = request.headers.get_all(name).iter().map(|value| {
         let value = String::from_utf8_lossy(value.as_bytes());
         value.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
@@ -136,10 +136,6 @@ fn text(request: &Parts, name: &str) -> String {
 
 fn mac(key: &[u8], text: &str) -> Vec<u8> {
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes()).as_ref().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

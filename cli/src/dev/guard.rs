@@ -1,8 +1,9 @@
 //! Who may call a server of the local stack. It comes before every one of them.
 //!
 //! Any page in the developer's browser can send requests to this machine. The browser names a page of another site in
-//! `Origin`, at least where the page posts something or reads the answer. A page whose own host name leads here since
-//! it was loaded (DNS rebinding) has our origin and sends no `Origin` with `GET`, but `Host` has its name.
+//! `Origin`, at least where the page posts something or reads the answer. With DNS rebinding, a page's own
+//! host name resolves to this machine. To the browser the request is same-origin, so a `GET` has no `Origin`; its `Host`
+//! has the page's name.
 
 use std::sync::Arc;
 

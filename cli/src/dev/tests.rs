@@ -137,7 +137,7 @@ async fn the_stores_follow_dev_env() {
 }
 
 #[tokio::test]
-async fn a_folder_of_before_access_keys_were_random_goes_on() {
+async fn a_data_folder_with_the_fixed_access_key_still_works() {
     let data = tempfile::tempdir().unwrap();
     let first = start(options(data.path())).await.unwrap();
     let (mut environment, subject) = (first.environment.clone(), subject_of_demo(&first).await);

@@ -142,18 +142,21 @@ async fn about_refresh_token(
     let family = family.filter(|family| {
         family.standing(token, deps.life, now) == Standing::Current && may_know(client, &family.client_id)
     });
-    let Some(family) = family else { return Ok(None) };
+    let Some(mut family) = family else { return Ok(None) };
     if family.client_id != FIRST_PARTY {
         let owner = deps.clients.client(&family.client_id).await?;
-        let may_refresh = |owner: Client| {
-            !owner.disabled && owner.may_use(GrantType::RefreshToken) && family.is_of_client(&owner)
+        let may_refresh = |owner: &Client| {
+            !owner.disabled && owner.may_use(GrantType::RefreshToken) && family.is_of_client(owner)
         };
-        if !owner.is_some_and(may_refresh) {
-            return Ok(None);
-        }
+        let Some(owner) = owner.filter(may_refresh) else { return Ok(None) };
+        family.scopes = family.scopes.intersection(&owner.scopes);
     }
     let account = deps.accounts.get(&family.username).await.map_err(OAuthError::unavailable)?;
-    Ok(account.is_some_and(|account| family.is_of(&account)).then(|| Introspection {
+    let Some(account) = account.filter(|account| family.is_of(account)) else { return Ok(None) };
+    if family.issuer.is_none() {
+        family.scopes = family.scopes.intersection(&account.scopes);
+    }
+    Ok(Some(Introspection {
         active: true,
         scope: family.scopes.to_claim(),
         exp: Some(family.idle_ends_at(deps.life)),

@@ -65,7 +65,7 @@ pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
     tell(&watch, Outcome::Revoked, &request, answer)
 }
 
-/// Who calls; for which token; whether it is theirs; and its end. Returns the caller.
+/// Authenticates the caller, checks that the token is its own, and revokes it. Returns the caller's client id.
 async fn revoke(deps: &Deps, request: &Request, now: u64) -> Result<String, OAuthError> {
     refuse_in_query(request, &["client_id", "client_secret", "client_assertion", "token"])?;
     let mut form = Form::read(request)?;
@@ -106,7 +106,7 @@ impl Owner {
     ///
     /// # Errors
     /// `unauthorized_client` for a client with another's token (RFC 7009 §2.1). Without authentication there is no
-    /// such answer: it would tell live tokens from dead ones to anyone.
+    /// such answer: it would tell live tokens of other clients from dead ones.
     fn owns(&self, client_id: &str) -> Result<bool, OAuthError> {
         match self {
             _ if self.client_id() == client_id => Ok(true),

@@ -1,12 +1,9 @@
 //! A client's signed assertion of who it is: `private_key_jwt` (RFC 7523 §3).
 
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::token::jwt::{JwtError, LEEWAY, UnverifiedJwt, VerifiedJwt};
-use crate::token::key::{KeyError, PublicKey};
-use crate::wire::members::Members;
 
 /// The longest assertion that is read, in bytes.
 const MAX_ASSERTION: usize = 8 * 1024;
@@ -82,22 +79,6 @@ pub fn audiences(issuer: &str, path: &str, issuer_alone: bool) -> Vec<String> {
         }
     }
     audiences
-}
-
-/// Reads the keys that an administrator registers, each of which must be one that we can use.
-///
-/// # Errors
-/// Anything else, and no keys at all.
-pub fn inline_keys(jwks: &str) -> Result<(), KeyError> {
-    #[derive(Deserialize)]
-    struct Jwks {
-        keys: Vec<Members>,
-    }
-    let jwks: Jwks = serde_json::from_str(jwks).map_err(|_| KeyError::Malformed("keys"))?;
-    if jwks.keys.is_empty() {
-        return Err(KeyError::Malformed("keys"));
-    }
-    jwks.keys.iter().try_for_each(|jwk| PublicKey::from_published_jwk(jwk).map(drop))
 }
 
 #[cfg(test)]
@@ -232,13 +213,6 @@ mod tests {
             ("nbf", r#""nbf":1000031.5,"exp":1000060"#),
         ] {
             assert_eq!(ends(times), Err(JwtError::InvalidClaim(name)), "{times}");
-        }
-    }
-
-    #[test]
-    fn keys_that_cannot_be_used_are_refused() {
-        for bad in ["", "[]", "{}", r#"{"keys":[]}"#, r#"{"keys":[{"kty":"oct","k":"AA"}]}"#] {
-            assert!(inline_keys(bad).is_err(), "{bad}");
         }
     }
 }

@@ -43,8 +43,8 @@ impl Possession {
         self.0.as_ref().map(|proof| proof.key.clone())
     }
 
-    /// Records the proof in the replay store. That is a write, and so the last step before a grant: after the limits,
-    /// quotas and credentials that bound what a sender may cost.
+    /// Records the proof in the replay store. It is a write, so it comes after the limits, quotas and credentials that
+    /// bound what a caller may cost.
     ///
     /// # Errors
     /// A proof that was used before.

@@ -46,7 +46,11 @@ pub async fn sign_in(
 ) -> Result<SignedIn, OAuthError> {
     let rejected_at = Instant::now() + rejection_time(&sign_in.password);
     let result = try_once(sign_in, users, attempts, now).await;
-    if result.as_ref().is_err_and(|error| error.kind() != ErrorKind::TemporarilyUnavailable) {
+    // A source that has used up its attempts is told at once: that depends on no account, and costs no password hash.
+    let is_about_an_account = |error: &OAuthError| {
+        !matches!(error.kind(), ErrorKind::TemporarilyUnavailable | ErrorKind::TooManyRequests)
+    };
+    if result.as_ref().is_err_and(is_about_an_account) {
         sleep_until(rejected_at).await;
     }
     result
@@ -114,7 +118,6 @@ fn signed_in(user: User) -> SignedIn {
         scopes: user.scopes,
         disabled: user.disabled,
         epoch: user.epoch,
-        has_password: true,
         created_at: user.created_at,
     };
     SignedIn { account, email, scopes, issuer: None }
@@ -124,7 +127,7 @@ fn signed_in(user: User) -> SignedIn {
 async fn renew(user: &User, password: SecretString, users: &Users) -> Result<(), OAuthError> {
     let read = user.password_hash.as_ref().ok_or_else(|| refused(Some(user)))?;
     let hash =
-        spawn_blocking(move || PasswordHash::renewed(&password)).await.map_err(OAuthError::unavailable)?;
+        spawn_blocking(move || PasswordHash::compute(&password)).await.map_err(OAuthError::unavailable)?;
     match users.renew_hash(&user.username, read, &hash).await {
         Err(StoreError::Changed) => {
             // Deleted, or given another password, a moment ago: nothing to renew, and nothing to grant. Or another

@@ -72,10 +72,11 @@ impl Exchange<'_> {
         if !vouched.may_be_exchanged_by(actor.map(|actor| actor.client.client_id.as_str())) {
             return Err(OAuthError::new(
                 ErrorKind::UnauthorizedClient,
-                "the subject token is not for this client to exchange",
+                "the subject token may not be exchanged by this client",
             )
             .because(
-                "GOOGLE_CLIENT_IDS, or audiences of TRUSTED_ISSUERS, names others for the token's audience",
+                "the token's audience is for other callers: AUDIENCE is for first-party sign-in and AUDIENCE=CLIENT for \
+                 that client, in GOOGLE_CLIENT_IDS and in audiences of TRUSTED_ISSUERS",
             ));
         }
         let certificate = actor.and_then(|actor| actor.certificate.clone());

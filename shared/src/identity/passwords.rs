@@ -146,11 +146,11 @@ impl PasswordHash {
         {
             return Err(PasswordError::TooCommon);
         }
-        Ok(Self::renewed(password))
+        Ok(Self::compute(password))
     }
 
-    /// Hashes a password that was verified again, with today's parameters.
-    pub fn renewed(password: &SecretString) -> Self {
+    /// Hashes a password with today's parameters. The caller has checked or verified it.
+    pub fn compute(password: &SecretString) -> Self {
         let (params, salt, mut hash) = (params(), Salt::generate(), [0; Params::DEFAULT_OUTPUT_LEN]);
         let named = ParamsString::try_from(&params).expect("parameters have names");
         argon2id(params, normalized(password).expose_secret().as_bytes(), &salt, &mut hash)
@@ -434,7 +434,7 @@ mod tests {
             assert_eq!(verify(&hash, DECOMPOSED), Verification::RightButOutdated);
             assert_eq!(verify(&hash, COMPOSED), Verification::Wrong, "not what the hash is of");
         }
-        assert_eq!(verify(&PasswordHash::renewed(&DECOMPOSED.into()).0, COMPOSED), Verification::Right);
+        assert_eq!(verify(&PasswordHash::compute(&DECOMPOSED.into()).0, COMPOSED), Verification::Right);
         assert_eq!(verify(&hash_as_typed(COMPOSED), DECOMPOSED), Verification::Right);
     }
 

@@ -1,7 +1,6 @@
 //! Accounts: users as everything but the password check sees them.
 
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::table::{StoreError, Table};
 use super::usernames::{is_too_long, key};
@@ -24,22 +23,16 @@ pub struct Account {
     /// outlives its epoch.
     #[serde(default)]
     pub epoch: String,
-    /// Whether the user has a password.
-    #[serde(default, rename = "password_hash", deserialize_with = "is_some", skip_serializing)]
-    pub has_password: bool,
     /// Seconds since 1970.
     pub created_at: u64,
 }
 
 impl Account {
-    /// Whether another issuer signs the user in. Such users are named by their `sub`, and have no password.
+    /// Whether another issuer signs the user in. Such users are named by their `sub`; no user with a password can be,
+    /// whatever a user's item holds (see `Users::with_password`).
     pub fn is_federated(&self) -> bool {
-        self.username == self.sub && !self.has_password
+        self.username == self.sub
     }
-}
-
-fn is_some<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
-    Option::<IgnoredAny>::deserialize(value).map(|value| value.is_some())
 }
 
 /// The accounts in the table.

@@ -62,7 +62,6 @@ impl Identities {
             scopes: Scopes::default(),
             disabled: false,
             epoch: random_id(""),
-            has_password: false,
             created_at: now,
         };
         let listed = Listed { kind: usernames::KIND, name: &account.username };

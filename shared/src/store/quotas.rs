@@ -8,9 +8,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::clients::Quota;
 use super::table::{Item, Key, OLD_ITEM, StoreError, Table, condition_failed};
 
-/// How many writers note in a counter what they counted last, by which a retry of a write that was applied is
-/// recognized. Invariants: with as many ids a counter is smaller than 1 KB, which is one write unit; and there are
-/// more than a client keeps busy, since two that share a slot may count one thing twice when an answer is lost.
+/// How many slots a counter has. A writer puts the id that it counted last into its slot, so that its retry is
+/// recognized. Invariants: with every slot filled a counter is smaller than 1 KB, one write unit. A client keeps fewer
+/// writers busy than this: two that share a slot may count one thing twice when an answer is lost.
 const SLOTS: usize = 24;
 
 /// The counters in the table.

@@ -128,7 +128,7 @@ impl Family {
     /// The email address that a refreshed token holds: the sign-in's. A family from before that was kept has the
     /// user's.
     pub fn email(&self, account: &Account) -> Option<String> {
-        match self.client_epoch {
+        match self.created_at {
             Some(_) => self.email.clone(),
             None => account.email.clone(),
         }

@@ -11,10 +11,10 @@ use crate::identity::subjects::is_person;
 const OF_A_USER: Quota = Quota { tokens: 100, seconds: 86_400 };
 /// How many are kept of one client's own tokens: it may well revoke each token after its use.
 const OF_A_CLIENT: Quota = Quota { tokens: 1000, seconds: 86_400 };
-/// How many are kept in all. Invariant: a bundle with twice as many, which two windows can fill, loads within a cold
-/// start's time; above it one mark stands for all tokens of a subject and client.
+/// How many are kept in all; then one mark revokes all tokens of a subject from a client. Invariant: a bundle of twice
+/// as many, which two windows can fill, loads within a cold start.
 const OF_ALL: Quota = Quota { tokens: 5000, seconds: 86_400 };
-/// The name of the count of all. No subject and client have it, whose name holds a `#`.
+/// The name of the counter of all revocations. The other names hold a `#`.
 const ALL: &str = "all";
 
 /// What is revoked: whose tokens, and from which client.

@@ -76,7 +76,7 @@ struct PublishedKeys {
 struct Revocation {
     /// Tokens with an earlier `iat` are rejected, in seconds since 1970; all of them while this is [`BLOCKED`].
     not_before: u64,
-    /// What `not_before` was when the subject was blocked: unblocking never goes back behind it.
+    /// `not_before` from before the subject was blocked. Unblocking sets no earlier one.
     #[serde(default, skip_serializing)]
     mark: u64,
     /// When the last of them has expired, in seconds since 1970: DynamoDB may drop the item then.
@@ -254,7 +254,7 @@ impl TrustStore {
         Self(table)
     }
 
-    /// Reads the whole bundle: as many read units as there are revocations for.
+    /// Reads the whole bundle. Its read units grow with the number of revocations.
     pub async fn bundle(&self, now: u64) -> Result<TrustBundle, StoreError> {
         TrustBundle::read(self.0.partition(PARTITION).await?, now)
     }
@@ -363,8 +363,8 @@ impl TrustStore {
         }
     }
 
-    /// Unblocks a subject, if it is blocked: tokens issued from this moment on are accepted, or from the later
-    /// one that was revoked up to before. Says whether it was blocked.
+    /// Unblocks a subject and says whether it was blocked. Tokens issued before `not_before` stay revoked, or before
+    /// the mark that was there when it was blocked, if that is later.
     pub async fn unblock(&self, subject: &str, not_before: u64) -> Result<bool, StoreError> {
         let found = self.0.get::<Revocation>(Revoked::Subject(subject).key()).await?;
         let Some(blocked) = found.filter(|revocation| revocation.not_before == BLOCKED) else {

@@ -6,9 +6,10 @@ use serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value;
 use serde_json::json;
 
 use super::table::{Listed, StoreError, Table, condition_failed};
-use super::usernames::{KIND, is_too_long, is_username, key};
+use super::usernames::{KIND, fold, is_too_long, key};
 use crate::identity::passwords::PasswordHash;
 use crate::identity::secrets::random_id;
+use crate::identity::subjects::is_person;
 use crate::wire::scope::Scopes;
 
 /// A user.
@@ -73,7 +74,7 @@ impl Users {
     /// The user who may sign in with that name and a password. A federated user's name is not one, whatever their item
     /// holds.
     pub async fn with_password(&self, username: &str) -> Result<Option<User>, StoreError> {
-        if is_username(username) { self.get(username).await } else { Ok(None) }
+        if is_person(&fold(username)) { Ok(None) } else { self.get(username).await }
     }
 
     /// The user of that name, however it is written.

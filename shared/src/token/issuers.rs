@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::jwt::{JwtError, LEEWAY, UnverifiedJwt, VerifiedJwt};
 use super::remote_keys::{IssuerError, RemoteKeys};
-use crate::config::{ConfigError, JwksUrls, Settings, secure_url};
+use crate::config::{ConfigError, JwksUrls, NO_ISSUER, Settings, is_issuer};
 use crate::identity::subjects::is_client_id;
 use crate::wire::jose::Algorithm;
 use crate::wire::members::Distinct;
@@ -174,11 +174,13 @@ impl TrustedIssuers {
                 }
                 Some(_) => return Err(complaint("names an issuer twice")),
                 None => {
-                    // OpenID Connect Core §2: https, no query, no fragment.
-                    if secure_url(&issuer).is_none() || issuer.contains('?') {
+                    if settings.optional("ISSUER") == Some(issuer.as_str()) {
                         return Err(complaint(
-                            "has an issuer that is not an https:// URL without user name, query and fragment",
+                            "names our own issuer: its tokens are refreshed, not exchanged",
                         ));
+                    }
+                    if !is_issuer(&issuer) {
+                        return Err(complaint(&format!("has an issuer that is {NO_ISSUER}")));
                     }
                     let keys = RemoteKeys::new(keys_url(jwks_url.as_deref(), settings.jwks_urls())?);
                     let mut issuer = TrustedIssuer::new(issuer, keys);
@@ -271,7 +273,8 @@ impl TrustedIssuer {
         let ours = self.audiences.iter().filter(|ours| audiences.contains(&ours.name.as_str()));
         let rule = accepted.rules.iter().find(|(rule, _)| rule.matches(jwt));
         // Google sign-in has one rule, about the hosted domain.
-        let unmatched = if accepted.people_alone { "hd" } else { "named in a rule's when" };
+        let unmatched =
+            if accepted.people_alone { "hd" } else { "sub, or another that a rule names in when," };
         let (rule, scopes) = rule.ok_or(JwtError::InvalidClaim(unmatched))?;
         let verified = jwt.claims.get("email_verified").is_some_and(|verified| verified == true);
         let email = jwt.claims.string("email").filter(|email| verified && email.len() <= MAX_EMAIL);
@@ -377,6 +380,16 @@ fn entries(settings: &Settings) -> Result<Vec<Entry>, ConfigError> {
     })
 }
 
+/// Whether a value is null, or holds one at any depth.
+fn holds_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(values) => values.iter().any(holds_null),
+        Value::Object(members) => members.values().any(holds_null),
+        _ => false,
+    }
+}
+
 fn keys_url(url: Option<&str>, allowed: JwksUrls) -> Result<Uri, ConfigError> {
     url.and_then(|url| allowed.parse(url))
         .ok_or_else(|| complaint("has an issuer whose jwks_url is not an https:// URL"))
@@ -388,6 +401,9 @@ fn acceptance(audiences: Vec<String>, rules: Vec<Rule>) -> Result<Acceptance, Co
     }
     let rules = rules.into_iter().map(|rule| {
         // Anybody can get a token from GitHub: a rule for a client says for which of them it is.
+        if rule.when.values().any(holds_null) {
+            return Err(complaint("has a rule whose when holds null: a claim that is null counts as absent"));
+        }
         if rule.client.is_some() && rule.when.is_empty() {
             return Err(complaint("has a rule for a client without conditions"));
         }
@@ -706,6 +722,9 @@ mod tests {
             json!([1]),
             entry(&json!([])),
             entry(&json!([{"client": "c"}])),
+            entry(&json!([{"when": {"a": null}, "scopes": []}])),
+            entry(&json!([{"when": {"/a/b": [null, "prod"]}, "client": "c"}])),
+            entry(&json!([{"when": {"a": {"b": null}}, "client": "c"}])),
             entry(&json!([{"when": {"a": "b"}, "client": "c d"}])),
             entry(&json!([{"when": {"a": "b"}, "scopes": ["a b"]}])),
             entry(&json!([{"if": {"a": "b"}}])),

@@ -65,7 +65,7 @@ impl Form {
             (target, None) => Ok(target),
             _ => Err(OAuthError::new(
                 ErrorKind::InvalidTarget,
-                "resource and audience must name one target: ask for one token each",
+                "resource and audience must name one target: request one token for each target",
             )),
         }
     }

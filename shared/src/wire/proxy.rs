@@ -41,7 +41,7 @@ impl TrustedProxy {
         let value = single(request, self.header.as_str())?;
         match self.header.as_str() {
             CLOUDFRONT => with_port(value),
-            "x-forwarded-for" => address(last_but_gateways(value, source_ip(request))),
+            "x-forwarded-for" => address(last_before_gateway(value, source_ip(request))),
             _ => address(value),
         }
     }
@@ -67,10 +67,10 @@ fn single<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
 
 /// The last address of a list: the proxy's own word. What stands before it may be the caller's. API Gateway adds the
 /// address that it saw itself, the proxy's: that one is passed over.
-fn last_but_gateways<'a>(list: &'a str, gateways: Option<&str>) -> &'a str {
+fn last_before_gateway<'a>(list: &'a str, seen_by_gateway: Option<&str>) -> &'a str {
     let mut entries = list.rsplit(',').map(str::trim);
     let last = entries.next().unwrap_or_default();
-    if Some(last) == gateways { entries.next().unwrap_or_default() } else { last }
+    if Some(last) == seen_by_gateway { entries.next().unwrap_or_default() } else { last }
 }
 
 /// An address that has a port behind it: CloudFront puts no brackets around one of IPv6.
@@ -142,7 +142,7 @@ mod tests {
             ("203.0.113.9, , 192.0.2.1", ""),
             ("192.0.2.1", ""),
         ] {
-            assert_eq!(last_but_gateways(list, Some("192.0.2.1")), counts, "{list}");
+            assert_eq!(last_before_gateway(list, Some("192.0.2.1")), counts, "{list}");
         }
     }
 }

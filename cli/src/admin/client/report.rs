@@ -214,8 +214,8 @@ impl Report for Updated {
     fn for_people(&self) -> String {
         let Shown { client_id, .. } = &self.0;
         format!(
-            "{}\nAccess tokens that are out keep their scopes, audience and claims until they expire: `latchkey client \
-             disable {client_id}`, then `enable`, ends them. Refreshes follow the new settings at once.\n",
+            "{}\nAccess tokens already issued keep their scopes, audience and claims until they expire: `latchkey client \
+             disable {client_id}`, then `enable`, ends them. A refresh gives no more than the new settings and the sign-in allow.\n",
             self.0.for_people()
         )
     }
@@ -231,7 +231,7 @@ impl Report for Switched {
     fn for_people(&self) -> String {
         let Self { client_id, disabled } = self;
         if *disabled {
-            format!("Client {client_id} is disabled, and its tokens are shut out.\n")
+            format!("Client {client_id} is disabled, and its tokens are revoked.\n")
         } else {
             format!("Client {client_id} is enabled. It needs new tokens.\n")
         }
@@ -246,7 +246,7 @@ pub(super) struct Deleted {
 
 impl Report for Deleted {
     fn for_people(&self) -> String {
-        format!("Client {} is deleted, and its tokens are shut out.\n", self.client_id)
+        format!("Client {} is deleted, and its tokens are revoked.\n", self.client_id)
     }
 }
 

@@ -9,10 +9,10 @@ use crate::admin::rules;
 
 #[derive(Args)]
 pub(super) struct SettingsArgs {
-    /// Audiences that it may ask for, the first being its default [without any: the deployment's]
+    /// Audiences that it may ask for, the first being its default; a client without any has the deployment's
     #[arg(long = "audience", value_name = "AUDIENCE", num_args = 1..)]
     pub audiences: Vec<String>,
-    /// Life of its tokens in seconds [without it: the deployment's]
+    /// Life of its tokens in seconds; a client without one has the deployment's
     #[arg(long, value_name = "SECONDS", value_parser = rules::seconds)]
     pub token_ttl: Option<u64>,
     /// Claims that its tokens carry
@@ -21,17 +21,17 @@ pub(super) struct SettingsArgs {
     /// File with the public keys that authenticate it, a JWKS or one JWK (RFC 7523)
     #[arg(long, value_name = "FILE", conflicts_with = "jwks_url")]
     pub public_key: Option<PathBuf>,
-    /// URL where its public keys are, a JWKS whose keys have ids
+    /// URL of the JWKS with its public keys
     #[arg(long, value_name = "URL")]
     pub jwks_url: Option<String>,
     /// Subject of the certificate that authenticates it, as API Gateway writes it (RFC 8705)
     #[arg(long, value_name = "DN")]
     pub certificate_subject: Option<String>,
-    /// Grants that it may use: client_credentials, refresh_token, token-exchange [without any:
-    /// client_credentials]
+    /// Grants that it may use: client_credentials, refresh_token, token-exchange; a client without any has
+    /// client_credentials
     #[arg(long = "grant", value_name = "GRANT", num_args = 1.., value_parser = rules::grant)]
     pub grants: Vec<GrantType>,
-    /// How many tokens it may have in how long, for example 1000/1h or 10/s [without it: no limit]
+    /// How many tokens it may have in how long, for example 1000/1h or 10/s; a client without one has no limit
     #[arg(long, value_name = "TOKENS/DURATION", value_parser = rules::quota)]
     pub quota: Option<Quota>,
 }

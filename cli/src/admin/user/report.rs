@@ -107,7 +107,7 @@ impl Report for Updated {
     fn for_people(&self) -> String {
         let Shown { username, .. } = &self.0;
         format!(
-            "{}\nAccess tokens that are out keep their scopes and email address until they expire: `latchkey user disable \
+            "{}\nAccess tokens already issued keep their scopes and email address until they expire: `latchkey user disable \
              {username}`, then `enable`, ends them. A refresh gives no more than today's scopes from now on.\n",
             self.0.for_people()
         )
@@ -124,7 +124,7 @@ pub(super) struct Switched {
 impl Report for Switched {
     fn for_people(&self) -> String {
         if self.disabled {
-            format!("User {} is disabled, and their tokens are shut out.\n", self.username)
+            format!("User {} is disabled, and their tokens are revoked.\n", self.username)
         } else {
             format!("User {} is enabled. They need to sign in again.\n", self.username)
         }
@@ -140,7 +140,7 @@ pub(super) struct Deleted {
 
 impl Report for Deleted {
     fn for_people(&self) -> String {
-        format!("User {} is deleted, and their tokens are shut out.\n", self.username)
+        format!("User {} is deleted, and their tokens are revoked.\n", self.username)
     }
 }
 

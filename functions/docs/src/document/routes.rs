@@ -112,7 +112,7 @@ fn tokens() -> Vec<Route> {
                 .responses(answers::<TokenResponse<'_>>("A token.", &own))
         }),
         post("/oauth2/revoke", MACHINES, "Revoke a token", Needs::Client, |operation| {
-            let refusals = with(&client, &[UnauthorizedClient]);
+            let refusals = with(&client, &[UnauthorizedClient, InvalidDpopProof]);
             operation
                 .description(Some(
                     "RFC 7009. People's tokens are the client `latchkey`'s, which has no secret.",
