@@ -10,22 +10,15 @@ use shared::store::clients::{Client, Clients, GrantType};
 use shared::store::table::Key;
 
 use crate::events::{basic, call, form_event, post_token, status_and_body};
+use crate::refresh::{invalid_grant, text};
 
 const EXCHANGE: [(&str, &str); 2] = [
     ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
     ("subject_token_type", "urn:ietf:params:oauth:token-type:id_token"),
 ];
 
-fn text(body: &Value, name: &str) -> String {
-    body[name].as_str().unwrap_or_else(|| panic!("no {name} in {body}")).to_owned()
-}
-
 async fn refresh_at(deps: &token::Deps, headers: Value, token: &str, now: u64) -> (u64, Value) {
     post_token(deps, headers, &[("grant_type", "refresh_token"), ("refresh_token", token)], now).await
-}
-
-fn is_rejected(answer: &(u64, Value)) -> bool {
-    answer.0 == 400 && answer.1["error"] == "invalid_grant"
 }
 
 /// A stack whose client `web` signs Google's users in.
@@ -71,7 +64,7 @@ async fn a_client_created_again_cannot_refresh_earlier_token_families() {
     let token = text(&body, "refresh_token");
     Clients::new(web.stack.table()).delete("web").await.unwrap();
     let secret = web.stack.client_with("web", "a b", Web::may_refresh).await;
-    assert!(is_rejected(&web.refresh(&secret, &token).await));
+    assert!(invalid_grant(&web.refresh(&secret, &token).await));
     let server = web.stack.client("server", "latchkey:introspect").await;
     let asked = web.stack.post("/oauth2/introspect").basic_auth("server", Some(server));
     assert_eq!(read(asked.form(&[("token", token.as_str())])).await.1, json!({"active": false}));
@@ -86,7 +79,7 @@ async fn an_audience_that_the_client_lost_is_not_refreshed() {
     let fewer = json!({"audiences": ["https://one.example"]});
     web.stack.table().set(Key::new("CLIENT#", "web", "PROFILE"), &fewer).await.unwrap();
     assert_eq!(web.refresh(&web.secret, &kept).await.0, 200);
-    assert!(is_rejected(&web.refresh(&web.secret, &lost).await));
+    assert!(invalid_grant(&web.refresh(&web.secret, &lost).await));
 }
 
 #[tokio::test]
@@ -95,7 +88,7 @@ async fn an_audience_that_the_deployment_lost_is_not_refreshed() {
     stack.user("ada", "a").await;
     let token = stack.refresh_token("ada", PASSWORD).await;
     let deps = token::Deps::from_settings(&stack.settings(&[("AUDIENCE", "other")])).unwrap();
-    assert!(is_rejected(&refresh_at(&deps, json!({}), &token, clock::now()).await));
+    assert!(invalid_grant(&refresh_at(&deps, json!({}), &token, clock::now()).await));
     let deps = token::Deps::from_settings(&stack.settings(&[("AUDIENCE", "other,latchkey")])).unwrap();
     let (status, body) = refresh_at(&deps, json!({}), &token, clock::now()).await;
     assert_eq!((status, &claims(&text(&body, "access_token"))["aud"]), (200, &json!("latchkey")));

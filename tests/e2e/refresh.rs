@@ -33,11 +33,11 @@ async fn refresh_at(deps: &token::Deps, token: &str, now: u64) -> (u64, Value) {
     post_token(deps, json!({}), &[("grant_type", "refresh_token"), ("refresh_token", token)], now).await
 }
 
-fn text(body: &Value, name: &str) -> String {
+pub fn text(body: &Value, name: &str) -> String {
     body[name].as_str().unwrap_or_else(|| panic!("no {name} in {body}")).to_owned()
 }
 
-fn invalid_grant(answer: &(u64, Value)) -> bool {
+pub fn invalid_grant(answer: &(u64, Value)) -> bool {
     answer.0 == 400 && answer.1["error"] == "invalid_grant"
 }
 

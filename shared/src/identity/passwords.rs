@@ -187,7 +187,7 @@ impl PasswordHash {
         if within_bounds { Ok(Self(hash.to_owned())) } else { Err(PasswordError::CostOutOfBounds) }
     }
 
-    /// Verifies a password against a stored hash, or against [`NOBODY`] where there is none. Takes tens to hundreds of
+    /// Verifies a password against a stored hash, or against the dummy hash where there is none. Takes tens to hundreds of
     /// milliseconds of CPU, at most [`longest_verification`].
     pub fn verify(stored: Option<&Self>, password: &SecretString) -> Verification {
         let stored = stored.filter(|_| !holds_nul(password));
