@@ -2,17 +2,22 @@
 
 use e2e::proofs::P384;
 use e2e::{Stack, claims};
+use lambda_http::{Body, Request, Response};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use shared::clock;
+use shared::grants::client_auth::ClientAuth;
+use shared::grants::token_exchange::Exchange;
 use shared::store::clients::{Clients, GrantType, Quota};
 use shared::store::identities::{Found, Identities};
+use shared::token::issuers::TrustedIssuers;
 use shared::token::private_key::PrivateKey;
+use shared::wire::http::Form;
 use shared::wire::jose::Algorithm;
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::events::{basic, post_token};
+use crate::events::{basic, call, form_event, post_token};
 
 const GRANT: (&str, &str) = ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange");
 const JWT: (&str, &str) = ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt");
@@ -504,6 +509,46 @@ async fn an_exchanged_token_counts_against_its_clients_quota() {
     stack.client_with("deploy", "deploy", |client| client.quota = quota).await;
     assert_eq!(exchange(&deps, &token, &[]).await.0, 200);
     assert_eq!(exchange(&deps, &token, &[]).await.0, 429);
+}
+
+#[tokio::test]
+async fn our_own_tokens_are_not_exchanged() {
+    let stack = Stack::start().await;
+    let issuer = Issuer::start().await;
+    let own = "https://api.example.com";
+    let entry = json!([{
+        "issuer": own, "jwks_url": issuer.server.uri(), "audiences": [US], "rules": [{"scopes": ["read"]}],
+    }]);
+    let keys = ("GOOGLE_JWKS_URL", "https://keys.example.com");
+    let settings = |ours| stack.settings(&[("TRUSTED_ISSUERS", &entry.to_string()), ("ISSUER", ours), keys]);
+    let refused = token::Deps::from_settings(&settings(own)).err().unwrap().to_string();
+    assert!(refused.contains("our own issuer"), "{refused}");
+    // Without `ISSUER` our issuer is the domain that a request came in on: no setting can be held against it.
+    let settings = settings("http://localhost:1");
+    let issuers = TrustedIssuers::from_settings(&settings).unwrap();
+    let clients = ClientAuth::from_settings(&settings, &stack.table()).unwrap();
+    let identities = Identities::new(stack.table());
+    let mut claims = token_of("person");
+    claims["iss"] = json!(own);
+    let event =
+        form_event("/oauth2/token", json!({}), &[GRANT, JWT, ("subject_token", &issuer.token(&claims))]);
+    for (own_issuer, good) in [(own, false), ("https://other.example.com", true)] {
+        let exchange = Exchange {
+            issuers: &issuers,
+            identities: &identities,
+            clients: &clients,
+            audiences: &[US.to_owned()],
+            own_issuer: Some(own_issuer.into()),
+        };
+        let answer = call(&event, async |request: Request| {
+            let mut form = Form::read(&request).unwrap();
+            match exchange.exchange(None, &mut form, None, clock::now()).await {
+                Ok(_) => Response::new(Body::Empty),
+                Err(error) => error.into_response(),
+            }
+        });
+        assert_eq!(answer.await["statusCode"] == 200, good, "{own_issuer}");
+    }
 }
 
 #[tokio::test]

@@ -146,6 +146,7 @@ async fn exchange(deps: &Deps, request: &Request, form: &mut Form, now: u64) -> 
         identities: &deps.identities,
         clients: &deps.clients,
         audiences: deps.mint.audiences(),
+        own_issuer: deps.mint.issuer().resolve(domain(request)),
     };
     let exchanged =
         exchange.exchange(client.as_ref(), form, possession.key(), now).await.map_err(of_client)?;

@@ -3,6 +3,8 @@
 //! A rule says what the token stands for: a registered client, so that a job in the cloud needs no
 //! stored secret, or a person.
 
+use std::borrow::Cow;
+
 use secrecy::{ExposeSecret, SecretString};
 
 use super::FIRST_PARTY;
@@ -41,6 +43,9 @@ pub struct Exchange<'a> {
     pub clients: &'a ClientAuth,
     /// The deployment's audiences.
     pub audiences: &'a [String],
+    /// Our own issuer, whose tokens are refreshed and not exchanged: an access token that was found must not yield a
+    /// refresh token.
+    pub own_issuer: Option<Cow<'a, str>>,
 }
 
 impl Exchange<'_> {
@@ -68,6 +73,9 @@ impl Exchange<'_> {
             Err(IssuerError::Keys(error)) => return Err(OAuthError::unavailable(error)),
             Err(error) => return Err(refused().because(error)),
         };
+        if self.own_issuer.as_deref() == Some(vouched.issuer.as_str()) {
+            return Err(refused().because("the subject token is our own"));
+        }
         // Before a user is made: a rejected exchange leaves nothing behind.
         if !vouched.may_be_exchanged_by(actor.map(|actor| actor.client.client_id.as_str())) {
             return Err(OAuthError::new(
