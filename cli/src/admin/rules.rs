@@ -93,7 +93,7 @@ pub fn owner(owner: &str) -> anyhow::Result<()> {
 /// # Errors
 /// A character that no scope may have, a comma, and more than fits into a token.
 pub fn scopes<S: AsRef<str>>(texts: &[S]) -> anyhow::Result<Scopes> {
-    // RFC 6749 §3.3 allows a comma in a scope's name, but whoever writes one means a list.
+    // RFC 6749 §3.3 allows a comma in a scope's name, but a comma is meant as a list.
     ensure!(
         !texts.iter().any(|text| text.as_ref().contains(',')),
         "a scope holds no comma: separate scopes by blanks, for example --scope todo:read todo:write"

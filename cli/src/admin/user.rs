@@ -12,7 +12,7 @@ use serde::Serialize;
 use shared::clock;
 use shared::identity::passwords::PasswordHash;
 use shared::identity::secrets::random_id;
-use shared::identity::subjects::{is_person, new_person};
+use shared::identity::subjects::new_person;
 use shared::store::table::StoreError;
 use shared::store::users::User;
 use shared::wire::scope::Scopes;
@@ -248,7 +248,7 @@ fn unknown(name: &str) -> String {
 
 /// Whoever signs in with another issuer gets no second way in that the issuer knows nothing of.
 fn check_has_password(user: &User) -> anyhow::Result<()> {
-    if is_person(&user.username) {
+    if user.is_federated() {
         bail!(
             "user {} signs in through another issuer and has no password: make a user of another name for that",
             user.username

@@ -81,7 +81,6 @@ async fn issue(deps: &Deps, request: &Request, now: u64) -> Result<Issued, OAuth
     let key = possession.key();
     let terms = Terms {
         client_id: FIRST_PARTY.to_owned(),
-        client_epoch: String::new(),
         audience: resource(None, deps.mint.audiences())?,
         scopes: signed_in.scopes.clone(),
         ttl: None,

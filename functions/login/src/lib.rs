@@ -94,7 +94,6 @@ async fn issue(deps: &Deps, asked: Asked, request: &Request, now: u64) -> Result
         let key = possession.key();
         let terms = Terms {
             client_id: FIRST_PARTY.to_owned(),
-            client_epoch: String::new(),
             audience: resource(target.as_deref(), deps.mint.audiences())?,
             scopes: narrowed(&signed_in.scopes, scope.as_deref())?,
             ttl: None,

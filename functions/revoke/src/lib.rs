@@ -14,7 +14,7 @@ use shared::store::refresh::Families;
 use shared::store::revocations::{Granted, Revocations};
 use shared::store::seen::Seen;
 use shared::store::table::Table;
-use shared::store::trust::{NotAccepted, Trust, TrustStore};
+use shared::store::trust::{NotAccepted, Trust, TrustBundle, TrustStore};
 use shared::telemetry::{Outcome, Telemetry};
 use shared::token::claims::{AccessClaims, Expected, MAX_ACCESS_TOKEN};
 use shared::token::jwt::{JwtError, UnverifiedJwt};
@@ -164,9 +164,8 @@ async fn end_token(deps: &Deps, token: &SecretString, owner: &Owner, now: u64) -
     let token = token.expose_secret();
     let accepted = match deps.trust.accept(token, &expected, now).await {
         // The keys at hand may be too old to hold this one, and «revoked» must not be said of a live token.
-        Err(NotAccepted::Token(JwtError::UnknownKey)) if knows(deps, token, now).await? => {
-            let keys = deps.store.keys().await.map_err(OAuthError::unavailable)?;
-            keys.accept_text(token, &expected, now)
+        Err(NotAccepted::Token(JwtError::UnknownKey)) => {
+            keys_now(deps, token, now).await?.accept_text(token, &expected, now)
         }
         accepted => accepted,
     };
@@ -189,14 +188,19 @@ async fn end_token(deps: &Deps, token: &SecretString, owner: &Owner, now: u64) -
     revoked.map_err(OAuthError::unavailable)
 }
 
-/// Whether the key that a token names is one that we trust now.
-async fn knows(deps: &Deps, token: &str, now: u64) -> Result<bool, OAuthError> {
-    let Ok(jwt) = UnverifiedJwt::parse(token, MAX_ACCESS_TOKEN) else { return Ok(false) };
+/// The keys as they are now.
+///
+/// # Errors
+/// A token whose key is published in the future by our clock.
+async fn keys_now(deps: &Deps, token: &str, now: u64) -> Result<TrustBundle, OAuthError> {
     let timeline = deps.store.timeline().await.map_err(OAuthError::unavailable)?;
-    match timeline.iter().find(|timed| jwt.key_id() == Some(&timed.key.kid)) {
-        Some(timed) if timed.published_at > now => Err(behind()),
-        key => Ok(key.is_some_and(|timed| timed.is_trusted(now))),
+    let jwt = UnverifiedJwt::parse(token, MAX_ACCESS_TOKEN).ok();
+    let key_id = jwt.as_ref().and_then(UnverifiedJwt::key_id);
+    let mut of_the_future = timeline.iter().filter(|timed| timed.published_at > now);
+    if of_the_future.any(|timed| key_id == Some(&timed.key.kid)) {
+        return Err(behind());
     }
+    TrustBundle::of_keys(&timeline).map_err(OAuthError::unavailable)
 }
 
 /// Our clock is behind that of whoever issued a token: it may be as good as can be, and isn't yet by our clock.

@@ -119,7 +119,7 @@ impl ClientAuth {
 
     async fn by_secret(&self, credentials: BasicCredentials, now: u64) -> Result<Authenticated, OAuthError> {
         let BasicCredentials { id, secret } = credentials;
-        // A malformed secret is nobody's: it is rejected before any look-up.
+        // A malformed secret is rejected before any look-up.
         let presented = SecretDigest::of(SecretKind::ClientSecret, &secret)
             .ok_or_else(|| claimed_by(&id).because("the secret is no client secret of ours"))?;
         let client = self.known(&id).await?;

@@ -46,7 +46,7 @@ pub async fn sign_in(
 ) -> Result<SignedIn, OAuthError> {
     let rejected_at = Instant::now() + rejection_time(&sign_in.password);
     let result = try_once(sign_in, users, attempts, now).await;
-    // A source that has used up its attempts is told at once: that depends on no account, and costs no password hash.
+    // A source that has used up its attempts gets its answer at once: it depends on no account, and costs no hash.
     let is_about_an_account = |error: &OAuthError| {
         !matches!(error.kind(), ErrorKind::TemporarilyUnavailable | ErrorKind::TooManyRequests)
     };

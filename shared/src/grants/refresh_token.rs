@@ -89,7 +89,6 @@ impl Refreshing {
             Confirmation { key, certificate: presented.client.and_then(|client| client.certificate.clone()) };
         let terms = Terms {
             client_id: family.client_id.clone(),
-            client_epoch: String::new(),
             audience,
             scopes,
             ttl: presented.client.and_then(|client| client.client.token_ttl),

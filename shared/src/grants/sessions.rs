@@ -28,8 +28,6 @@ pub struct SignedIn {
 pub struct Terms {
     /// The client that they are issued to.
     pub client_id: String,
-    /// That client's epoch; empty for first-party sign-in.
-    pub client_epoch: String,
     /// Which audience.
     pub audience: String,
     /// Which scopes.
@@ -54,7 +52,12 @@ pub struct InFamily {
 pub enum Refresh {
     /// It can't.
     Never,
-    /// By whoever has the token: a client that authenticates itself anyway, or nobody in particular.
+    /// By the client, which authenticates itself and must still be that of this epoch.
+    ByClient {
+        /// The client's epoch.
+        epoch: String,
+    },
+    /// By the bearer of the token: first-party sign-in.
     ByBearer,
     /// By whoever proves to hold this key too (RFC 9449 §5).
     ByKey(String),
@@ -103,12 +106,13 @@ impl Sessions {
         domain: Option<&str>,
         now: u64,
     ) -> Result<Issued, OAuthError> {
-        let key = match (self.life.ttl, &terms.refresh) {
-            (None, _) | (_, Refresh::Never) => None,
-            (Some(ttl), Refresh::ByBearer) => Some((ttl, None)),
-            (Some(ttl), Refresh::ByKey(key)) => Some((ttl, Some(key.clone()))),
+        let bound = match &terms.refresh {
+            Refresh::Never => None,
+            Refresh::ByClient { epoch } => Some((epoch.clone(), None)),
+            Refresh::ByBearer => Some((String::new(), None)),
+            Refresh::ByKey(key) => Some((String::new(), Some(key.clone()))),
         };
-        let Some((ttl, key)) = key else {
+        let (Some(ttl), Some((client_epoch, key))) = (self.life.ttl, bound) else {
             return mint.issue(grant(signed_in.account, signed_in.email, terms, None), domain, now).await;
         };
         let (first, session_id) = (RefreshToken::first(), random_id(""));
@@ -121,7 +125,7 @@ impl Sessions {
             issuer: signed_in.issuer,
             scopes: terms.scopes.clone(),
             audience: Some(terms.audience.clone()),
-            client_epoch: Some(terms.client_epoch.clone()),
+            client_epoch: Some(client_epoch),
             email: signed_in.email.clone(),
             created_at: Some(now),
             key,

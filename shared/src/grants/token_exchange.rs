@@ -129,12 +129,13 @@ impl Exchange<'_> {
         let audiences = client.map(|client| client.audiences.as_slice()).filter(|own| !own.is_empty());
         Ok(Terms {
             client_id: client.map_or_else(|| FIRST_PARTY.to_owned(), |client| client.client_id.clone()),
-            client_epoch: client.map(|client| client.epoch.clone()).unwrap_or_default(),
             audience: resource(form.target()?, audiences.unwrap_or(self.audiences))?,
             scopes: narrowed(&allowed, form.text("scope"))?,
             ttl: client.and_then(|client| client.token_ttl),
             refresh: match client {
-                Some(client) if client.may_use(GrantType::RefreshToken) => Refresh::ByBearer,
+                Some(client) if client.may_use(GrantType::RefreshToken) => {
+                    Refresh::ByClient { epoch: client.epoch.clone() }
+                }
                 Some(_) => Refresh::Never,
                 None => Refresh::for_public_client(confirmation.key.clone()),
             },

@@ -197,15 +197,7 @@ impl Clients {
     /// there no more.
     pub async fn update(&self, read: &Client, change: &ClientChange) -> Result<(), StoreError> {
         let created_at = AttributeValue::N(read.created_at.to_string());
-        let update = self
-            .0
-            .setting(key(&read.client_id), change)?
-            .condition_expression("created_at = :created_at")
-            .expression_attribute_values(":created_at", created_at);
-        match update.send().await {
-            Ok(_) => Ok(()),
-            Err(error) => condition_failed(error).and(Err(StoreError::Changed)),
-        }
+        self.0.set_of(key(&read.client_id), change, ("created_at", created_at)).await
     }
 
     /// Replaces a client's secrets, if nobody else has done so since they were read.

@@ -1,6 +1,6 @@
 //! Quotas: how many tokens a client got, and how many revocations are kept, in a window of time.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use aws_lc_rs::rand;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -12,6 +12,12 @@ use super::table::{Item, Key, OLD_ITEM, StoreError, Table, condition_failed};
 /// recognized. Invariants: with every slot filled a counter is smaller than 1 KB, one write unit. A client keeps fewer
 /// writers busy than this: two that share a slot may count one thing twice when an answer is lost.
 const SLOTS: usize = 24;
+
+/// There is something left, and no slot holds the id. The same for every charge.
+static CONDITION: LazyLock<String> = LazyLock::new(|| {
+    let is_held: Vec<_> = (0..=SLOTS).map(|slot| format!("{} = :id", attribute(slot))).collect();
+    format!("attribute_not_exists(pk) OR (issued < :limit AND NOT ({}))", is_held.join(" OR "))
+});
 
 /// The counters in the table.
 #[derive(Clone)]
@@ -48,16 +54,11 @@ impl Quotas {
         let start = now - now % seconds;
         let number = |number: u64| AttributeValue::N(number.to_string());
         let slot = self.slots.take();
-        let slots: Vec<_> = (0..=SLOTS).map(attribute).collect();
-        let is_held: Vec<_> = slots.iter().map(|slot| format!("{slot} = :id")).collect();
         let update = self
             .table
             .update(Key::new(self.prefix, name, format!("WINDOW#{start}")))?
             .update_expression("SET expires_at = :end, #slot = :id ADD issued :one")
-            .condition_expression(format!(
-                "attribute_not_exists(pk) OR (issued < :limit AND NOT ({}))",
-                is_held.join(" OR ")
-            ))
+            .condition_expression(&*CONDITION)
             .return_values_on_condition_check_failure(OLD_ITEM)
             .expression_attribute_names("#slot", attribute(slot.0))
             .expression_attribute_values(":id", AttributeValue::S(id.to_owned()))
@@ -67,7 +68,7 @@ impl Quotas {
         match update.send().await {
             Ok(_) => Ok(Charge::Counted),
             Err(error) => match condition_failed(error)? {
-                Some(item) if slots.iter().any(|slot| holds(&item, slot, id)) => Ok(Charge::Counted),
+                Some(item) if (0..=SLOTS).any(|slot| holds(&item, slot, id)) => Ok(Charge::Counted),
                 _ => Ok(Charge::Spent(seconds - now % seconds)),
             },
         }
@@ -79,8 +80,8 @@ fn attribute(slot: usize) -> String {
     format!("slot_{slot}")
 }
 
-fn holds(item: &Item, slot: &str, id: &str) -> bool {
-    item.get(slot).and_then(|held| held.as_s().ok()).is_some_and(|held| held == id)
+fn holds(item: &Item, slot: usize, id: &str) -> bool {
+    item.get(&attribute(slot)).and_then(|held| held.as_s().ok()).is_some_and(|held| held == id)
 }
 
 /// The slots that this process does not use at the moment. A function on Lambda does one thing at a time, so it uses

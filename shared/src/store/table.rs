@@ -184,6 +184,25 @@ impl Table {
         }
     }
 
+    /// Sets attributes of the item that was read, which this attribute tells from another of the same key. `Changed` if
+    /// that one is no longer there.
+    pub async fn set_of<T: Serialize>(
+        &self,
+        key: Key,
+        attributes: &T,
+        (name, value): (&str, AttributeValue),
+    ) -> Result<(), StoreError> {
+        let update = self
+            .setting(key, attributes)?
+            .condition_expression("#same = :same")
+            .expression_attribute_names("#same", name)
+            .expression_attribute_values(":same", value);
+        match update.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => condition_failed(error).and(Err(StoreError::Changed)),
+        }
+    }
+
     /// Sets attributes of an item, whether it exists or not, and leaves its others alone.
     pub async fn upsert<T: Serialize>(&self, key: Key, attributes: &T) -> Result<(), StoreError> {
         self.setting(key, attributes)?.send().await.map(drop).map_err(unreachable)

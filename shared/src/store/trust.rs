@@ -202,6 +202,11 @@ impl TrustBundle {
         self.accept(UnverifiedJwt::parse(token, MAX_ACCESS_TOKEN)?, expected, now)
     }
 
+    /// A bundle of keys alone.
+    pub fn of_keys(keys: &Keyring<PublishedKey>) -> Result<Self, StoreError> {
+        Ok(Self { keys: verifying_keys(keys)?, ..Self::default() })
+    }
+
     /// Reads items of the partition. What has expired is left out: DynamoDB takes up to two days to drop it.
     fn read(items: impl IntoIterator<Item = Item>, now: u64) -> Result<Self, StoreError> {
         let mut bundle = Self::default();
@@ -259,30 +264,29 @@ impl TrustStore {
         TrustBundle::read(self.0.partition(PARTITION).await?, now)
     }
 
-    /// Reads the keys alone.
-    pub async fn keys(&self) -> Result<TrustBundle, StoreError> {
-        let keys = verifying_keys(&self.timeline().await?)?;
-        Ok(TrustBundle { keys, ..TrustBundle::default() })
-    }
-
     /// Reads the keys, and the few revocations that can concern this token, as they are now.
     pub async fn bundle_about(&self, claims: &AccessClaims, now: u64) -> Result<TrustBundle, StoreError> {
+        let keys = self.0.get_item(Key::new(PARTITION, "", KEYS));
+        let (keys, revocations) = tokio::try_join!(keys, self.revocations_of(claims))?;
+        TrustBundle::read(keys.into_iter().chain(revocations), now)
+    }
+
+    /// Reads whatever can revoke this token.
+    async fn revocations_of(&self, claims: &AccessClaims) -> Result<Vec<Item>, StoreError> {
         let AccessClaims { subject, client_id, .. } = claims;
         let item = async |revoked: Option<Revoked<'_>>| match revoked {
             Some(revoked) => self.0.get_item(revoked.key()).await,
             None => Ok(None),
         };
         let another = Some(Revoked::Subject(client_id)).filter(|_| client_id != subject);
-        let (keys, subject, client, grant, session, token) = tokio::try_join!(
-            self.0.get_item(Key::new(PARTITION, "", KEYS)),
+        let (subject, client, grant, session, token) = tokio::try_join!(
             item(Some(Revoked::Subject(subject))),
             item(another),
             item(Some(Revoked::Grant { subject, client_id })),
             item(claims.session_id.as_deref().map(Revoked::Session)),
             item(Some(Revoked::Token(&claims.token_id))),
         )?;
-        let items = [keys, subject, client, grant, session, token];
-        TrustBundle::read(items.into_iter().flatten(), now)
+        Ok([subject, client, grant, session, token].into_iter().flatten().collect())
     }
 
     /// The public keys that verifiers may be told of now.
@@ -331,7 +335,7 @@ impl TrustStore {
 
     /// Whether a token was revoked by now.
     pub async fn is_revoked(&self, claims: &AccessClaims, now: u64) -> Result<bool, StoreError> {
-        Ok(self.bundle_about(claims, now).await?.is_revoked(claims))
+        Ok(TrustBundle::read(self.revocations_of(claims).await?, now)?.is_revoked(claims))
     }
 
     /// Whether a token family was revoked as a whole.
@@ -523,7 +527,7 @@ impl Trust {
     async fn load(&self, now: u64) -> Result<Loaded<TrustBundle>, StoreError> {
         let value = match self.holds {
             Holds::Everything => self.store.bundle(now).await?,
-            Holds::KeysAlone => self.store.keys().await?,
+            Holds::KeysAlone => TrustBundle::of_keys(&self.store.timeline().await?)?,
         };
         Ok(Loaded { value, fresh_for: self.refresh })
     }

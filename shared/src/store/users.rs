@@ -45,6 +45,13 @@ pub struct UserChange {
     pub scopes: Option<Scopes>,
 }
 
+impl User {
+    /// Whether another issuer signs the user in: see [`Account::is_federated`](super::accounts::Account::is_federated).
+    pub fn is_federated(&self) -> bool {
+        self.username == self.sub
+    }
+}
+
 /// A user in a list.
 #[derive(Serialize, Deserialize)]
 pub struct UserSummary {
@@ -122,16 +129,7 @@ impl Users {
 
     /// Changes a user and leaves everything else of them alone. `Changed` if the user who was read is there no more.
     pub async fn update(&self, read: &User, change: &UserChange) -> Result<(), StoreError> {
-        let update = self
-            .0
-            .setting(key(&read.username), change)?
-            .condition_expression("#sub = :sub")
-            .expression_attribute_names("#sub", "sub")
-            .expression_attribute_values(":sub", AttributeValue::S(read.sub.clone()));
-        match update.send().await {
-            Ok(_) => Ok(()),
-            Err(error) => condition_failed(error).and(Err(StoreError::Changed)),
-        }
+        self.0.set_of(key(&read.username), change, ("sub", AttributeValue::S(read.sub.clone()))).await
     }
 
     /// Gives a user another password, which ends all sessions.

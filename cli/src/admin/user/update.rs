@@ -41,12 +41,12 @@ impl UpdateArgs {
         let user = find(connection, &name).await?;
         // Their scopes and address come with each sign-in: a change here would not reach a token.
         ensure!(
-            user.password_hash.is_some(),
+            !user.is_federated(),
             "user {name} signs in through another issuer, which gives the email address, and whose rules give the \
              scopes: change the parameter GoogleScopes or TrustedIssuers, or `latchkey user disable {name}`"
         );
         match connection.users.update(&user, &change).await {
-            // Deleted meanwhile, and perhaps created again for somebody else.
+            // Deleted meanwhile, and perhaps created again for another user.
             Err(StoreError::Changed) => bail!(unknown(&name)),
             result => result?,
         }
