@@ -4,7 +4,7 @@ use e2e::{Stack, read};
 use reqwest::{Method, Response};
 use shared::aws::Aws;
 
-/// A signature that nobody made, as a program without the access key could send it.
+/// A signature of no access key, as a program without one could send it.
 const FORGED: &str = "AWS4-HMAC-SHA256 Credential=latchkeydev/20261128/us-east-1/dynamodb/aws4_request, \
     SignedHeaders=host, Signature=0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -104,7 +104,7 @@ async fn an_emulator_requires_the_access_key_of_its_data_folder() {
             assert!(lets_no_page_read(&answer));
             assert_eq!(e2e::json(answer).await["__type"], kind);
         }
-        // The id alone proves nothing: it stands in every request, and in logs.
+        // The id alone proves nothing: every request and logs hold it.
         let id = variable(&stack, "AWS_ACCESS_KEY_ID");
         let forged = FORGED.replace("latchkeydev", id);
         let (status, body) = {

@@ -147,7 +147,7 @@ async fn keys_are_read_in_the_shapes_that_others_publish() {
     }
 }
 
-/// A set without a key that we can use is an answer: the token is rejected, and nobody is told to come again.
+/// A set without a key that we can use is an answer: the token is rejected, without `Retry-After`.
 #[tokio::test]
 async fn a_set_without_a_usable_key_is_no_outage() {
     let stack = Stack::start().await;

@@ -445,7 +445,7 @@ async fn without_the_store_nothing_is_said_to_be_revoked() {
     assert_eq!(answer["statusCode"], 503);
 }
 
-/// Revokes so many tokens of a user and a client that one mark stands for all of them.
+/// Revokes so many tokens of a user and a client that one mark revokes all of them.
 async fn revoke_too_many(stack: &Stack, of: Granted<'_>, now: u64) {
     let revocations = Revocations::new(stack.table());
     for number in 0..=100 {

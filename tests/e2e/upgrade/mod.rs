@@ -1,7 +1,7 @@
 //! New code on an old table, and old code on what new code wrote.
 //!
 //! `tests/upgrade/db0866e.json` is the table of a local stack that ran commit db0866e, with everything that this
-//! release can store. Whoever changes what is stored extends these tests: with items of the new form in a recording
+//! release can store. A change of what is stored extends these tests: with items of the new form in a recording
 //! of the release before, and with the commands and flows that write them in [`every_flow`]. An item, an attribute or
 //! a sort key that an older release can't read needs two releases: one that reads it, and one that writes it.
 
