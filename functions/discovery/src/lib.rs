@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
-use lambda_http::http::{HeaderValue, Method, StatusCode, header};
+use lambda_http::http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Request, RequestExt, Response};
 use serde_json::{Value, json};
 use shared::aws::Aws;
@@ -78,7 +78,7 @@ impl Deps {
 /// Answers one request for keys or metadata.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
     let watch = deps.telemetry.watch(now);
-    let mut response = match document(deps, &request, now).await {
+    match document(deps, &request, now).await {
         Ok(document) => {
             watch.log(&decision(Outcome::Served, &request));
             let mut response = json_response(StatusCode::OK, &document);
@@ -88,12 +88,7 @@ pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
             response
         }
         Err(error) => refuse(&watch, &request, error),
-    };
-    // RFC 9110 §9.3.2
-    if request.method() == Method::HEAD {
-        *response.body_mut() = Body::Empty;
     }
-    response
 }
 
 async fn document(deps: &Deps, request: &Request, now: u64) -> Result<Value, OAuthError> {

@@ -5,7 +5,7 @@
 mod document;
 mod file;
 
-use lambda_http::http::{HeaderValue, Method, header};
+use lambda_http::http::{HeaderValue, header};
 use lambda_http::{Body, Request, Response};
 use shared::config::{ConfigError, Settings};
 use shared::grants::response::{decision, refuse};
@@ -62,7 +62,7 @@ impl Deps {
 /// Answers one request.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
     let watch = deps.telemetry.watch(now);
-    let mut response = match deps.find(&request) {
+    match deps.find(&request) {
         Some(file) => {
             watch.log(&decision(Outcome::Served, &request));
             let mut response = file.answer(&request);
@@ -75,10 +75,5 @@ pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
             let error = OAuthError::new(ErrorKind::NotFound, "there is nothing here");
             refuse(&watch, &request, error)
         }
-    };
-    // RFC 9110 §9.3.2
-    if request.method() == Method::HEAD {
-        *response.body_mut() = Body::Empty;
     }
-    response
 }

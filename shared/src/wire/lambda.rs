@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use lambda_http::http::uri::PathAndQuery;
-use lambda_http::http::{HeaderValue, header};
+use lambda_http::http::{HeaderValue, Method, header};
 use lambda_http::lambda_runtime::Runtime;
 use lambda_http::request::LambdaRequest;
 use lambda_http::{Body, Error, LambdaEvent, Request, Response, service_fn};
@@ -92,7 +92,10 @@ where
     H: Fn(Request) -> F,
     F: Future<Output = Response<Body>>,
 {
-    let answer = match event.0.and_then(admit) {
+    let request = event.0.and_then(admit);
+    // RFC 9110 §9.3.2: the answer of GET, without its body.
+    let is_head = request.as_ref().is_some_and(|request| request.request_context.http.method == Method::HEAD);
+    let answer = match request {
         // Boxed: the SDK's futures nest deeper than the compiler likes.
         Some(request) => Box::pin(handler(LambdaRequest::ApiGatewayV2(request).into())).await,
         None => OAuthError::invalid_request("the request cannot be read").into_response(),
@@ -101,6 +104,7 @@ where
     let mut answer = ApiGatewayV2httpResponse::default();
     answer.status_code = parts.status.as_u16().into();
     answer.headers = parts.headers;
+    let body = if is_head { Body::Empty } else { body };
     answer.is_base64_encoded = matches!(body, Body::Binary(_));
     answer.body = Some(body);
     answer
