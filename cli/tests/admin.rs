@@ -10,17 +10,17 @@ use latchkey::dev::{Options, Running, start};
 use reqwest::{Client, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use shared::aws::Aws;
-use shared::clock;
-use shared::identity::refresh_tokens::RefreshToken;
+use shared::identity::refresh_token::RefreshToken;
 use shared::identity::secrets::random_id;
-use shared::store::signing_keys::SigningKeys;
-use shared::store::signing_secret::SigningSecret;
+use shared::jose::algorithm::Algorithm;
+use shared::oauth::error::JWT_BEARER_ASSERTION;
+use shared::runtime::aws::Aws;
+use shared::runtime::clock;
+use shared::signing::private_key::PrivateKey;
+use shared::signing::signing_keys::SigningKeys;
+use shared::signing::signing_secret::SigningSecret;
 use shared::store::table::Table;
-use shared::store::trust::TrustStore;
-use shared::token::private_key::PrivateKey;
-use shared::wire::jose::Algorithm;
-use shared::wire::oauth::JWT_BEARER_ASSERTION;
+use shared::trust::trust::TrustStore;
 use tempfile::TempDir;
 use tokio::time::sleep;
 
@@ -675,8 +675,8 @@ async fn an_api_key_opens_routes_until_it_is_revoked() {
     let shut = text(&revoked, "id");
     assert_eq!(stack.json(&["api-key", "revoke", shut]), json!({"id": shut, "disabled": true}));
     // An authorizer that has read the key already learns of it by the trust bundle.
-    let bundle = stack.trust().bundle(clock::now()).await.unwrap();
-    assert!(bundle.is_revoked_for(shut, u64::MAX - 1) && !bundle.is_revoked_for(id, 0));
+    let snapshot = stack.trust().snapshot(clock::now()).await.unwrap();
+    assert!(snapshot.is_revoked_for(shut, u64::MAX - 1) && !snapshot.is_revoked_for(id, 0));
     assert_eq!(stack.get("/users", "x-api-key", text(&revoked, "api_key")).await, 403);
 
     let listed = stack.json(&["api-key", "list"]);
@@ -690,9 +690,9 @@ async fn an_api_key_opens_routes_until_it_is_revoked() {
 
     stack.run(&["api-key", "revoke", "key_0"]).refused("there is no API key key_0");
     stack.run(&["api-key", "revoke", "demo-client"]).refused("there is no API key demo-client");
-    let bundle = stack.trust().bundle(clock::now()).await.unwrap();
+    let snapshot = stack.trust().snapshot(clock::now()).await.unwrap();
     assert!(
-        !bundle.is_revoked_for("demo-client", 0),
+        !snapshot.is_revoked_for("demo-client", 0),
         "an API key's id and a client's are one kind of subject"
     );
     stack.run(&["api-key", "revoke", key]).refused("not a key's id");
@@ -1162,13 +1162,13 @@ async fn while_a_new_password_is_typed_the_old_one_and_a_disable_still_count() {
         child.stdin.take().unwrap().write_all(b"another good password\n").unwrap();
         assert!(child.wait().unwrap().success());
     }
-    let bundle = stack.trust().bundle(clock::now()).await.unwrap();
+    let snapshot = stack.trust().snapshot(clock::now()).await.unwrap();
     assert!(
-        bundle.is_revoked_for(&subs[0], made_at),
+        snapshot.is_revoked_for(&subs[0], made_at),
         "got with the old password, while the new one was typed"
     );
-    assert!(!bundle.is_revoked_for(&subs[0], clock::now()));
-    assert!(bundle.is_revoked_for(&subs[1], u64::MAX - 1), "disabled meanwhile");
+    assert!(!snapshot.is_revoked_for(&subs[0], clock::now()));
+    assert!(snapshot.is_revoked_for(&subs[1], u64::MAX - 1), "disabled meanwhile");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -1179,10 +1179,10 @@ async fn another_password_revokes_the_tokens_issued_before() {
     let seen = stack.inspect(&token);
     let (sub, made_at) = (text(&seen["claims"], "sub"), seen["claims"]["iat"].as_u64().unwrap());
     let trust = stack.trust();
-    assert!(!trust.bundle(clock::now()).await.unwrap().is_revoked_for(sub, made_at - 1));
+    assert!(!trust.snapshot(clock::now()).await.unwrap().is_revoked_for(sub, made_at - 1));
     stack.with_input(&["user", "set-password", "ada"], "another good password").text();
-    let bundle = trust.bundle(clock::now()).await.unwrap();
-    assert!(bundle.is_revoked_for(sub, made_at - 1) && !bundle.is_revoked_for(sub, made_at + 60));
+    let snapshot = trust.snapshot(clock::now()).await.unwrap();
+    assert!(snapshot.is_revoked_for(sub, made_at - 1) && !snapshot.is_revoked_for(sub, made_at + 60));
     let token = stack.user_token("ada", "another good password").await.unwrap();
     assert_eq!(stack.inspect(&token)["revoked"], false);
 }

@@ -9,7 +9,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use latchkey::dev::{Environment, Options, Running, start};
 use serde_json::Value;
-use shared::aws::Aws;
+use shared::runtime::aws::Aws;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 

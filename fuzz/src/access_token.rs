@@ -4,12 +4,12 @@
 //! signature is reached too; any other text is taken for a token as it is.
 
 use serde_json::Value;
-use shared::grants::client_assertion::{Assertion, audiences};
-use shared::token::claims::{Expected, MAX_ACCESS_TOKEN, VerifiedAccessToken};
-use shared::token::jwt::{LEEWAY, UnverifiedJwt, VerifiedJwt};
+use shared::clients::assertion::{Assertion, audiences};
+use shared::jose::jwt::{LEEWAY, UnverifiedJwt, VerifiedJwt};
+use shared::trust::access_token::{Expected, MAX_ACCESS_TOKEN, VerifiedAccessToken};
 
 use crate::NOW;
-use crate::forge::{FORGE, Forge};
+use crate::forge::{FORGE, TestSigner};
 use crate::text::first_line;
 
 const ISSUER: &str = "https://auth.example.com";
@@ -23,12 +23,12 @@ pub fn run(data: &[u8]) {
     });
 }
 
-fn verify(forge: &Forge, token: &str) -> Option<VerifiedJwt> {
+fn verify(forge: &TestSigner, token: &str) -> Option<VerifiedJwt> {
     UnverifiedJwt::parse(token, MAX_ACCESS_TOKEN).ok()?.verify(&forge.public_key).ok()
 }
 
 /// Nobody has signed it: it is no good, whatever it says.
-fn unsigned(forge: &Forge, text: &[u8]) {
+fn unsigned(forge: &TestSigner, text: &[u8]) {
     let Ok(text) = std::str::from_utf8(text) else { return };
     let Ok(jwt) = UnverifiedJwt::parse(text, MAX_ACCESS_TOKEN) else { return };
     assert_eq!(text.matches('.').count(), 2);
@@ -37,7 +37,7 @@ fn unsigned(forge: &Forge, text: &[u8]) {
     assert!(jwt.verify(&forge.public_key).is_err(), "a token that nobody signed is good");
 }
 
-fn signed(forge: &Forge, header: &[u8], claims: &[u8]) {
+fn signed(forge: &TestSigner, header: &[u8], claims: &[u8]) {
     let token = forge.token(header, claims);
     // One bit that is not as it was signed, anywhere.
     let mut changed = token.clone().into_bytes();
@@ -58,7 +58,7 @@ fn signed(forge: &Forge, header: &[u8], claims: &[u8]) {
 
     let expected_audiences = [AUDIENCE.to_owned()];
     let expected = Expected { issuer: Some(ISSUER), audiences: Some(&expected_audiences) };
-    let judged = VerifiedAccessToken::judge(&jwt, &expected, NOW);
+    let judged = VerifiedAccessToken::validate(&jwt, &expected, NOW);
     let assertion = Assertion::validate(&jwt, AUDIENCE, &audiences(ISSUER, "/oauth2/token", false), NOW);
     assert!(judged.is_err() || assertion.is_err(), "good for two things");
     let Ok(token) = judged else { return };
@@ -67,7 +67,7 @@ fn signed(forge: &Forge, header: &[u8], claims: &[u8]) {
     let again =
         forge.token(br#"{"alg":"EdDSA","typ":"at+jwt"}"#, token.claims().to_json().to_string().as_bytes());
     let again = verify(forge, &again).expect("what we write is what we read");
-    let again = VerifiedAccessToken::judge(&again, &expected, NOW).expect("as good as before");
+    let again = VerifiedAccessToken::validate(&again, &expected, NOW).expect("as good as before");
     assert_eq!(again.claims(), token.claims());
 }
 

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use secrecy::ExposeSecret;
-use shared::identity::refresh_tokens::RefreshToken;
+use shared::identity::refresh_token::RefreshToken;
 use shared::identity::secrets::{SecretDigest, SecretKind};
 
 const KINDS: [(SecretKind, &str, usize); 3] = [

@@ -4,7 +4,7 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use shared::token::key::PublicKey;
+use shared::jose::key::PublicKey;
 
 /// The private key of RFC 8037 appendix A.1, which everybody knows.
 const SEED: [u8; 32] = [
@@ -13,7 +13,7 @@ const SEED: [u8; 32] = [
 ];
 
 /// A key and its public half.
-pub struct Forge {
+pub struct TestSigner {
     pair: Ed25519KeyPair,
     /// The public half.
     pub public_key: PublicKey,
@@ -23,10 +23,10 @@ pub struct Forge {
 
 thread_local! {
     /// The one forge.
-    pub static FORGE: Forge = Forge::new();
+    pub static FORGE: TestSigner = TestSigner::new();
 }
 
-impl Forge {
+impl TestSigner {
     fn new() -> Self {
         let pair = Ed25519KeyPair::from_seed_unchecked(&SEED).expect("a seed of 32 bytes");
         let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(pair.public_key())});

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use secrecy::ExposeSecret;
-use shared::wire::http::Form;
+use shared::oauth::http::Form;
 
 use crate::text::{form_decoded, post};
 

@@ -2,8 +2,8 @@
 
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use shared::wire::http::read_json;
-use shared::wire::sign_in::{GoogleRequest, LoginRequest};
+use shared::oauth::http::read_json;
+use shared::oauth::sign_in::{GoogleRequest, LoginRequest};
 
 use crate::text::post;
 

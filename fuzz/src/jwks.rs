@@ -7,11 +7,11 @@ use axum::Router;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
-use shared::token::jwt::UnverifiedJwt;
-use shared::token::key::{PRIVATE_MEMBERS, PublicKey, thumbprint};
-use shared::token::key_set::KeySet;
-use shared::token::remote_keys::{IssuerError, RemoteKeys};
-use shared::wire::members::{Distinct, Members};
+use shared::clients::remote_keys::{IssuerError, RemoteKeys};
+use shared::jose::jwt::UnverifiedJwt;
+use shared::jose::key::{PRIVATE_MEMBERS, PublicKey, thumbprint};
+use shared::jose::key_set::KeySet;
+use shared::jose::strict_object::{Distinct, StrictObject};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
@@ -59,7 +59,7 @@ pub fn run(data: &[u8]) {
 
 /// Whether it is a key that we can use; then it is public, and has a name of its own.
 fn is_usable(jwk: &Value) -> bool {
-    let Ok(mut members) = serde_json::from_value::<Members>(jwk.clone()) else { return false };
+    let Ok(mut members) = serde_json::from_value::<StrictObject>(jwk.clone()) else { return false };
     members.drop_nulls();
     let usable = PublicKey::from_published_jwk(&members).is_ok();
     if usable {

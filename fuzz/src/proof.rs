@@ -4,10 +4,10 @@
 //! and for a certificate as it is. `JWK` in a header stands for the key that signs.
 
 use serde_json::Value;
-use shared::token::confirmation::certificate_thumbprint;
-use shared::token::dpop::{Proof, Target};
-use shared::token::jwt::LEEWAY;
-use shared::token::key::{PRIVATE_MEMBERS, thumbprint};
+use shared::jose::confirmation::certificate_thumbprint;
+use shared::jose::dpop::{Proof, Target};
+use shared::jose::jwt::LEEWAY;
+use shared::jose::key::{PRIVATE_MEMBERS, thumbprint};
 
 use crate::NOW;
 use crate::forge::FORGE;
@@ -22,7 +22,7 @@ pub fn run(data: &[u8]) {
         (header, Some(claims)) => signed(header, claims),
         (text, None) => {
             let Ok(text) = std::str::from_utf8(text) else { return };
-            assert!(Proof::judge(text, TARGET, NOW).is_err(), "a proof that nobody signed is good");
+            assert!(Proof::validate(text, TARGET, NOW).is_err(), "a proof that nobody signed is good");
         }
     }
     if let Ok(text) = std::str::from_utf8(data)
@@ -39,7 +39,7 @@ fn signed(header: &[u8], claims: &[u8]) {
         let token = forge.token(header.as_bytes(), claims);
         (header, token, thumbprint(&forge.jwk))
     });
-    let Ok(proof) = Proof::judge(&token, TARGET, NOW) else { return };
+    let Ok(proof) = Proof::validate(&token, TARGET, NOW) else { return };
     let said = |bytes| serde_json::from_slice::<Value>(bytes).expect("JSON");
     let (header, claims) = (said(header.as_bytes()), said(claims));
     let typ = header["typ"].as_str().expect("a type").to_ascii_lowercase();
@@ -59,6 +59,6 @@ fn signed(header: &[u8], claims: &[u8]) {
         Target { url: "https://auth.example.com/oauth2/token/", ..TARGET },
         Target { url: "http://auth.example.com/oauth2/token", ..TARGET },
     ] {
-        assert!(Proof::judge(&token, other, NOW).is_err());
+        assert!(Proof::validate(&token, other, NOW).is_err());
     }
 }

@@ -6,7 +6,7 @@
 use e2e::events::http_event;
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
-use shared::wire::lambda::{HttpEvent, serve};
+use shared::runtime::lambda::{self, HttpEvent};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -67,7 +67,7 @@ fn answer<F>(world: &World, event: HttpEvent, handler: impl Fn(Request) -> F) ->
 where
     F: Future<Output = Response<Body>>,
 {
-    serde_json::to_value(world.runtime.block_on(serve(event, &handler))).expect("JSON")
+    serde_json::to_value(world.runtime.block_on(lambda::answer(event, &handler))).expect("JSON")
 }
 
 fn check(world: &World, event: &Value, answer: &Value) {

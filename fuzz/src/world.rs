@@ -5,7 +5,7 @@ use std::cell::RefCell;
 
 use e2e::Stack;
 use e2e::events::placeholders;
-use shared::clock;
+use shared::runtime::clock;
 use tokio::runtime::Runtime;
 
 use crate::text::filled;

@@ -1,17 +1,47 @@
-//! What Latchkey's functions have in common.
+//! What Latchkey's functions have in common: one folder for each noun of the product.
 //!
-//! Imports run one way: `wire`, `identity`, `config`, `bounded`, `cache`, `clock`, `https` ← `aws`, `telemetry`, `token` ←
-//! `store` ← `grants` ← the functions. A test holds the layering.
+//! Imports run downwards in this list alone, and each `#[cfg(feature)]` is here. A test holds both.
+//!
+//! | folder | holds | features |
+//! | --- | --- | --- |
+//! | [`grants`] | the grants of the token endpoint | `signing`, `issuers` |
+//! | [`federation`] | sign-in by a trusted issuer | `signing`, `issuers` |
+//! | [`passwords`] | sign-in by password | `signing`, `passwords` |
+//! | [`sessions`] | token families: begin and refresh | `signing` |
+//! | [`signing`] | signing keys, their rotation, the token signer | `signing` |
+//! | [`clients`] | client authentication | `issuers` |
+//! | [`trust`] | the trust snapshot and the validation of access tokens | – |
+//! | [`store`] | the DynamoDB table and its items | – |
+//! | [`runtime`] | Lambda, settings, log, AWS clients, HTTPS, caches | – |
+//! | [`oauth`] | the protocol's requests, answers and errors | – |
+//! | [`jose`] | JWS, JWK and DPoP proofs | – |
+//! | [`identity`] | subjects, user names and machine secrets | – |
+//!
+//! | function | features |
+//! | --- | --- |
+//! | token | `signing`, `issuers` |
+//! | google | `signing`, `issuers` |
+//! | login | `signing`, `passwords` |
+//! | rotation | `signing` |
+//! | introspect, revoke | `issuers` |
+//! | docs | `openapi`, which lets the types of requests and answers describe themselves |
+//! | authorizer, discovery, whoami | none |
 
-pub mod aws;
-pub mod bounded;
-pub mod cache;
-pub mod clock;
-pub mod config;
+#[cfg(feature = "issuers")]
+pub mod clients;
+#[cfg(all(feature = "signing", feature = "issuers"))]
+pub mod federation;
+#[cfg(all(feature = "signing", feature = "issuers"))]
 pub mod grants;
-pub mod https;
 pub mod identity;
+pub mod jose;
+pub mod oauth;
+#[cfg(all(feature = "signing", feature = "passwords"))]
+pub mod passwords;
+pub mod runtime;
+#[cfg(feature = "signing")]
+pub mod sessions;
+#[cfg(feature = "signing")]
+pub mod signing;
 pub mod store;
-pub mod telemetry;
-pub mod token;
-pub mod wire;
+pub mod trust;

@@ -5,10 +5,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use e2e::proxy::Proxy;
 use e2e::{Stack, claims};
 use serde_json::{Value, json};
-use shared::clock;
+use shared::jose::algorithm::Algorithm;
+use shared::runtime::clock;
 use shared::store::api_keys::ApiKeys;
-use shared::store::trust::TrustStore;
-use shared::wire::jose::Algorithm;
+use shared::trust::trust::TrustStore;
 
 use crate::events::{basic, call, http_event, post_token, status_and_body};
 

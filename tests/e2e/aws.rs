@@ -1,7 +1,7 @@
 //! What AWS sees of our requests.
 
 use e2e::Stack;
-use shared::store::trust::TrustStore;
+use shared::trust::trust::TrustStore;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -10,7 +10,7 @@ async fn requests_name_latchkey_and_its_version_as_their_only_user_agent() {
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(ResponseTemplate::new(200).set_body_string("{}")).mount(&server).await;
     let stack = Stack::start().await;
-    TrustStore::new(stack.table_at(&server.uri())).bundle(shared::clock::now()).await.unwrap();
+    TrustStore::new(stack.table_at(&server.uri())).snapshot(shared::runtime::clock::now()).await.unwrap();
     stack.secret_at(&server.uri()).next_rotation().await.unwrap();
     let requests = server.received_requests().await.unwrap();
     assert_eq!(requests.len(), 2);

@@ -7,12 +7,12 @@ use e2e::proofs::{ASSERTION, Holder, assertion, jwks, key};
 use e2e::{PASSWORD, Stack};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use shared::clock;
 use shared::identity::secrets::{SecretKind, generate};
+use shared::jose::algorithm::Algorithm;
+use shared::runtime::clock;
+use shared::signing::private_key::PrivateKey;
 use shared::store::clients::ClientKeys;
 use shared::store::users::Users;
-use shared::token::private_key::PrivateKey;
-use shared::wire::jose::Algorithm;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 

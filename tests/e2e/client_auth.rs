@@ -4,11 +4,11 @@ use e2e::proofs::{ASSERTION, assertion, jwks, key};
 use e2e::{Stack, claims, read};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use shared::clock;
 use shared::identity::secrets::{SecretKind, generate};
+use shared::jose::algorithm::Algorithm;
+use shared::runtime::clock;
+use shared::signing::private_key::PrivateKey;
 use shared::store::clients::{ClientKeys, ClientSecret, Clients, GrantType, Quota};
-use shared::token::private_key::PrivateKey;
-use shared::wire::jose::Algorithm;
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 

@@ -3,7 +3,7 @@
 use e2e::Stack;
 use e2e::events::{call, http_event, status_and_body};
 use serde_json::{Value, json};
-use shared::clock;
+use shared::runtime::clock;
 
 const RESOURCE: &str = "/.well-known/oauth-protected-resource";
 

@@ -5,8 +5,8 @@ use e2e::{PASSWORD, Stack, claims, read};
 use futures_util::future::join_all;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use shared::clock;
 use shared::identity::secrets::{SecretKind, generate};
+use shared::runtime::clock;
 use shared::store::attempts::Attempts;
 use shared::store::clients::Quota;
 
@@ -177,7 +177,7 @@ async fn a_proof_is_read_as_its_library_writes_it() {
     let stack = Stack::start().await;
     let secret = stack.client("backend", "").await;
     let holder = Holder::new();
-    let (endpoint, now) = (stack.url("/oauth2/token"), shared::clock::now());
+    let (endpoint, now) = (stack.url("/oauth2/token"), shared::runtime::clock::now());
     for (number, (typ, jwk_more, issued_at, status)) in [
         ("DPoP+JWT", "", format!("{now}"), 200),
         ("application/dpop+jwt", "", format!("{now}"), 200),

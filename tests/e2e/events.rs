@@ -3,7 +3,7 @@
 pub use e2e::events::{basic, call, form_event, http_event, status_and_body};
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
-use shared::clock;
+use shared::runtime::clock;
 
 /// A good request for a token, by the client `backend`.
 pub async fn call_token(deps: &token::Deps, secret: &str) -> Value {

@@ -5,15 +5,15 @@ use e2e::{Stack, claims};
 use lambda_http::{Body, Request, Response};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use shared::clock;
-use shared::grants::client_auth::ClientAuth;
+use shared::clients::authentication::ClientAuth;
+use shared::federation::issuers::TrustedIssuers;
 use shared::grants::token_exchange::Exchange;
+use shared::jose::algorithm::Algorithm;
+use shared::oauth::http::Form;
+use shared::runtime::clock;
+use shared::signing::private_key::PrivateKey;
 use shared::store::clients::{Clients, GrantType, Quota};
-use shared::store::identities::{Found, Identities};
-use shared::token::issuers::TrustedIssuers;
-use shared::token::private_key::PrivateKey;
-use shared::wire::http::Form;
-use shared::wire::jose::Algorithm;
+use shared::store::identities::{Identities, LinkedAccount};
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -405,7 +405,7 @@ async fn a_client_that_exchanges_gets_no_more_than_it_may_have() {
 }
 
 /// The user of a subject of `https://ci.example`.
-async fn user(stack: &Stack, subject: &str) -> Option<Found> {
+async fn user(stack: &Stack, subject: &str) -> Option<LinkedAccount> {
     Identities::new(stack.table()).find("https://ci.example", subject).await.unwrap()
 }
 

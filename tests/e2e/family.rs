@@ -5,7 +5,7 @@ use e2e::{PASSWORD, Stack, claims, read};
 use latchkey::dev::google::CLIENT_ID;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use shared::clock;
+use shared::runtime::clock;
 use shared::store::clients::{Client, Clients, GrantType};
 use shared::store::table::Key;
 

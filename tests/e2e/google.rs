@@ -5,12 +5,12 @@ use latchkey::dev::google::{CLIENT_ID, Person};
 use reqwest::header::COOKIE;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use shared::clock;
+use shared::jose::algorithm::Algorithm;
+use shared::runtime::clock;
+use shared::signing::private_key::PrivateKey;
 use shared::store::identities::Identities;
-use shared::store::trust::TrustStore;
 use shared::store::users::Users;
-use shared::token::private_key::PrivateKey;
-use shared::wire::jose::Algorithm;
+use shared::trust::trust::TrustStore;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 

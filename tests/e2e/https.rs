@@ -8,7 +8,7 @@ use lambda_http::http::{Method, Uri};
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use shared::https::Https;
+use shared::runtime::https::Https;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -49,14 +49,16 @@ fn roots() -> RootCertStore {
 async fn status(client: &Https, host: &str, port: u16) -> Result<u16, String> {
     let url: Uri = format!("https://{host}:{port}/").parse().unwrap();
     let answer = client.send(Method::GET, url).await;
-    answer.map(|answer| answer.status().as_u16()).map_err(|error| shared::cache::chain(&error))
+    answer
+        .map(|answer| answer.status().as_u16())
+        .map_err(|error| shared::runtime::cache::display_chain(&error))
 }
 
 #[tokio::test]
 async fn only_whom_a_trusted_root_vouches_for_is_spoken_to() {
     let port = server().await;
     assert_eq!(status(&Https::new(roots()), "localhost", port).await, Ok(200));
-    for stranger in [Https::to_anyone(), Https::new(RootCertStore::empty())] {
+    for stranger in [Https::with_public_roots(), Https::new(RootCertStore::empty())] {
         let error = status(&stranger, "localhost", port).await.unwrap_err();
         assert!(error.contains("UnknownIssuer"), "{error}");
     }

@@ -2,7 +2,7 @@
 
 use e2e::{Stack, read};
 use reqwest::{Method, Response};
-use shared::aws::Aws;
+use shared::runtime::aws::Aws;
 
 /// A signature of no access key, as a program without one could send it.
 const FORGED: &str = "AWS4-HMAC-SHA256 Credential=latchkeydev/20261128/us-east-1/dynamodb/aws4_request, \

@@ -2,7 +2,7 @@
 
 use e2e::{PASSWORD, Stack, claims, read};
 use serde_json::{Value, json};
-use shared::identity::passwords::PasswordHash;
+use shared::passwords::hash::PasswordHash;
 use shared::store::users::Users;
 
 async fn login(stack: &Stack, body: &Value) -> (u16, Value) {

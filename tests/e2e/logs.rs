@@ -11,7 +11,7 @@ use e2e::secrets::Secrets;
 use e2e::{PASSWORD, Stack};
 use latchkey::dev::TEMPLATE;
 use serde_json::Value;
-use shared::clock;
+use shared::runtime::clock;
 
 use crate::events::{call, call_token, form_event};
 

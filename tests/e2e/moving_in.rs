@@ -5,7 +5,7 @@ use std::path::Path;
 
 use e2e::{PASSWORD, Stack};
 use serde_json::Value;
-use shared::identity::passwords::PasswordHash;
+use shared::passwords::hash::PasswordHash;
 use shared::store::users::Users;
 
 /// The example lines of the documentation.

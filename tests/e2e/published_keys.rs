@@ -6,10 +6,10 @@ use e2e::Stack;
 use e2e::proofs::{ASSERTION, Holder, P384, assertion, key};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use shared::clock;
+use shared::jose::algorithm::Algorithm;
+use shared::runtime::clock;
+use shared::signing::private_key::PrivateKey;
 use shared::store::clients::ClientKeys;
-use shared::token::private_key::PrivateKey;
-use shared::wire::jose::Algorithm;
 use wiremock::matchers::path;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 

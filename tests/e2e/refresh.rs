@@ -9,12 +9,12 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use shared::clock;
-use shared::identity::passwords::PasswordHash;
-use shared::identity::refresh_tokens::RefreshToken;
+use shared::identity::refresh_token::RefreshToken;
 use shared::identity::secrets::{SecretKind, generate};
+use shared::passwords::hash::PasswordHash;
+use shared::runtime::clock;
 use shared::store::clients::{Clients, GrantType};
-use shared::store::refresh::{Families, Life, Standing};
+use shared::store::token_families::{Life, TokenFamilies, TokenStatus};
 use shared::store::users::Users;
 use tokio::task::JoinSet;
 
@@ -437,7 +437,7 @@ enum Happens {
     /// The newest is used twice at once.
     UseTwice,
     /// Somebody makes a token up who has seen one.
-    Forge,
+    TestSigner,
     /// Its owner signs out, with whichever token is at hand.
     Revoke(usize),
 }
@@ -448,7 +448,7 @@ fn whatever_happens() -> impl Strategy<Value = Vec<Happens>> {
         2 => proptest::sample::select(pauses.to_vec()).prop_map(Happens::Pause),
         6 => prop_oneof![6 => Just(0), 3 => Just(1), 1 => 2_usize..4].prop_map(Happens::Use),
         2 => Just(Happens::UseTwice),
-        1 => Just(Happens::Forge),
+        1 => Just(Happens::TestSigner),
         1 => (0_usize..3).prop_map(Happens::Revoke),
     ];
     proptest::collection::vec(one, 1..16)
@@ -499,7 +499,7 @@ fn a_session_is_as_its_model_whatever_happens() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (stack, deps, _) = runtime.block_on(ready());
     let revoking = revoke::Deps::from_settings(&stack.settings(&[])).unwrap();
-    let families = Families::new(stack.table());
+    let families = TokenFamilies::new(stack.table());
     let life = Life::from_settings(&stack.settings(&[])).unwrap();
     let case = async |events: Vec<Happens>| {
         let mut now = clock::now();
@@ -525,7 +525,7 @@ fn a_session_is_as_its_model_whatever_happens() {
                     model.answered(&token, one, now);
                     model.answered(&token, other, now);
                 }
-                Happens::Forge => {
+                Happens::TestSigner => {
                     let seen = RefreshToken::parse(token(0).into()).unwrap();
                     let forged = seen.successor("forged").expose_secret().to_owned();
                     let answer = refresh_at(&deps, &forged, now).await;
@@ -542,7 +542,7 @@ fn a_session_is_as_its_model_whatever_happens() {
             let family = families.get(&family).await.unwrap().unwrap();
             let is_current = |token: &&String| {
                 let token = RefreshToken::parse(token.as_str().into()).unwrap();
-                family.standing(&token, life, now) == Standing::Current
+                family.token_status(&token, life, now) == TokenStatus::Current
             };
             let live: Vec<&String> = model.tokens.iter().filter(is_current).collect();
             let newest = model.tokens.last().filter(|_| model.lives(now));

@@ -4,15 +4,15 @@ use e2e::events::event;
 use e2e::proxy::Proxy;
 use e2e::{PASSWORD, Stack, claims, read};
 use serde_json::{Value, json};
-use shared::clock;
+use shared::jose::algorithm::Algorithm;
+use shared::jose::jwt::UnverifiedJwt;
+use shared::runtime::clock;
 use shared::store::api_keys::ApiKeys;
-use shared::store::revocations::{Granted, Revocations};
 use shared::store::table::Key;
-use shared::store::trust::{NotAccepted, Trust, TrustStore};
 use shared::store::users::Users;
-use shared::token::claims::Expected;
-use shared::token::jwt::UnverifiedJwt;
-use shared::wire::jose::Algorithm;
+use shared::trust::access_token::Expected;
+use shared::trust::revocation_limits::{Granted, Revocations};
+use shared::trust::trust::{TokenRejection, TrustCache, TrustStore};
 
 use crate::authorizer::bearer;
 use crate::events::{basic, call, form_event, post_token, status_and_body};
@@ -128,7 +128,7 @@ async fn no_caller_fills_the_trust_bundle_by_signing_in_and_out() {
     // A blocked client is not unblocked by it.
     trust.block("backend", now).await.unwrap();
     trust.revoke_earlier("backend", now).await.unwrap();
-    assert!(trust.bundle(now).await.unwrap().is_revoked_for("backend", now + 100));
+    assert!(trust.snapshot(now).await.unwrap().is_revoked_for("backend", now + 100));
     // A stolen session that comes to light counts as well.
     let sub = stack.user("ada", "").await;
     let first = stack.refresh_token("ada", PASSWORD).await;
@@ -341,10 +341,10 @@ async fn a_token_of_a_key_that_is_not_known_yet_is_not_said_to_be_revoked() {
     assert_eq!(answer().await["statusCode"], 503);
     proxy.heal();
     assert_eq!(answer().await["statusCode"], 200);
-    let bundle = TrustStore::new(stack.table()).bundle(now).await.unwrap();
+    let snapshot = TrustStore::new(stack.table()).snapshot(now).await.unwrap();
     let jwt = UnverifiedJwt::parse(token, usize::MAX).unwrap();
     let expected = Expected { issuer: Some(&stack.running.url), audiences: None };
-    assert!(matches!(bundle.accept(jwt, &expected, now), Err(NotAccepted::Revoked)));
+    assert!(matches!(snapshot.accept(jwt, &expected, now), Err(TokenRejection::Revoked)));
 }
 
 #[tokio::test]
@@ -552,12 +552,12 @@ async fn the_trust_snapshot_is_bounded_over_all_and_leaves_out_what_has_expired(
         revoke("usr_grace", token).await;
     }
     assert_eq!(kept().await, before + 2, "the last one that is kept by itself, and one mark");
-    let snapshot = Trust::new(table.clone(), 15);
-    snapshot.bundle(now).await.unwrap();
+    let snapshot = TrustCache::new(table.clone(), 15);
+    snapshot.snapshot(now).await.unwrap();
     assert_eq!(snapshot.entries(), Some(2));
     trust.revoke_token("expired", now - 31).await.unwrap();
-    let snapshot = Trust::new(table.clone(), 15);
-    snapshot.bundle(now).await.unwrap();
+    let snapshot = TrustCache::new(table.clone(), 15);
+    snapshot.snapshot(now).await.unwrap();
     assert_eq!((snapshot.entries(), kept().await), (Some(2), before + 3), "not yet dropped from the table");
 }
 
@@ -569,8 +569,8 @@ async fn unblocking_moves_no_mark_back() {
     trust.block("backend", now).await.unwrap();
     trust.block("backend", now + 1).await.unwrap();
     assert!(trust.unblock("backend", now).await.unwrap());
-    let bundle = trust.bundle(now).await.unwrap();
-    assert!(bundle.is_revoked_for("backend", now + 49) && !bundle.is_revoked_for("backend", now + 50));
+    let snapshot = trust.snapshot(now).await.unwrap();
+    assert!(snapshot.is_revoked_for("backend", now + 49) && !snapshot.is_revoked_for("backend", now + 50));
     trust.revoke_earlier("backend", now + 10).await.unwrap();
-    assert!(trust.bundle(now).await.unwrap().is_revoked_for("backend", now + 49));
+    assert!(trust.snapshot(now).await.unwrap().is_revoked_for("backend", now + 49));
 }

@@ -7,16 +7,16 @@ use e2e::events::event;
 use e2e::proxy::{Cut, Proxy};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use shared::clock;
-use shared::config::Settings;
-use shared::store::rotation::{CACHES, DEFAULT_LEAD, RotationError};
-use shared::store::signing_secret::StoredKey;
-use shared::store::trust::{PublishedKey, TrustStore};
-use shared::token::jwt::UnverifiedJwt;
-use shared::token::key::PublicKey;
-use shared::token::keyring::HANDOVER;
-use shared::wire::jose::Algorithm;
-use shared::wire::members::Members;
+use shared::jose::algorithm::Algorithm;
+use shared::jose::jwt::UnverifiedJwt;
+use shared::jose::key::PublicKey;
+use shared::jose::strict_object::StrictObject;
+use shared::runtime::clock;
+use shared::runtime::settings::Settings;
+use shared::signing::rotation::{DEFAULT_LEAD, MAX_KEY_CACHE_AGE, RotationError};
+use shared::signing::signing_secret::StoredKey;
+use shared::trust::key_schedule::FALLBACK_WINDOW;
+use shared::trust::trust::{PublishedKey, TrustStore};
 
 use crate::authorizer::bearer;
 use crate::events::{basic, post_token};
@@ -59,13 +59,13 @@ struct SlowVerifier {
 
 impl SlowVerifier {
     async fn accepts(&mut self, trust: &TrustStore, token: &str, now: u64) -> bool {
-        if self.loaded_at.is_none_or(|loaded_at| now >= loaded_at + CACHES) {
+        if self.loaded_at.is_none_or(|loaded_at| now >= loaded_at + MAX_KEY_CACHE_AGE) {
             (self.keys, self.loaded_at) = (trust.jwks(now).await.unwrap(), Some(now));
         }
         let wanted = key_id(token);
         let jwk = self.keys.iter().find(|jwk| jwk["kid"] == wanted.as_str());
         let key =
-            jwk.map(|jwk| PublicKey::from_jwk(&serde_json::from_value::<Members>(jwk.clone()).unwrap()));
+            jwk.map(|jwk| PublicKey::from_jwk(&serde_json::from_value::<StrictObject>(jwk.clone()).unwrap()));
         let jwt = UnverifiedJwt::parse(token, usize::MAX).unwrap();
         key.is_some_and(|key| jwt.verify(&key.unwrap()).is_ok())
     }
@@ -86,7 +86,7 @@ async fn across_a_rotation_every_token_is_good_for_everybody() {
     let mut slow = [SlowVerifier::default(), SlowVerifier::default()];
     // Caches of every age: one was filled before the rotation, one in the middle of it, one after.
     let begins = [start, start + 32, start + 600];
-    let mut moments: Vec<u64> = (0..DEFAULT_LEAD + CACHES + 1200).step_by(60).collect();
+    let mut moments: Vec<u64> = (0..DEFAULT_LEAD + MAX_KEY_CACHE_AGE + 1200).step_by(60).collect();
     moments.extend(25..45);
     moments.extend((DEFAULT_LEAD - 20..DEFAULT_LEAD + 120).step_by(2));
     moments.sort_unstable();
@@ -229,7 +229,7 @@ async fn cut_off_at_any_request_and_run_again_a_rotation_converges() {
                     () = proxy.was_cut() => {}
                 }
                 // If nobody ever carries on, the key before signs for as long as need be.
-                for later in [0, DEFAULT_LEAD, DEFAULT_LEAD + HANDOVER + 1, 400 * 86_400] {
+                for later in [0, DEFAULT_LEAD, DEFAULT_LEAD + FALLBACK_WINDOW + 1, 400 * 86_400] {
                     assert!(stack.rotation().signs(now + later).await.unwrap(), "{token}: after {later} s");
                 }
                 all(&healthy, &token).await;
@@ -261,7 +261,7 @@ async fn two_rotations_at_once_lose_no_key() {
         assert!(one.is_ok() || other.is_ok() || round > 0, "{one:?} {other:?}");
         let held = stack.secret().current().await.unwrap().unwrap().document;
         let timeline = stack.timeline().await;
-        for later in [0, DEFAULT_LEAD, DEFAULT_LEAD + HANDOVER + 1, 400 * 86_400] {
+        for later in [0, DEFAULT_LEAD, DEFAULT_LEAD + FALLBACK_WINDOW + 1, 400 * 86_400] {
             assert!(rotation.signs(now + later).await.unwrap(), "after {later} s");
         }
         let newest = timeline.iter().filter(|timed| timed.signs_from.is_some()).last().unwrap();
@@ -351,7 +351,7 @@ async fn a_rotation_that_was_overtaken_makes_way_for_the_next() {
     let jwk = document.keys.last().unwrap().parse().unwrap().public_jwk().to_string();
     let kid = document.keys.last().unwrap().key_id().to_owned();
     trust
-        .revise(|keys| keys.publish(PublishedKey { kid: kid.clone(), jwk: jwk.clone() }, now))
+        .update_keys(|keys| keys.publish(PublishedKey { kid: kid.clone(), jwk: jwk.clone() }, now))
         .await
         .unwrap();
     stack.secret().put_pending(faster, &document).await.unwrap();
@@ -367,7 +367,7 @@ async fn a_key_is_revoked_even_if_no_other_can_be_had() {
     let now = clock::now();
     let kid = stack.timeline().await.iter().last().unwrap().key.kid.clone();
     let down = stack.secret_at("http://127.0.0.1:9");
-    let rotation = shared::store::rotation::Rotation::new(down, TrustStore::new(stack.table()));
+    let rotation = shared::signing::rotation::Rotation::new(down, TrustStore::new(stack.table()));
     assert!(matches!(rotation.revoke(&kid, Algorithm::Es256, now).await, Err(RotationError::Secret(_))));
     assert!(!stack.timeline().await.iter().any(|timed| timed.is_trusted(now)));
     stack.rotate(Algorithm::Es256, DEFAULT_LEAD).await;
@@ -390,11 +390,11 @@ async fn through_an_outage_of_secrets_manager_the_key_before_signs_for_an_hour()
     stack.rotate(Algorithm::Es256, DEFAULT_LEAD).await;
     // It read the secret for the last time just before the new key was in it.
     proxy.refuse();
-    let stale = now + HANDOVER - 1;
+    let stale = now + FALLBACK_WINDOW - 1;
     let token = issue(&signer, &secret, stale).await.unwrap();
     assert_eq!(key_id(&token), before);
     assert_eq!(bearer(&verifier, &token, stale).await["isAuthorized"], true);
-    assert_eq!(issue(&signer, &secret, now + HANDOVER).await, Err(503), "then nothing is signed");
+    assert_eq!(issue(&signer, &secret, now + FALLBACK_WINDOW).await, Err(503), "then nothing is signed");
     let cold = token::Deps::from_settings(&settings).unwrap();
     assert_eq!(issue(&cold, &secret, now).await, Err(503));
     proxy.heal();

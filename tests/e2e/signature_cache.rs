@@ -2,12 +2,12 @@
 //! up in the current trust snapshot.
 
 use e2e::{Stack, claims};
-use shared::clock;
-use shared::store::trust::{NotAccepted, PublishedKey, Trust, TrustStore};
-use shared::token::claims::Expected;
-use shared::token::jwt::JwtError;
-use shared::token::keyring::Timed;
-use shared::wire::jose::Algorithm;
+use shared::jose::algorithm::Algorithm;
+use shared::jose::jwt::JwtError;
+use shared::runtime::clock;
+use shared::trust::access_token::Expected;
+use shared::trust::key_schedule::ScheduledKey;
+use shared::trust::trust::{PublishedKey, TokenRejection, TrustCache, TrustStore};
 
 /// Every call finds the snapshot stale.
 const RELOAD_AT_EVERY_CALL: u64 = 0;
@@ -16,7 +16,7 @@ const RELOAD_AT_EVERY_CALL: u64 = 0;
 struct VerifiedToken {
     stack: Stack,
     token: String,
-    trust: Trust,
+    trust: TrustCache,
     now: u64,
 }
 
@@ -25,7 +25,7 @@ impl VerifiedToken {
         let stack = Stack::start().await;
         let secret = stack.client("backend", "todo:read").await;
         let token = stack.token("backend", &secret).await;
-        let trust = Trust::new(stack.table(), refresh);
+        let trust = TrustCache::new(stack.table(), refresh);
         let verified = Self { stack, token, trust, now: clock::now() };
         assert_eq!(verified.rejection(verified.now).await, None);
         verified
@@ -47,9 +47,9 @@ impl VerifiedToken {
     }
 
     /// Changes each published key.
-    async fn change_keys(&self, change: impl Fn(&mut Timed<PublishedKey>)) {
+    async fn change_keys(&self, change: impl Fn(&mut ScheduledKey<PublishedKey>)) {
         let store = self.store();
-        let revised = store.revise(|keys| {
+        let revised = store.update_keys(|keys| {
             let changed = keys.iter().cloned().map(|mut timed| {
                 change(&mut timed);
                 timed
@@ -112,7 +112,7 @@ async fn a_token_is_rejected_while_its_client_is_blocked() {
     let verified = VerifiedToken::start(RELOAD_AT_EVERY_CALL).await;
     let (trust, now) = (verified.store(), verified.now);
     trust.block("backend", now).await.unwrap();
-    assert_eq!(verified.rejection(now).await, Some(NotAccepted::Revoked.to_string()));
+    assert_eq!(verified.rejection(now).await, Some(TokenRejection::Revoked.to_string()));
     trust.unblock("backend", now - 60).await.unwrap();
     assert_eq!(verified.rejection(now).await, None);
 }
@@ -123,7 +123,7 @@ async fn a_revoked_token_is_rejected() {
     let (trust, now, claims) = (verified.store(), verified.now, claims(&verified.token));
     trust.revoke_token(claims["jti"].as_str().unwrap(), claims["exp"].as_u64().unwrap()).await.unwrap();
     for _ in 0..2 {
-        assert_eq!(verified.rejection(now).await, Some(NotAccepted::Revoked.to_string()));
+        assert_eq!(verified.rejection(now).await, Some(TokenRejection::Revoked.to_string()));
     }
 }
 
@@ -149,7 +149,7 @@ async fn a_key_retires_while_the_snapshot_is_fresh() {
     let mut verified = VerifiedToken::start(RELOAD_AT_EVERY_CALL).await;
     let retires_at = verified.now + 60;
     verified.change_keys(|key| key.retires_at = Some(retires_at)).await;
-    verified.trust = Trust::new(verified.stack.table(), 300);
+    verified.trust = TrustCache::new(verified.stack.table(), 300);
     assert_eq!(verified.rejection(retires_at - 1).await, None);
     assert_eq!(verified.rejection(retires_at).await, text(JwtError::UnknownKey));
 }

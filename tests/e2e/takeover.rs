@@ -4,14 +4,14 @@ use e2e::{PASSWORD, Stack, claims, read};
 use latchkey::dev::google::CLIENT_ID;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use shared::clock;
-use shared::identity::passwords::PasswordHash;
-use shared::identity::refresh_tokens::RefreshToken;
-use shared::store::accounts::Accounts;
-use shared::store::refresh::{Families, Family};
+use shared::identity::refresh_token::RefreshToken;
+use shared::identity::usernames::canonicalize;
+use shared::oauth::scope::Scopes;
+use shared::passwords::hash::PasswordHash;
+use shared::runtime::clock;
 use shared::store::table::Key;
-use shared::store::usernames::fold;
-use shared::wire::scope::Scopes;
+use shared::store::token_families::{Family, TokenFamilies};
+use shared::store::users::Users;
 
 use crate::events::post_token;
 use crate::refresh::invalid_grant;
@@ -20,7 +20,7 @@ const YEAR: u64 = 366 * 86_400;
 
 /// Refreshes with a forged family: that of a good sign-in, with something changed.
 async fn refreshed(stack: &Stack, sign_in: &Value, change: impl FnOnce(&mut Family)) -> (u64, Value) {
-    let families = Families::new(stack.table());
+    let families = TokenFamilies::new(stack.table());
     let genuine = RefreshToken::parse(sign_in["refresh_token"].as_str().unwrap().into()).unwrap();
     let mut family = families.get(genuine.family()).await.unwrap().unwrap();
     let forged = RefreshToken::first();
@@ -108,7 +108,7 @@ async fn a_password_hash_in_a_federated_users_item_locks_nobody_out() {
     let sign_in = async || read(stack.post("/google").bearer_auth(stack.id_token("grace@example.com"))).await;
     let sub = claims(sign_in().await.1["access_token"].as_str().unwrap())["sub"].as_str().unwrap().to_owned();
     let hash = PasswordHash::of("nobody", &PASSWORD.into()).unwrap();
-    let key = Key::new("USER#", &fold(&sub), "PROFILE");
+    let key = Key::new("USER#", &canonicalize(&sub), "PROFILE");
     stack.table().set(key, &json!({"password_hash": hash})).await.unwrap();
     assert_eq!(sign_in().await.0, 200);
 }
@@ -131,7 +131,7 @@ async fn the_epoch_of_a_user_cannot_be_guessed() {
     let stack = Stack::start().await;
     let token = read(stack.post("/google").bearer_auth(stack.id_token("grace@example.com"))).await.1;
     let sub = claims(token["access_token"].as_str().unwrap())["sub"].as_str().unwrap().to_owned();
-    let account = Accounts::new(stack.table()).get(&sub).await.unwrap().unwrap();
+    let account = Users::new(stack.table()).account(&sub).await.unwrap().unwrap();
     assert!(account.epoch.len() >= 20 && account.is_federated(), "{:?}", account.epoch);
 }
 

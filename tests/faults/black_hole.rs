@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use e2e::Stack;
 use e2e::faults::{IN_TIME, RECOVERY, figure};
 use e2e::proxy::Fault;
-use shared::clock;
+use shared::runtime::clock;
 use shared::store::table::StoreError;
-use shared::store::trust::TrustStore;
+use shared::trust::trust::TrustStore;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -119,7 +119,7 @@ async fn stalling() -> String {
 async fn an_answer_that_stops_within_its_body_is_given_up_in_time() {
     let store = TrustStore::new(Stack::start().await.table_at(&stalling().await));
     let asked = Instant::now();
-    assert!(matches!(store.bundle(clock::now()).await, Err(StoreError::Unreachable(_))));
+    assert!(matches!(store.snapshot(clock::now()).await, Err(StoreError::Unreachable(_))));
     let took = asked.elapsed();
     figure("an answer that stops within its body", format!("given up after {} ms", took.as_millis()));
     // Two attempts of 1.15 s, and what is left of the operation's 2.6 s.

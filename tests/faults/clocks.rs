@@ -3,8 +3,8 @@
 use e2e::Stack;
 use e2e::faults::{authorized, figure};
 use serde_json::json;
-use shared::clock;
-use shared::token::jwt::LEEWAY;
+use shared::jose::jwt::LEEWAY;
+use shared::runtime::clock;
 
 use crate::flows::{Flow, Kind};
 

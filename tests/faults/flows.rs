@@ -8,7 +8,7 @@ use e2e::proxy::Proxy;
 use e2e::{PASSWORD, Stack};
 use latchkey::dev::google::CLIENT_ID;
 use serde_json::{Value, json};
-use shared::clock;
+use shared::runtime::clock;
 
 /// The store behind a proxy, and whoever stands before it.
 pub struct Flow {

@@ -10,7 +10,7 @@ use e2e::events::{call, http_event, status_and_body};
 use e2e::faults::figure;
 use latchkey::dev::google::CLIENT_ID;
 use serde_json::json;
-use shared::clock;
+use shared::runtime::clock;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 

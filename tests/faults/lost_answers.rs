@@ -10,12 +10,12 @@ use e2e::{PASSWORD, Stack, claims};
 use futures_util::future::join_all;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use shared::clock;
 use shared::identity::secrets::{SecretKind, generate, hex_digest, random_id};
-use shared::store::attempts::{Attempts, Reservation, Turn};
+use shared::runtime::clock;
+use shared::store::attempts::{AttemptOutcome, Attempts, Reservation};
 use shared::store::clients::{Clients, Quota};
-use shared::store::quotas::{Charge, Quotas};
-use shared::store::seen::Seen;
+use shared::store::rate_limits::{Charge, RateLimits};
+use shared::store::replay::ReplayStore;
 use shared::store::table::{Item, StoreError, Table};
 use shared::store::users::Users;
 use tokio::task::JoinSet;
@@ -239,7 +239,7 @@ async fn tries_at_a_password_are_counted_exactly() {
             (reserved, lost) = (reserved + taken.len(), lost + failed);
             if source.ends_with('7') {
                 let good = taken.pop().expect("ten of them");
-                match attempts.give_back(good).await {
+                match attempts.release(good).await {
                     Ok(()) => reserved -= 1,
                     // It may stay: whoever signs in is not kept waiting for it.
                     Err(_) => (reserved, lost) = (reserved - 1, lost + 1),
@@ -263,10 +263,10 @@ async fn tries_at_a_password_are_counted_exactly() {
     );
 }
 
-fn reservation(turn: Result<Turn, StoreError>) -> Option<Reservation> {
+fn reservation(turn: Result<AttemptOutcome, StoreError>) -> Option<Reservation> {
     match turn {
-        Ok(Turn::Reserved(reservation)) => Some(reservation),
-        Ok(Turn::Locked | Turn::TooMany(_)) | Err(_) => None,
+        Ok(AttemptOutcome::Reserved(reservation)) => Some(reservation),
+        Ok(AttemptOutcome::Locked | AttemptOutcome::TooMany(_)) | Err(_) => None,
     }
 }
 
@@ -274,13 +274,13 @@ fn reservation(turn: Result<Turn, StoreError>) -> Option<Reservation> {
 async fn tokens_of_a_quota_are_counted_exactly() {
     let stack = Stack::start().await;
     let (proxy, table) = unreliable(&stack, 2).await;
-    let quotas = Quotas::of_tokens(table);
+    let quotas = RateLimits::for_tokens(table);
     let quota = Quota { tokens: short_or_long(100, 2000), seconds: 3600 };
     let now = clock::now();
     // None that were not answered: those may have been counted.
     let charge = async |name: &str| match quotas.charge(name, &random_id(""), quota, now).await {
-        Ok(Charge::Counted) => (1, 0),
-        Ok(Charge::Spent(_)) => (0, 0),
+        Ok(Charge::Allowed) => (1, 0),
+        Ok(Charge::Exceeded(_)) => (0, 0),
         Err(_) => (0, 1),
     };
     for at_once in [1, 8] {
@@ -311,14 +311,14 @@ async fn tokens_of_a_quota_are_counted_exactly() {
 #[tokio::test]
 async fn a_token_of_a_quota_costs_one_write_unit() {
     let stack = Stack::start().await;
-    let writers: Vec<_> = (0..4).map(|_| Quotas::of_tokens(stack.table())).collect();
+    let writers: Vec<_> = (0..4).map(|_| RateLimits::for_tokens(stack.table())).collect();
     let name = "c".repeat(128);
     let quota = Quota { tokens: 96 * 10, seconds: 86_400 };
     let today = clock::now() / 86_400 * 86_400;
     for number in 0..quota.tokens {
         let writer = &writers[number as usize % writers.len()];
         let charge = writer.charge(&name, &random_id(""), quota, today + number / 96).await.unwrap();
-        assert_eq!(charge, Charge::Counted);
+        assert_eq!(charge, Charge::Allowed);
     }
     let items = stack.table().partition(&format!("ATTEMPT#quota#{name}")).await.unwrap();
     let texts = items[0].iter().flat_map(|(name, value)| {
@@ -331,34 +331,35 @@ async fn a_token_of_a_quota_costs_one_write_unit() {
     let weight: usize = texts.map(str::len).sum();
     assert!(items.len() == 1 && weight <= 1024, "{weight} bytes");
     let more = writers[0].charge(&name, &random_id(""), quota, today + 10).await.unwrap();
-    assert_eq!(more, Charge::Spent(86_390), "and every token is counted");
+    assert_eq!(more, Charge::Exceeded(86_390), "and every token is counted");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thing_that_is_counted_again_is_counted_once() {
     let stack = Stack::start().await;
-    let (one, other) = (Quotas::of_revocations(stack.table()), Quotas::of_revocations(stack.table()));
+    let (one, other) =
+        (RateLimits::for_revocations(stack.table()), RateLimits::for_revocations(stack.table()));
     let quota = Quota { tokens: 2, seconds: 3600 };
     let now = clock::now() / 3600 * 3600;
-    let charge = async |writer: &Quotas, id| writer.charge("usr_1", id, quota, now).await.unwrap();
+    let charge = async |writer: &RateLimits, id| writer.charge("usr_1", id, quota, now).await.unwrap();
     for writer in [&one, &one, &other] {
-        assert_eq!(charge(writer, "a").await, Charge::Counted);
+        assert_eq!(charge(writer, "a").await, Charge::Allowed);
     }
-    assert_eq!(charge(&other, "b").await, Charge::Counted);
-    assert_eq!(charge(&other, "b").await, Charge::Counted, "though there are no more");
-    assert_eq!(charge(&one, "c").await, Charge::Spent(3600));
+    assert_eq!(charge(&other, "b").await, Charge::Allowed);
+    assert_eq!(charge(&other, "b").await, Charge::Allowed, "though there are no more");
+    assert_eq!(charge(&one, "c").await, Charge::Exceeded(3600));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_good_once_is_good_once() {
     let stack = Stack::start().await;
     let (proxy, table) = unreliable(&stack, 3).await;
-    let seen = Seen::new(table);
+    let seen = ReplayStore::new(table);
     let times = short_or_long(50, 2000);
     let mut unanswered = 0;
     for id in 0..times {
         let id = id.to_string();
-        let at_once = join_all((0..4).map(|_| seen.is_first("issuer", &id, u64::MAX))).await;
+        let at_once = join_all((0..4).map(|_| seen.record_first_use("issuer", &id, u64::MAX))).await;
         let lost = at_once.iter().filter(|first| first.is_err()).count();
         let firsts = at_once.iter().filter(|first| matches!(first, Ok(true))).count();
         // Who was not answered may have been the first.

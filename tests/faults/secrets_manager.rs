@@ -7,7 +7,7 @@ use e2e::Stack;
 use e2e::events::{basic, call, form_event, status_and_body};
 use e2e::faults::figure;
 use e2e::proxy::{Fault, Proxy};
-use shared::clock;
+use shared::runtime::clock;
 
 async fn ask(deps: &token::Deps, secret: &str, now: u64) -> (u64, Duration) {
     let event =

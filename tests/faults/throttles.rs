@@ -7,7 +7,7 @@ use std::sync::Arc;
 use e2e::Stack;
 use e2e::faults::{Tally, figure, short_or_long};
 use e2e::proxy::Fault;
-use shared::clock;
+use shared::runtime::clock;
 use tokio::task::JoinSet;
 
 use crate::flows::{Flow, Kind};

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
-use shared::wire::lambda::{HttpEvent, serve};
+use shared::runtime::lambda::{HttpEvent, answer};
 
 use crate::{Stack, read};
 
@@ -136,7 +136,7 @@ where
     F: Future<Output = Response<Body>>,
 {
     let request: HttpEvent = serde_json::from_str(&event.to_string()).expect("an HTTP API event");
-    serde_json::to_value(serve(request, &handler).await).expect("JSON")
+    serde_json::to_value(answer(request, &handler).await).expect("JSON")
 }
 
 /// An HTTP API event, payload 2.0.

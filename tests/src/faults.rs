@@ -66,7 +66,7 @@ pub const RECOVERY: Duration = Duration::from_secs(5);
 pub const READ_OFTEN: (&str, &str) = ("TRUST_REFRESH_SECONDS", "1");
 
 /// Whether an answer is what was asked for.
-pub fn is_good(answer: &Value) -> bool {
+pub fn is_active(answer: &Value) -> bool {
     answer["statusCode"] == 200 || answer["isAuthorized"] == true
 }
 

@@ -17,22 +17,22 @@ use latchkey::dev::{self, Options, Running};
 use reqwest::{Client as Http, RequestBuilder, Response};
 use secrecy::ExposeSecret;
 use serde_json::Value;
-use shared::aws::Aws;
-use shared::clock;
-use shared::config::Settings;
-use shared::identity::passwords::PasswordHash;
 use shared::identity::secrets::{SecretKind, generate, random_id};
+use shared::jose::algorithm::Algorithm;
+use shared::oauth::scope::Scopes;
+use shared::passwords::hash::PasswordHash;
+use shared::runtime::aws::Aws;
+use shared::runtime::clock;
+use shared::runtime::settings::Settings;
+use shared::signing::private_key::PrivateKey;
+use shared::signing::rotation::Rotation;
+use shared::signing::signing_secret::SigningSecret;
 use shared::store::api_keys::{ApiKey, ApiKeys};
 use shared::store::clients::{Client, ClientSecret, Clients};
-use shared::store::rotation::Rotation;
-use shared::store::signing_secret::SigningSecret;
 use shared::store::table::Table;
-use shared::store::trust::{PublishedKey, TrustStore};
 use shared::store::users::{User, Users};
-use shared::token::keyring::Keyring;
-use shared::token::private_key::PrivateKey;
-use shared::wire::jose::Algorithm;
-use shared::wire::scope::Scopes;
+use shared::trust::key_schedule::KeySchedule;
+use shared::trust::trust::{PublishedKey, TrustStore};
 use tempfile::TempDir;
 
 /// The password of [`Stack::user`].
@@ -134,7 +134,7 @@ impl Stack {
         Rotation::new(self.secret(), TrustStore::new(self.table()))
     }
 
-    pub async fn timeline(&self) -> Keyring<PublishedKey> {
+    pub async fn timeline(&self) -> KeySchedule<PublishedKey> {
         TrustStore::new(self.table()).timeline().await.expect("the published keys")
     }
 

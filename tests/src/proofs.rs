@@ -7,11 +7,11 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use shared::clock;
 use shared::identity::secrets::random_id;
+use shared::jose::algorithm::Algorithm;
+use shared::runtime::clock;
+use shared::signing::private_key::PrivateKey;
 use shared::store::clients::ClientKeys;
-use shared::token::private_key::PrivateKey;
-use shared::wire::jose::Algorithm;
 
 use crate::Stack;
 

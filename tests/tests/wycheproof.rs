@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use shared::token::jwt::{JwtError, UnverifiedJwt};
-use shared::token::key::PublicKey;
-use shared::wire::jose;
-use shared::wire::members::Members;
+use shared::jose::algorithm;
+use shared::jose::jwt::{JwtError, UnverifiedJwt};
+use shared::jose::key::PublicKey;
+use shared::jose::strict_object::StrictObject;
 
 const JWS: &str = include_str!("../vectors/wycheproof/json_web_signature_test.json");
 const JWK: &str = include_str!("../vectors/wycheproof/json_web_key_test.json");
@@ -84,7 +84,7 @@ struct Case {
     comment: String,
     valid: bool,
     /// What the verifier holds: the public key or, of a secret shared with HMAC, the only one there is.
-    keys: Vec<Members>,
+    keys: Vec<StrictObject>,
     jws: String,
 }
 
@@ -137,7 +137,7 @@ fn every_vector_is_answered_right_or_named_with_the_reason() {
     assert_eq!(exceptions.len(), EXCEPTIONS.len(), "an exception stands twice");
     for (_, reason) in exceptions.values() {
         if let Algorithm(name) = reason {
-            assert_eq!(jose::Algorithm::from_name(name), None, "{name} is one of ours");
+            assert_eq!(algorithm::Algorithm::from_name(name), None, "{name} is one of ours");
         }
     }
     let (mut passed, mut excepted, mut wrong) = (0, BTreeMap::<Reason, u32>::new(), Vec::new());

@@ -6,11 +6,11 @@ use anyhow::{bail, ensure};
 use clap::{Args, Subcommand};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
-use shared::clock;
 use shared::identity::secrets::{SecretDigest, SecretKind, generate};
+use shared::oauth::scope::Scopes;
+use shared::runtime::clock;
 use shared::store::api_keys::{ApiKey, ApiKeySummary};
 use shared::store::table::StoreError;
-use shared::wire::scope::Scopes;
 
 use super::connection::{Connection, TableArgs};
 use super::output::{Format, Report, fields, optional_time, show_once, table, time};

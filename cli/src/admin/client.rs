@@ -11,8 +11,8 @@ use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
 use secrecy::SecretString;
 use serde::Serialize;
-use shared::clock;
 use shared::identity::secrets::{SecretKind, generate, random_id};
+use shared::runtime::clock;
 use shared::store::clients::{Client, ClientKeys, ClientSecret, GrantType, Quota};
 use shared::store::table::StoreError;
 
@@ -266,11 +266,11 @@ async fn rotate_secret(connection: &Connection, id: &str, overlap: u64, now: u64
         "client {id} has no secret: it authenticates itself in another way, see `latchkey client show {id}`"
     );
     let end = now.saturating_add(overlap);
-    let mut secrets: Vec<_> = client.secrets.iter().filter(|secret| secret.is_good(now)).cloned().collect();
+    let mut secrets: Vec<_> = client.secrets.iter().filter(|secret| secret.is_active(now)).cloned().collect();
     for secret in &mut secrets {
         secret.expires_at = Some(secret.expires_at.map_or(end, |expires_at| expires_at.min(end)));
     }
-    secrets.retain(|secret| secret.is_good(now));
+    secrets.retain(|secret| secret.is_active(now));
     ensure!(
         secrets.len() < MAX_SECRETS,
         "client {id} has {MAX_SECRETS} secrets that work: wait until some expire, or give --overlap 0s"

@@ -13,16 +13,16 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use axum::http::Uri;
 use clap::Args;
-use shared::cache::chain;
+use shared::runtime::cache::display_chain;
+use shared::signing::rotation::RotationError;
+use shared::signing::signing_secret::{SecretError, SigningSecret};
 use shared::store::api_keys::ApiKeys;
 use shared::store::attempts::Attempts;
 use shared::store::clients::Clients;
-use shared::store::refresh::Families;
-use shared::store::rotation::RotationError;
-use shared::store::signing_secret::{SecretError, SigningSecret};
 use shared::store::table::{StoreError, Table};
-use shared::store::trust::TrustStore;
+use shared::store::token_families::TokenFamilies;
 use shared::store::users::Users;
+use shared::trust::trust::TrustStore;
 
 use super::store_clock::StoreClock;
 
@@ -81,7 +81,7 @@ pub struct Connection {
     /// The trust bundle.
     pub trust: TrustStore,
     /// The sessions.
-    pub families: Families,
+    pub families: TokenFamilies,
     /// The attempts to sign in.
     pub attempts: Attempts,
     /// The clock by which revocations are dated.
@@ -121,7 +121,7 @@ impl Connection {
             users: Users::new(in_table.clone()),
             api_keys: ApiKeys::new(in_table.clone()),
             trust: TrustStore::new(in_table.clone()),
-            families: Families::new(in_table.clone()),
+            families: TokenFamilies::new(in_table.clone()),
             attempts: Attempts::new(in_table),
             clock,
             dynamodb,
@@ -140,7 +140,7 @@ impl Connection {
         let id = args.id()?;
         match self.secrets_manager.describe_secret().secret_id(id).send().await {
             Ok(_) => Ok(SigningSecret::new(self.secrets_manager.clone(), id)),
-            Err(error) => Err(SecretError::Unreachable(chain(&error)).into()),
+            Err(error) => Err(SecretError::Unreachable(display_chain(&error)).into()),
         }
     }
 
@@ -259,7 +259,7 @@ async fn load_config() -> Result<SdkConfig, Complaint> {
     // that asks for a second factor asks one time.
     let provider = config.credentials_provider();
     let credentials = match &provider {
-        Some(provider) => provider.provide_credentials().await.map_err(|error| chain(&error)),
+        Some(provider) => provider.provide_credentials().await.map_err(|error| display_chain(&error)),
         None => Err(String::new()),
     };
     let credentials = credentials.map_err(|text| {

@@ -12,11 +12,11 @@ use anyhow::{Context, anyhow, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::Value;
-use shared::identity::passwords::PasswordHash;
+use shared::identity::usernames::canonicalize;
+use shared::jose::strict_object::StrictObject;
+use shared::passwords::hash::PasswordHash;
 use shared::store::table::StoreError;
-use shared::store::usernames::fold;
 use shared::store::users::{User, Users};
-use shared::wire::members::Members;
 use tokio::task::JoinSet;
 
 use super::connection::Connection;
@@ -89,7 +89,7 @@ impl Import {
             match read(&line, now) {
                 Ok(None) => {}
                 // Of two lines with one name the first counts, whichever write is faster.
-                Ok(Some(user)) if !seen.insert(fold(&user.username)) => self.done.skipped += 1,
+                Ok(Some(user)) if !seen.insert(canonicalize(&user.username)) => self.done.skipped += 1,
                 Ok(Some(user)) => self.write(user).await?,
                 Err(reason) => self.done.failed.push(Failed { line: number, reason: reason.to_string() }),
             }
@@ -127,7 +127,7 @@ fn read(line: &[u8], now: u64) -> anyhow::Result<Option<User>> {
     if text.is_empty() {
         return Ok(None);
     }
-    let members: Members = serde_json::from_str(text).map_err(|_| anyhow!("it is not a JSON object"))?;
+    let members: StrictObject = serde_json::from_str(text).map_err(|_| anyhow!("it is not a JSON object"))?;
     if members.iter().any(|(name, _)| !MEMBERS.contains(&name)) {
         bail!("it has a member other than {}", MEMBERS.join(", "));
     }
@@ -176,7 +176,7 @@ impl Report for Imported {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::wire::scope::Scopes;
+    use shared::oauth::scope::Scopes;
 
     const HASH: &str = "$2b$12$abcdefghijklmnopqrstuuOcGvNgpRSKa7I8bIYwbgPnPO4dLyAaS";
 

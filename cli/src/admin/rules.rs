@@ -9,17 +9,17 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail, ensure};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use shared::config::{MAX_ACCESS_TOKEN_TTL, secure_url};
-use shared::grants::FIRST_PARTY;
-use shared::identity::secrets::is_name;
-use shared::identity::subjects::{is_client_id, is_person};
+use shared::identity::secrets::is_identifier;
+use shared::identity::subjects::FIRST_PARTY_CLIENT_ID;
+use shared::identity::subjects::{is_client_id, is_user_subject};
+use shared::identity::usernames::is_username;
+use shared::jose::key::{PRIVATE_MEMBERS, PublicKey};
+use shared::jose::strict_object::StrictObject;
+use shared::oauth::error::{CLIENT_CREDENTIALS, REFRESH_TOKEN, TOKEN_EXCHANGE};
+use shared::oauth::scope::Scopes;
+use shared::runtime::settings::{MAX_ACCESS_TOKEN_TTL, secure_url};
 use shared::store::clients::{GrantType, Quota};
-use shared::store::usernames::is_username;
-use shared::token::claims::RESERVED_CLAIMS;
-use shared::token::key::{PRIVATE_MEMBERS, PublicKey};
-use shared::wire::members::Members;
-use shared::wire::oauth::{CLIENT_CREDENTIALS, REFRESH_TOKEN, TOKEN_EXCHANGE};
-use shared::wire::scope::Scopes;
+use shared::trust::access_token::RESERVED_CLAIMS;
 
 /// The shortest life of a token, in seconds: the deployment's own has the same bound.
 const MIN_TOKEN_TTL: u64 = 60;
@@ -52,10 +52,13 @@ const MAX_EMAIL: usize = 254;
 /// Any other text.
 pub fn client_id(id: &str) -> anyhow::Result<()> {
     ensure!(
-        is_name(id),
+        is_identifier(id),
         "a client id is made of 1 to 128 letters, digits and the characters . _ -: choose another one"
     );
-    ensure!(is_client_id(id), "no client may be called {FIRST_PARTY}, usr_… or key_…: choose another id");
+    ensure!(
+        is_client_id(id),
+        "no client may be called {FIRST_PARTY_CLIENT_ID}, usr_… or key_…: choose another id"
+    );
     Ok(())
 }
 
@@ -81,7 +84,7 @@ pub fn owner(owner: &str) -> anyhow::Result<()> {
         (1..=MAX_OWNER).contains(&owner.chars().count())
             && owner.trim() == owner
             && !owner.chars().any(|character| character.is_control() || LINE_ENDS.contains(&character))
-            && !is_person(owner),
+            && !is_user_subject(owner),
         "an owner has 1 to {MAX_OWNER} characters, no control character, no blank at either end, and does not begin \
          with usr_: choose another one"
     );
@@ -250,7 +253,7 @@ pub fn public_keys(file: &Path) -> anyhow::Result<String> {
 /// RFC 7517 §5.
 #[derive(Deserialize)]
 struct Jwks {
-    keys: Vec<Members>,
+    keys: Vec<StrictObject>,
 }
 
 /// The URL of a JWKS.

@@ -5,11 +5,11 @@ mod timeline;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use shared::clock;
-use shared::store::rotation::{CACHES, DEFAULT_LEAD, Rotation};
-use shared::store::trust::PublishedKey;
-use shared::token::keyring::{Keyring, Timed};
-use shared::wire::jose::Algorithm;
+use shared::jose::algorithm::Algorithm;
+use shared::runtime::clock;
+use shared::signing::rotation::{DEFAULT_LEAD, MAX_KEY_CACHE_AGE, Rotation};
+use shared::trust::key_schedule::{KeySchedule, ScheduledKey};
+use shared::trust::trust::PublishedKey;
 
 use self::timeline::Timeline;
 use super::connection::{Connection, SecretArgs, TableArgs};
@@ -96,10 +96,10 @@ async fn run(
         SigningKeyCommand::Status => {}
         SigningKeyCommand::Rotate(RotateArgs { lead, algorithm }) => {
             let lead = lead.as_secs();
-            if lead < CACHES && rotation.signs(now).await? {
+            if lead < MAX_KEY_CACHE_AGE && rotation.signs(now).await? {
                 warn(&format!(
                     "caches may not know the new key for up to {}: until then some of its tokens are refused",
-                    humantime::format_duration(Duration::from_secs(CACHES))
+                    humantime::format_duration(Duration::from_secs(MAX_KEY_CACHE_AGE))
                 ));
             }
             let algorithm = algorithm.unwrap_or_else(|| newest_algorithm(&timeline));
@@ -122,7 +122,7 @@ async fn revoke(
 ) -> anyhow::Result<()> {
     if let Err(error) = rotation.revoke(key_id, algorithm, now).await {
         let explained = connection.explain(error.into());
-        let is_it = |timed: &Timed<PublishedKey>| timed.key.kid == key_id && timed.revoked;
+        let is_it = |timed: &ScheduledKey<PublishedKey>| timed.key.kid == key_id && timed.revoked;
         let revoked = connection.trust.timeline().await.is_ok_and(|keys| keys.iter().any(is_it));
         let words =
             "the key is revoked, but there may be no other that signs: run `latchkey signing-key rotate`";
@@ -142,12 +142,12 @@ async fn prepare_successor(
     now: u64,
 ) -> anyhow::Result<()> {
     let timeline = connection.trust.timeline().await?;
-    let signs = timeline.signing(now).next();
+    let signs = timeline.eligible_signers(now).next();
     let since = timeline.iter().find(|timed| Some(&timed.key) == signs).map(|timed| timed.published_at);
-    if since.is_some_and(|since| now < since + CACHES) {
+    if since.is_some_and(|since| now < since + MAX_KEY_CACHE_AGE) {
         warn("the key that signs now was published a short while ago: caches may not know it yet");
     }
-    if !timeline.iter().any(|timed| timed.is_waiting(now)) {
+    if !timeline.iter().any(|timed| timed.is_pending(now)) {
         rotation.rotate(algorithm, DEFAULT_LEAD, now).await?;
     }
     Ok(())
@@ -158,6 +158,6 @@ fn warn(words: &str) {
 }
 
 /// Rotation changes the key, and the algorithm only when told to.
-fn newest_algorithm(timeline: &Keyring<PublishedKey>) -> Algorithm {
+fn newest_algorithm(timeline: &KeySchedule<PublishedKey>) -> Algorithm {
     timeline.iter().last().and_then(|timed| timed.key.algorithm()).unwrap_or(Algorithm::Rs256)
 }

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::config::interceptors::BeforeDeserializationInterceptorCont
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
-use shared::clock;
+use shared::runtime::clock;
 use tokio::time::{Instant, sleep_until};
 
 /// When the store last answered: by its clock, in seconds since 1970, and by ours.

@@ -8,12 +8,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use shared::clock;
-use shared::config::MAX_ACCESS_TOKEN_TTL;
-use shared::identity::refresh_tokens::RefreshToken;
-use shared::store::trust::TrustBundle;
-use shared::token::claims::{Expected, MAX_ACCESS_TOKEN, VerifiedAccessToken};
-use shared::token::jwt::{JwtError, LEEWAY, UnverifiedJwt};
+use shared::identity::refresh_token::RefreshToken;
+use shared::jose::jwt::{JwtError, LEEWAY, UnverifiedJwt};
+use shared::runtime::clock;
+use shared::runtime::settings::MAX_ACCESS_TOKEN_TTL;
+use shared::trust::access_token::{Expected, MAX_ACCESS_TOKEN, VerifiedAccessToken};
+use shared::trust::trust::TrustSnapshot;
 
 use super::connection::{Connection, TableArgs};
 use super::output::{Format, Report, fields, foreign_fields, time};
@@ -75,8 +75,8 @@ impl TokenArgs {
             }
         };
         let (header, claims) = decode(&jwt)?;
-        let trust = bundle(&self.table).await.map_err(|error| format!("{error:#}"));
-        let verdict = judge(&jwt, &claims, trust.as_ref().map_err(String::as_str), clock::now());
+        let trust = snapshot(&self.table).await.map_err(|error| format!("{error:#}"));
+        let verdict = validate(&jwt, &claims, trust.as_ref().map_err(String::as_str), clock::now());
         format.print(&Inspection { header, claims, verdict })
     }
 }
@@ -102,9 +102,9 @@ fn bare(text: &str) -> String {
     text.split_whitespace().collect()
 }
 
-async fn bundle(args: &TableArgs) -> anyhow::Result<TrustBundle> {
+async fn snapshot(args: &TableArgs) -> anyhow::Result<TrustSnapshot> {
     let connection = Connection::open(args).await?;
-    connection.trust.bundle(clock::now()).await.map_err(|error| connection.explain(error.into()))
+    connection.trust.snapshot(clock::now()).await.map_err(|error| connection.explain(error.into()))
 }
 
 /// Header and claims, whoever wrote them.
@@ -150,7 +150,12 @@ struct Verdict {
 
 /// Judges as the authorizer does, without knowing for which issuer and audience. `trust` is the bundle,
 /// or why there is none.
-fn judge(jwt: &str, claims: &Map<String, Value>, trust: Result<&TrustBundle, &str>, now: u64) -> Verdict {
+fn validate(
+    jwt: &str,
+    claims: &Map<String, Value>,
+    trust: Result<&TrustSnapshot, &str>,
+    now: u64,
+) -> Verdict {
     let mut verdict = Verdict {
         verified: false,
         signature: Signature::NotChecked,
@@ -192,7 +197,7 @@ fn judge(jwt: &str, claims: &Map<String, Value>, trust: Result<&TrustBundle, &st
     let made_at = jwt.claims.integer("iat").unwrap_or(now);
     let judged = |at| {
         let expected = Expected { issuer: Some(&issuer), audiences: None };
-        VerifiedAccessToken::judge(&jwt, &expected, at)
+        VerifiedAccessToken::validate(&jwt, &expected, at)
     };
     verdict.revoked = judged(made_at).ok().map(|token| trust.is_revoked(token.claims()));
     verdict.problem = judged(now).err().map(|error| error.to_string());
@@ -225,10 +230,10 @@ async fn revoke_session(connection: &Connection, token: &RefreshToken) -> anyhow
 
 async fn revoke_jwt(connection: &Connection, jwt: &str) -> anyhow::Result<Revoked> {
     let (_, claims) = decode(jwt)?;
-    let trust = connection.trust.bundle(connection.clock.now()).await?;
+    let trust = connection.trust.snapshot(connection.clock.now()).await?;
     // Our own clock may be ahead, and call a live token expired.
     let now = connection.clock.now();
-    let verdict = judge(jwt, &claims, Ok(&trust), now);
+    let verdict = validate(jwt, &claims, Ok(&trust), now);
     ensure!(
         verdict.verified,
         "{}: nothing is revoked; `latchkey token inspect` shows whose it is",
@@ -383,11 +388,11 @@ mod tests {
     fn nothing_is_verified_without_the_published_keys() {
         let jwt = jwt(r#"{"alg":"RS256","kid":"k"}"#, r#"{"exp":100}"#);
         let (_, claims) = decode(&jwt).unwrap();
-        let verdict = judge(&jwt, &claims, Err("the table is out of reach"), 100);
+        let verdict = validate(&jwt, &claims, Err("the table is out of reach"), 100);
         assert_eq!((verdict.verified, verdict.signature), (false, Signature::NotChecked));
         assert_eq!((verdict.expired, verdict.revoked), (Some(true), None));
         assert_eq!(verdict.problem.as_deref(), Some("the table is out of reach"));
-        let verdict = judge(&jwt, &claims, Ok(&TrustBundle::default()), 99);
+        let verdict = validate(&jwt, &claims, Ok(&TrustSnapshot::default()), 99);
         assert_eq!((verdict.verified, verdict.signature), (false, Signature::UnknownKey));
         assert_eq!(verdict.expired, Some(false));
     }
@@ -396,7 +401,7 @@ mod tests {
     fn an_algorithm_that_is_none_is_not_checked_but_named_as_a_problem() {
         let jwt = jwt(r#"{"alg":"none"}"#, "{}");
         let (_, claims) = decode(&jwt).unwrap();
-        let verdict = judge(&jwt, &claims, Ok(&TrustBundle::default()), 0);
+        let verdict = validate(&jwt, &claims, Ok(&TrustSnapshot::default()), 0);
         assert_eq!((verdict.verified, verdict.signature), (false, Signature::NotChecked));
         assert!(verdict.problem.is_some());
     }

@@ -9,13 +9,13 @@ use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand};
 use secrecy::SecretString;
 use serde::Serialize;
-use shared::clock;
-use shared::identity::passwords::PasswordHash;
 use shared::identity::secrets::random_id;
-use shared::identity::subjects::new_person;
+use shared::identity::subjects::new_user_subject;
+use shared::oauth::scope::Scopes;
+use shared::passwords::hash::PasswordHash;
+use shared::runtime::clock;
 use shared::store::table::StoreError;
 use shared::store::users::User;
-use shared::wire::scope::Scopes;
 
 use self::report::{Deleted, Listed, PasswordSet, Shown, Switched, Unlocked};
 use self::update::UpdateArgs;
@@ -189,7 +189,7 @@ impl Spec {
         Ok(User {
             scopes: self.check()?,
             username: self.username,
-            sub: new_person(),
+            sub: new_user_subject(),
             password_hash: Some(password_hash),
             email: self.email,
             disabled: false,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use shared::telemetry;
+use shared::runtime::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::engines::EMBEDDED_DYNAMODB;

@@ -4,16 +4,16 @@
 //! that file: what it says works after every start.
 
 use secrecy::{ExposeSecret, SecretString};
-use shared::identity::passwords::{PasswordHash, Verification};
 use shared::identity::secrets::{SecretDigest, SecretKind, generate, random_id};
-use shared::identity::subjects::new_person;
+use shared::identity::subjects::new_user_subject;
+use shared::jose::algorithm::Algorithm;
+use shared::oauth::scope::Scopes;
+use shared::passwords::hash::{PasswordHash, Verification};
+use shared::signing::rotation::Rotation;
 use shared::store::api_keys::{ApiKey, ApiKeys};
 use shared::store::clients::{Client, ClientSecret, Clients};
-use shared::store::rotation::Rotation;
 use shared::store::table::Table;
 use shared::store::users::{User, Users};
-use shared::wire::jose::Algorithm;
-use shared::wire::scope::Scopes;
 
 use super::env_file::Environment;
 
@@ -107,7 +107,7 @@ async fn make_user(table: &Table, kept: Option<SecretString>, now: u64) -> anyho
         None => {
             let user = User {
                 username: USERNAME.to_owned(),
-                sub: new_person(),
+                sub: new_user_subject(),
                 password_hash: Some(hash),
                 email: Some("demo@example.com".to_owned()),
                 scopes: Scopes::parse(SCOPES)?,

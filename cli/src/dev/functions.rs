@@ -8,9 +8,9 @@ use anyhow::{Context as _, bail};
 use lambda_http::{Body, Request, Response};
 use lambda_runtime::Error;
 use serde_json::{Value, json};
-use shared::clock;
-use shared::config::Settings;
-use shared::wire::lambda;
+use shared::runtime::clock;
+use shared::runtime::lambda;
+use shared::runtime::settings::Settings;
 
 use super::template::Function;
 
@@ -113,7 +113,7 @@ where
         let handler = Arc::clone(&handler);
         Box::pin(async move {
             let request: lambda::HttpEvent = serde_json::from_str(&event.to_string())?;
-            Ok(serde_json::to_value(lambda::serve(request, &*handler).await)?)
+            Ok(serde_json::to_value(lambda::answer(request, &*handler).await)?)
         })
     })
 }

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
-use shared::clock;
+use shared::runtime::clock;
 
 use super::google::{CLIENT_ID, KEY_VARIABLE, Person, parse_key};
 use crate::admin::output::{Format, Report, show_once};

@@ -24,12 +24,12 @@ mod tests;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use shared::aws::Aws;
-use shared::clock;
-use shared::store::rotation::Rotation;
-use shared::store::signing_secret::SigningSecret;
+use shared::runtime::aws::Aws;
+use shared::runtime::clock;
+use shared::signing::rotation::Rotation;
+use shared::signing::signing_secret::SigningSecret;
 use shared::store::table::Table;
-use shared::store::trust::TrustStore;
+use shared::trust::trust::TrustStore;
 
 pub use self::command::DevArgs;
 use self::data::{DataFolder, Lock};

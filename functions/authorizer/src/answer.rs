@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use shared::wire::scope::Scopes;
+use shared::oauth::scope::Scopes;
 
 use crate::caller::Caller;
 use crate::event::{AnswerShape, Event, MethodArn};

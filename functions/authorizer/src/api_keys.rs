@@ -1,7 +1,7 @@
 //! API keys as a warm function knows them.
 
-use shared::bounded::{BoundedMap, bounded_map};
 use shared::identity::secrets::SecretDigest;
+use shared::runtime::bounded::{BoundedMap, bounded_map};
 use shared::store::api_keys::{ApiKey, ApiKeys};
 use shared::store::table::StoreError;
 

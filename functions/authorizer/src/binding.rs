@@ -1,11 +1,11 @@
 //! Whether a token is used by whom it is bound to.
 
-use shared::cache::{Unavailable, chain};
-use shared::config::Issuer;
-use shared::grants::dpop::{HEADER, is_first_use};
-use shared::store::seen::Seen;
-use shared::token::confirmation::{Confirmation, certificate_thumbprint};
-use shared::token::dpop::{Proof, Target};
+use shared::jose::confirmation::{Confirmation, certificate_thumbprint};
+use shared::jose::dpop::{Proof, Target};
+use shared::runtime::cache::{Unavailable, display_chain};
+use shared::runtime::settings::Issuer;
+use shared::store::replay::ReplayStore;
+use shared::trust::proof_of_possession::{HEADER, record_first_use};
 
 use crate::Refusal;
 use crate::credential::one;
@@ -29,7 +29,7 @@ pub(crate) async fn check(
     access_token: &str,
     event: &Event,
     issuer: &Issuer,
-    seen: &Seen,
+    seen: &ReplayStore,
     now: u64,
 ) -> Result<(), Refusal> {
     if let Some(bound_to) = &confirmation.certificate {
@@ -58,7 +58,7 @@ async fn prove(
     access_token: &str,
     event: &Event,
     issuer: &Issuer,
-    seen: &Seen,
+    seen: &ReplayStore,
     now: u64,
 ) -> Result<(), Refusal> {
     let text = one(event.header(HEADER))?.ok_or_else(|| invalid("there is no DPoP proof"))?;
@@ -67,11 +67,11 @@ async fn prove(
     let url = issuer.own_url(domain, &path);
     let target = Target { method, url: &url, access_token: Some(access_token) };
     let proof =
-        Proof::judge(text, target, now).map_err(|error| invalid(&format!("the DPoP proof: {error}")))?;
+        Proof::validate(text, target, now).map_err(|error| invalid(&format!("the DPoP proof: {error}")))?;
     if proof.key != key {
         return Err(invalid("the proof's key is not the token's"));
     }
-    match is_first_use(&proof, seen).await.map_err(|error| Unavailable::new(chain(&error)))? {
+    match record_first_use(&proof, seen).await.map_err(|error| Unavailable::new(display_chain(&error)))? {
         true => Ok(()),
         false => Err(invalid("the proof was used before")),
     }

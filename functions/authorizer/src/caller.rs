@@ -1,12 +1,12 @@
 //! Who the caller is, once the credential was found good.
 
 use secrecy::{ExposeSecret, SecretString};
-use shared::cache::{Unavailable, chain};
 use shared::identity::secrets::{SecretDigest, SecretKind};
-use shared::identity::subjects::is_person;
+use shared::identity::subjects::is_user_subject;
+use shared::oauth::scope::Scopes;
+use shared::runtime::cache::{Unavailable, display_chain};
 use shared::store::api_keys::ApiKey;
-use shared::token::claims::{AccessClaims, Expected};
-use shared::wire::scope::Scopes;
+use shared::trust::access_token::{AccessClaims, Expected};
 
 use crate::answer::Context;
 use crate::binding::{self, Scheme};
@@ -58,14 +58,14 @@ impl Caller {
     async fn by_api_key(deps: &Deps, key: &SecretString, now: u64) -> Result<Self, Refusal> {
         // A malformed key is nobody's: it is refused before any look-up.
         let digest = SecretDigest::of(SecretKind::ApiKey, key).ok_or(Reason::InvalidToken)?;
-        let trust = deps.trust.bundle(now).await?;
+        let trust = deps.trust.snapshot(now).await?;
         let api_key =
-            deps.api_keys.get(&digest, now).await.map_err(|error| Unavailable::new(chain(&error)))?;
+            deps.api_keys.get(&digest, now).await.map_err(|error| Unavailable::new(display_chain(&error)))?;
         let api_key = api_key.filter(|found| found.digest.matches(&digest)).ok_or(Reason::InvalidToken)?;
         if api_key.disabled || trust.is_revoked_for(&api_key.id, now) {
             return Err(Reason::Revoked.into());
         }
-        if !api_key.is_good(now) {
+        if !api_key.is_active(now) {
             return Err(Reason::TokenExpired.into());
         }
         Ok(Self { context: api_key_context(&api_key), scopes: api_key.scopes })
@@ -73,7 +73,7 @@ impl Caller {
 }
 
 fn token_context(claims: AccessClaims) -> Context {
-    let kind = if is_person(&claims.subject) { "user" } else { "client" };
+    let kind = if is_user_subject(&claims.subject) { "user" } else { "client" };
     let mut context = claims.custom;
     let own = [
         ("sub", Some(claims.subject)),

@@ -1,7 +1,7 @@
 //! What the caller shows: a bearer token or an API key, and never both.
 
 use secrecy::SecretString;
-use shared::wire::http::scheme;
+use shared::oauth::http::scheme;
 
 use crate::event::Event;
 use crate::reason::Reason;

@@ -225,7 +225,7 @@ fn pattern(route_key: &str) -> Option<&str> {
 mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
-    use shared::wire::scope::Scopes;
+    use shared::oauth::scope::Scopes;
 
     use super::*;
     use crate::routes::RoutePolicy;

@@ -4,10 +4,10 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
-use shared::grants::dpop;
+use shared::trust::proof_of_possession;
 
 /// The headers that are read. Most requests have a dozen others, which cost nothing but to be passed over.
-const READ: [&str; 3] = ["authorization", "x-api-key", dpop::HEADER];
+const READ: [&str; 3] = ["authorization", "x-api-key", proof_of_possession::HEADER];
 
 /// Headers by their names in lower case, in whichever case they were sent and as often.
 pub struct Headers<V>(Vec<(&'static str, V)>);

@@ -16,15 +16,15 @@ mod reason;
 mod resource;
 pub mod routes;
 
-use shared::aws::Aws;
-use shared::cache::Unavailable;
-use shared::config::{ConfigError, Issuer, Settings};
+use shared::jose::jwt::JwtError;
+use shared::runtime::aws::Aws;
+use shared::runtime::cache::Unavailable;
+use shared::runtime::settings::{ConfigError, Issuer, Settings};
+use shared::runtime::telemetry::{Decision, Outcome, RequestLog, Telemetry};
 use shared::store::api_keys::ApiKeys;
-use shared::store::seen::Seen;
+use shared::store::replay::ReplayStore;
 use shared::store::table::Table;
-use shared::store::trust::{NotAccepted, Trust};
-use shared::telemetry::{Decision, Outcome, Telemetry, Watch};
-use shared::token::jwt::JwtError;
+use shared::trust::trust::{TokenRejection, TrustCache};
 
 pub use self::answer::Answer;
 pub use self::event::Event;
@@ -37,8 +37,8 @@ use self::routes::{Route, RoutePolicy};
 
 /// What this function needs.
 pub struct Deps {
-    trust: Trust,
-    seen: Seen,
+    trust: TrustCache,
+    seen: ReplayStore,
     api_keys: ApiKeyCache,
     routes: RoutePolicy,
     issuer: Issuer,
@@ -54,8 +54,8 @@ impl Deps {
         let refresh = settings.trust_refresh()?;
         Ok(Self {
             api_keys: ApiKeyCache::new(ApiKeys::new(table.clone())),
-            seen: Seen::new(table.clone()),
-            trust: Trust::new(table, refresh),
+            seen: ReplayStore::new(table.clone()),
+            trust: TrustCache::new(table, refresh),
             routes: RoutePolicy::new(settings.route_scopes()?)?,
             issuer: settings.issuer()?,
             audiences: settings.audiences()?,
@@ -65,7 +65,7 @@ impl Deps {
 
     /// Loads the trust bundle before the first request. A failure is left to that request.
     pub async fn warm_up(&self, now: u64) {
-        let _ = self.trust.bundle(now).await;
+        let _ = self.trust.snapshot(now).await;
     }
 }
 
@@ -89,12 +89,12 @@ impl From<JwtError> for Refusal {
     }
 }
 
-impl From<NotAccepted> for Refusal {
-    fn from(error: NotAccepted) -> Self {
+impl From<TokenRejection> for Refusal {
+    fn from(error: TokenRejection) -> Self {
         match error {
-            NotAccepted::Token(error) => error.into(),
-            NotAccepted::Revoked => Reason::Revoked.into(),
-            NotAccepted::Unavailable(error) => Self::Undecidable(error),
+            TokenRejection::Token(error) => error.into(),
+            TokenRejection::Revoked => Reason::Revoked.into(),
+            TokenRejection::Unavailable(error) => Self::Undecidable(error),
         }
     }
 }
@@ -139,7 +139,7 @@ async fn decide<'a>(deps: &Deps, event: &'a Event, now: u64) -> Result<Verdict<'
     Ok(Verdict { permitted: deps.routes.permits(&route, &caller.scopes), caller, route })
 }
 
-fn log(watch: &Watch<'_>, event: &Event, verdict: &Result<Verdict<'_>, Refusal>) {
+fn log(watch: &RequestLog<'_>, event: &Event, verdict: &Result<Verdict<'_>, Refusal>) {
     let (outcome, reason, cause) = match verdict {
         Ok(Verdict { permitted: true, .. }) => (Outcome::Allowed, None, None),
         Ok(Verdict { permitted: false, .. }) => (Outcome::Denied, Some(Reason::InsufficientScope), None),

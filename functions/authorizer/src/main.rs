@@ -5,9 +5,9 @@
 
 use authorizer::{Deps, handle};
 use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
-use shared::config::Settings;
-use shared::wire::lambda::Event;
-use shared::{clock, telemetry};
+use shared::runtime::lambda::Event;
+use shared::runtime::settings::Settings;
+use shared::runtime::{clock, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

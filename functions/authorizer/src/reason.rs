@@ -1,6 +1,6 @@
 //! Why a call was denied: a fixed set of words for the log.
 
-use shared::token::jwt::JwtError;
+use shared::jose::jwt::JwtError;
 
 /// The reasons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

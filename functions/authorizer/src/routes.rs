@@ -5,8 +5,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use shared::config::ConfigError;
-use shared::wire::scope::Scopes;
+use shared::oauth::scope::Scopes;
+use shared::runtime::settings::ConfigError;
 
 use crate::path::{Path, is_nobodys, readings, segments};
 use crate::pattern::Pattern;

@@ -1,24 +1,23 @@
 //! Publishes the public keys and the metadata.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use lambda_http::http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Request, RequestExt, Response};
 use serde_json::{Value, json};
-use shared::aws::Aws;
-use shared::cache::{Cache, Limits, Loaded};
-use shared::config::{ConfigError, Issuer, Settings};
-use shared::grants::response::{decision, refuse};
+use shared::jose::algorithm::Algorithm;
+use shared::oauth::error::{CLIENT_CREDENTIALS, ErrorKind, OAuthError, REFRESH_TOKEN, TOKEN_EXCHANGE};
+use shared::oauth::http::json_response;
+use shared::oauth::metadata::{Jwks, MAX_AGE, Metadata, OUTAGE, OpenIdConfiguration, ProtectedResource};
+use shared::runtime::aws::Aws;
+use shared::runtime::cache::{Cache, Limits, Loaded};
+use shared::runtime::call::Call;
+use shared::runtime::response::{decision, error_response};
+use shared::runtime::settings::{ConfigError, Issuer, Settings};
+use shared::runtime::telemetry::{Outcome, Telemetry};
 use shared::store::table::{StoreError, Table};
-use shared::store::trust::TrustStore;
-use shared::telemetry::{Outcome, Telemetry};
-use shared::wire::context::{client_certificate, domain, route_path};
-use shared::wire::http::json_response;
-use shared::wire::jose::Algorithm;
-use shared::wire::metadata::{Jwks, MAX_AGE, Metadata, OUTAGE, OpenIdConfiguration, ProtectedResource};
-use shared::wire::oauth::{CLIENT_CREDENTIALS, ErrorKind, OAuthError, REFRESH_TOKEN, TOKEN_EXCHANGE};
+use shared::trust::trust::TrustStore;
 
 /// How long others may keep our keys and metadata.
 static KEPT_BY_OTHERS: LazyLock<HeaderValue> = LazyLock::new(|| {
@@ -65,7 +64,7 @@ impl Deps {
     }
 
     async fn keys(&self, now: u64) -> Result<Arc<Vec<Value>>, OAuthError> {
-        self.keys.get(now, async || self.load(now).await).await.map_err(OAuthError::unavailable)
+        Ok(self.keys.get(now, async || self.load(now).await).await?)
     }
 
     async fn load(&self, now: u64) -> Result<Loaded<Vec<Value>>, StoreError> {
@@ -78,49 +77,50 @@ impl Deps {
 /// Answers one request for keys or metadata.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
     let watch = deps.telemetry.watch(now);
-    match document(deps, &request, now).await {
+    let call = Call::new(&request, now);
+    match document(deps, call).await {
         Ok(document) => {
-            watch.log(&decision(Outcome::Served, &request));
+            watch.log(&decision(Outcome::Served, call));
             let mut response = json_response(StatusCode::OK, &document);
             let headers = response.headers_mut();
             headers.insert(header::CACHE_CONTROL, KEPT_BY_OTHERS.clone());
             headers.remove(header::PRAGMA);
             response
         }
-        Err(error) => refuse(&watch, &request, error),
+        Err(error) => error_response(&watch, call, error),
     }
 }
 
-async fn document(deps: &Deps, request: &Request, now: u64) -> Result<Value, OAuthError> {
-    match route_path(request) {
-        "/.well-known/jwks.json" => Ok(json!(Jwks { keys: &deps.keys(now).await? })),
+async fn document(deps: &Deps, call: Call<'_>) -> Result<Value, OAuthError> {
+    match call.route_path() {
+        "/.well-known/jwks.json" => Ok(json!(Jwks { keys: &deps.keys(call.now).await? })),
         "/.well-known/oauth-authorization-server" => {
-            Ok(json!(metadata(deps, request, &issuer(deps, request)?)))
+            Ok(json!(metadata(deps, call, &deps.issuer.of_call(call)?)))
         }
         "/.well-known/openid-configuration" => {
-            let issuer = issuer(deps, request)?;
-            let keys = deps.keys(now).await?;
+            let issuer = deps.issuer.of_call(call)?;
+            let keys = deps.keys(call.now).await?;
             let algorithms: BTreeSet<&str> = keys.iter().filter_map(|key| key["alg"].as_str()).collect();
             Ok(json!(OpenIdConfiguration {
-                metadata: metadata(deps, request, &issuer),
+                metadata: metadata(deps, call, &issuer),
                 subject_types_supported: ["public"],
                 id_token_signing_alg_values_supported: algorithms.into_iter().collect(),
             }))
         }
-        "/.well-known/oauth-protected-resource" => protected_resource(deps, request, ""),
+        "/.well-known/oauth-protected-resource" => protected_resource(deps, call, ""),
         "/.well-known/oauth-protected-resource/{proxy+}" => {
-            let parameters = request.path_parameters_ref();
+            let parameters = call.request.path_parameters_ref();
             let below = parameters.and_then(|parameters| parameters.first("proxy")).unwrap_or_default();
-            protected_resource(deps, request, &format!("/{below}"))
+            protected_resource(deps, call, &format!("/{below}"))
         }
         _ => Err(OAuthError::new(ErrorKind::NotFound, "there is nothing here")),
     }
 }
 
 /// The metadata of the first audience that is a URL of this API with this path (RFC 9728 §3.1).
-fn protected_resource(deps: &Deps, request: &Request, path: &str) -> Result<Value, OAuthError> {
-    let issuer = issuer(deps, request)?;
-    let own = domain(request).map(|domain| deps.issuer.own_url(domain, ""));
+fn protected_resource(deps: &Deps, call: Call<'_>, path: &str) -> Result<Value, OAuthError> {
+    let issuer = deps.issuer.of_call(call)?;
+    let own = call.domain().map(|domain| deps.issuer.own_url(domain, ""));
     let is_meant =
         |audience: &&String| own.as_ref().is_some_and(|own| path_below(own, audience) == Some(path));
     let resource = deps.audiences.iter().find(is_meant);
@@ -131,7 +131,7 @@ fn protected_resource(deps: &Deps, request: &Request, path: &str) -> Result<Valu
         authorization_servers: [&issuer],
         bearer_methods_supported: ["header"],
         dpop_signing_alg_values_supported: Algorithm::NAMES,
-        tls_client_certificate_bound_access_tokens: client_certificate(request).is_some(),
+        tls_client_certificate_bound_access_tokens: call.client_certificate().is_some(),
     }))
 }
 
@@ -144,16 +144,12 @@ fn path_below<'a>(own: &str, audience: &'a str) -> Option<&'a str> {
     is_ours.then_some(if path == "/" { "" } else { path })
 }
 
-fn issuer<'a>(deps: &'a Deps, request: &Request) -> Result<Cow<'a, str>, OAuthError> {
-    deps.issuer.resolve(domain(request)).ok_or_else(|| OAuthError::unavailable("the issuer is not known"))
-}
-
 /// RFC 8414 §2: what works, and nothing more.
-fn metadata<'a>(deps: &'a Deps, request: &Request, issuer: &'a str) -> Metadata<'a> {
+fn metadata<'a>(deps: &'a Deps, call: Call<'_>, issuer: &'a str) -> Metadata<'a> {
     let base = issuer.trim_end_matches('/');
     // Who reads this over mutual TLS can authenticate by it (RFC 8705 §2.1.1); `none` is for whoever signed
     // in without a client.
-    let by_certificate = client_certificate(request).map(|_| "tls_client_auth");
+    let by_certificate = call.client_certificate().map(|_| "tls_client_auth");
     let methods =
         || ["client_secret_basic", "client_secret_post", "private_key_jwt"].into_iter().chain(by_certificate);
     let algorithms = Algorithm::NAMES;

@@ -7,11 +7,11 @@ mod file;
 
 use lambda_http::http::{HeaderValue, header};
 use lambda_http::{Body, Request, Response};
-use shared::config::{ConfigError, Settings};
-use shared::grants::response::{decision, refuse};
-use shared::telemetry::{Outcome, Telemetry};
-use shared::wire::context::route_path;
-use shared::wire::oauth::{ErrorKind, OAuthError};
+use shared::oauth::error::{ErrorKind, OAuthError};
+use shared::runtime::call::Call;
+use shared::runtime::response::{decision, error_response};
+use shared::runtime::settings::{ConfigError, Settings};
+use shared::runtime::telemetry::{Outcome, Telemetry};
 
 use self::file::File;
 
@@ -53,8 +53,8 @@ impl Deps {
         })
     }
 
-    fn find(&self, request: &Request) -> Option<&File> {
-        let wanted = route_path(request);
+    fn find(&self, call: Call<'_>) -> Option<&File> {
+        let wanted = call.route_path();
         self.files.iter().find(|(path, _)| *path == wanted).map(|(_, file)| file)
     }
 }
@@ -62,9 +62,10 @@ impl Deps {
 /// Answers one request.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
     let watch = deps.telemetry.watch(now);
-    match deps.find(&request) {
+    let call = Call::new(&request, now);
+    match deps.find(call) {
         Some(file) => {
-            watch.log(&decision(Outcome::Served, &request));
+            watch.log(&decision(Outcome::Served, call));
             let mut response = file.answer(&request);
             let headers = response.headers_mut();
             headers.insert(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
@@ -73,7 +74,7 @@ pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
         }
         None => {
             let error = OAuthError::new(ErrorKind::NotFound, "there is nothing here");
-            refuse(&watch, &request, error)
+            error_response(&watch, call, error)
         }
     }
 }

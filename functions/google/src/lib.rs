@@ -3,26 +3,25 @@
 use lambda_http::http::header;
 use lambda_http::{Body, Request, Response};
 use secrecy::{ExposeSecret, SecretString};
-use shared::aws::Aws;
-use shared::config::{ConfigError, Settings};
-use shared::grants::dpop::Possession;
-use shared::grants::mint::Mint;
-use shared::grants::requests::resource;
-use shared::grants::response::respond;
-use shared::grants::sessions::{Refresh, Sessions, Terms};
-use shared::grants::{FIRST_PARTY, federation};
+use shared::clients::remote_keys::IssuerError;
+use shared::federation::issuers::TrustedIssuers;
+use shared::federation::sign_in;
+use shared::identity::subjects::FIRST_PARTY_CLIENT_ID;
+use shared::jose::confirmation::Confirmation;
+use shared::oauth::error::{ErrorKind, ID_TOKEN_TYPE, OAuthError};
+use shared::oauth::http::{Credentials, Form, is_content_type, read_json, refuse_in_query};
+use shared::oauth::sign_in::GoogleRequest;
+use shared::oauth::token_request::select_audience;
+use shared::runtime::aws::Aws;
+use shared::runtime::call::Call;
+use shared::runtime::settings::{ConfigError, Settings};
+use shared::runtime::telemetry::Telemetry;
+use shared::sessions::{RefreshPolicy, Sessions, TokenRequest};
+use shared::signing::issue::IssuedToken;
+use shared::signing::issue::token_response;
 use shared::store::identities::Identities;
-use shared::store::seen::Seen;
 use shared::store::table::Table;
-use shared::telemetry::Telemetry;
-use shared::token::confirmation::Confirmation;
-use shared::token::issue::Issued;
-use shared::token::issuers::TrustedIssuers;
-use shared::token::remote_keys::IssuerError;
-use shared::wire::context::domain;
-use shared::wire::http::{Credentials, Form, is_content_type, read_json, refuse_in_query};
-use shared::wire::oauth::{ErrorKind, ID_TOKEN_TYPE, OAuthError};
-use shared::wire::sign_in::GoogleRequest;
+use shared::trust::proof_of_possession::Possession;
 
 /// The form field and the cookie by which Google Identity Services shows that a post comes from our own
 /// page (developers.google.com/identity/gsi/web/guides/verify-google-id-token).
@@ -34,8 +33,6 @@ pub struct Deps {
     google: TrustedIssuers,
     identities: Identities,
     sessions: Sessions,
-    seen: Seen,
-    mint: Mint,
     telemetry: Telemetry,
 }
 
@@ -47,49 +44,48 @@ impl Deps {
         Ok(Self {
             google: TrustedIssuers::google_alone(settings)?,
             identities: Identities::new(table.clone()),
-            sessions: Sessions::from_settings(settings, &table)?,
-            seen: Seen::new(table.clone()),
-            mint: Mint::from_settings(settings, &aws, &table)?,
+            sessions: Sessions::from_settings(settings, &aws, &table)?,
             telemetry: Telemetry::from_settings("google", settings),
         })
     }
 
     /// Opens the connections and loads the keys, Google's too, before the first request.
     pub async fn warm_up(&self, now: u64) {
-        tokio::join!(self.google.warm_up(now), self.mint.warm_up(now));
+        tokio::join!(self.google.warm_up(now), self.sessions.signer().warm_up(now));
     }
 }
 
 /// Answers one exchange.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
     let mut watch = deps.telemetry.watch(now);
-    let result = issue(deps, &request, now).await;
-    watch.keys_age = deps.mint.keys_age(now);
-    respond(&watch, &request, result, Issued::to_json)
+    let call = Call::new(&request, now);
+    let result = issue(deps, call).await;
+    watch.keys_age = deps.sessions.signer().keys_age(now);
+    token_response(&watch, call, result, IssuedToken::to_json)
 }
 
-async fn issue(deps: &Deps, request: &Request, now: u64) -> Result<Issued, OAuthError> {
-    let id_token = presented(request)?;
-    let possession = Possession::of(request, deps.mint.issuer(), now)?;
-    let vouched = match deps.google.verify(id_token.expose_secret(), ID_TOKEN_TYPE, now).await {
-        Ok(vouched) if vouched.may_be_exchanged_by(None) => vouched,
-        Ok(_) => return Err(refused().because("GOOGLE_CLIENT_IDS names clients for the token's audience")),
-        Err(IssuerError::Keys(error)) => return Err(OAuthError::unavailable(error)),
-        Err(error) => return Err(refused().because(error)),
+async fn issue(deps: &Deps, call: Call<'_>) -> Result<IssuedToken, OAuthError> {
+    let id_token = presented(call.request)?;
+    let possession = Possession::of(call, deps.sessions.signer().issuer())?;
+    let federated = match deps.google.verify(id_token.expose_secret(), ID_TOKEN_TYPE, call.now).await {
+        Ok(federated) if federated.may_be_exchanged_by(None) => federated,
+        Ok(_) => return Err(refused().with_cause("GOOGLE_CLIENT_IDS names clients for the token's audience")),
+        Err(IssuerError::Keys(error)) => return Err(error.into()),
+        Err(error) => return Err(refused().with_cause(error)),
     };
-    let signed_in = federation::sign_in(&deps.identities, vouched, refused, now).await?;
+    let signed_in = sign_in::sign_in(&deps.identities, federated, refused, call.now).await?;
     let key = possession.key();
-    let terms = Terms {
-        client_id: FIRST_PARTY.to_owned(),
-        audience: resource(None, deps.mint.audiences())?,
+    let token_request = TokenRequest {
+        client_id: FIRST_PARTY_CLIENT_ID.to_owned(),
+        audience: select_audience(None, deps.sessions.signer().audiences())?,
         scopes: signed_in.scopes.clone(),
         ttl: None,
         confirmation: Confirmation { key: key.clone(), certificate: None },
-        refresh: Refresh::for_public_client(key),
+        refresh: RefreshPolicy::for_public_client(key),
     };
     // After the ID token. The route's rate limit is the only other limit here.
-    possession.record_use(&deps.seen).await?;
-    deps.sessions.begin(signed_in, terms, &deps.mint, domain(request), now).await
+    deps.sessions.record_use(&possession).await?;
+    deps.sessions.begin(signed_in, token_request, call).await
 }
 
 /// The ID token, from whichever of the three places it stands in.

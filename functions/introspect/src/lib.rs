@@ -3,23 +3,23 @@
 use lambda_http::{Body, Request, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
-use shared::aws::Aws;
-use shared::config::{ConfigError, Issuer, Settings};
-use shared::grants::FIRST_PARTY;
-use shared::grants::client_auth::ClientAuth;
-use shared::grants::response::tell;
-use shared::identity::refresh_tokens::RefreshToken;
-use shared::store::accounts::Accounts;
+use shared::clients::authentication::ClientAuth;
+use shared::identity::refresh_token::RefreshToken;
+use shared::identity::subjects::FIRST_PARTY_CLIENT_ID;
+use shared::oauth::error::OAuthError;
+use shared::oauth::http::{Form, refuse_in_query};
+use shared::oauth::introspection::Introspection;
+use shared::runtime::aws::Aws;
+use shared::runtime::call::Call;
+use shared::runtime::response::client_response;
+use shared::runtime::settings::{ConfigError, Issuer, Settings};
+use shared::runtime::telemetry::{Outcome, Telemetry};
 use shared::store::clients::{Client, GrantType};
-use shared::store::refresh::{Families, Life, Standing};
 use shared::store::table::Table;
-use shared::store::trust::{NotAccepted, Trust, TrustStore};
-use shared::telemetry::{Outcome, Telemetry};
-use shared::token::claims::{AccessClaims, Expected};
-use shared::wire::context::domain;
-use shared::wire::http::{Form, refuse_in_query};
-use shared::wire::introspection::Introspection;
-use shared::wire::oauth::OAuthError;
+use shared::store::token_families::{Life, TokenFamilies, TokenStatus};
+use shared::store::users::Users;
+use shared::trust::access_token::{AccessClaims, Expected};
+use shared::trust::trust::{TokenRejection, TrustCache, TrustStore};
 
 /// The scope with which a client may ask about tokens that are not its own: for resource servers.
 pub const INTROSPECT_ALL: &str = "latchkey:introspect";
@@ -27,9 +27,9 @@ pub const INTROSPECT_ALL: &str = "latchkey:introspect";
 /// What this function needs: it recognises clients, and knows which tokens are good.
 pub struct Deps {
     clients: ClientAuth,
-    families: Families,
-    accounts: Accounts,
-    trust: Trust,
+    families: TokenFamilies,
+    users: Users,
+    trust: TrustCache,
     store: TrustStore,
     life: Life,
     issuer: Issuer,
@@ -43,9 +43,9 @@ impl Deps {
         let table = Table::new(aws.dynamodb(), settings.table_name()?);
         Ok(Self {
             clients: ClientAuth::from_settings(settings, &table)?,
-            families: Families::new(table.clone()),
-            accounts: Accounts::new(table.clone()),
-            trust: Trust::of_keys(table.clone(), settings.trust_refresh()?),
+            families: TokenFamilies::new(table.clone()),
+            users: Users::new(table.clone()),
+            trust: TrustCache::of_keys(table.clone(), settings.trust_refresh()?),
             store: TrustStore::new(table),
             life: Life::from_settings(settings)?,
             issuer: settings.issuer()?,
@@ -55,31 +55,32 @@ impl Deps {
 
     /// Loads the keys before the first request. A failure is left to that request.
     pub async fn warm_up(&self, now: u64) {
-        let _ = self.trust.bundle(now).await;
+        let _ = self.trust.snapshot(now).await;
     }
 }
 
 /// Answers one question about a token.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
     let mut watch = deps.telemetry.watch(now);
-    let result = introspect(deps, &request, now).await;
+    let call = Call::new(&request, now);
+    let result = introspect(deps, call).await;
     watch.trust_age = deps.trust.age(now);
     // As a JSON value, in which a name stands once.
     let answer = result.map(|(client_id, answer)| (client_id, json!(answer)));
-    tell(&watch, Outcome::Told, &request, answer)
+    client_response(&watch, Outcome::Introspected, call, answer)
 }
 
 /// Who asks; about which token; and what they may know of it. Returns who asked, and the answer.
-async fn introspect(deps: &Deps, request: &Request, now: u64) -> Result<(String, Introspection), OAuthError> {
-    refuse_in_query(request, &["client_id", "client_secret", "client_assertion", "token"])?;
-    let mut form = Form::read(request)?;
-    let client = deps.clients.authenticate(request, &mut form, now).await?.client;
+async fn introspect(deps: &Deps, call: Call<'_>) -> Result<(String, Introspection), OAuthError> {
+    refuse_in_query(call.request, &["client_id", "client_secret", "client_assertion", "token"])?;
+    let mut form = Form::read(call.request)?;
+    let client = deps.clients.authenticate(&mut form, call).await?.client;
     let token = form.secret("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
     let told = match RefreshToken::parse(token.clone()) {
-        Some(token) => about_refresh_token(deps, &token, &client, now).await,
-        None => about_access_token(deps, &token, &client, domain(request), now).await,
+        Some(token) => about_refresh_token(deps, &token, &client, call.now).await,
+        None => about_access_token(deps, &token, &client, call).await,
     };
-    let told = told.map_err(|error| error.from_client(&client.client_id))?;
+    let told = told.map_err(|error| error.with_client_id(&client.client_id))?;
     // Nothing says why: unknown, expired, revoked and somebody else's are one answer (RFC 7662 §2.2).
     Ok((client.client_id, told.unwrap_or_default()))
 }
@@ -88,17 +89,15 @@ async fn about_access_token(
     deps: &Deps,
     token: &SecretString,
     client: &Client,
-    domain: Option<&str>,
-    now: u64,
+    call: Call<'_>,
 ) -> Result<Option<Introspection>, OAuthError> {
-    let issuer = deps.issuer.resolve(domain);
-    let issuer = issuer.ok_or_else(|| OAuthError::unavailable("the issuer is not known"))?;
+    let (issuer, now) = (deps.issuer.of_call(call)?, call.now);
     let expected = Expected { issuer: Some(&issuer), audiences: None };
     let token = token.expose_secret();
     let verified = match deps.trust.accept(token, &expected, now).await {
         Ok(token) => token,
-        Err(NotAccepted::Token(_) | NotAccepted::Revoked) => return Ok(None),
-        Err(NotAccepted::Unavailable(error)) => return Err(OAuthError::unavailable(error)),
+        Err(TokenRejection::Token(_) | TokenRejection::Revoked) => return Ok(None),
+        Err(TokenRejection::Unavailable(error)) => return Err(error.into()),
     };
     let claims = verified.claims();
     // RFC 7662 §2.2: an expired token is inactive. The leeway of `exp` is for the clocks of verifiers.
@@ -106,8 +105,8 @@ async fn about_access_token(
         return Ok(None);
     }
     // The caller wants to know how it is now: whether the key or the token was revoked a moment ago.
-    let bundle = deps.store.bundle_about(claims, now).await.map_err(OAuthError::unavailable)?;
-    Ok(bundle.accept_text(token, &expected, now).ok().map(|token| told_of(token.claims())))
+    let snapshot = deps.store.snapshot_about(claims, now).await?;
+    Ok(snapshot.accept_text(token, &expected, now).ok().map(|token| told_of(token.claims())))
 }
 
 /// What the claims of a good access token come to.
@@ -138,21 +137,22 @@ async fn about_refresh_token(
     client: &Client,
     now: u64,
 ) -> Result<Option<Introspection>, OAuthError> {
-    let family = deps.families.get(token.family()).await.map_err(OAuthError::unavailable)?;
+    let family = deps.families.get(token.family()).await?;
     let family = family.filter(|family| {
-        family.standing(token, deps.life, now) == Standing::Current && may_know(client, &family.client_id)
+        family.token_status(token, deps.life, now) == TokenStatus::Current
+            && may_know(client, &family.client_id)
     });
     let Some(mut family) = family else { return Ok(None) };
-    if family.client_id != FIRST_PARTY {
-        let owner = deps.clients.client(&family.client_id).await?;
+    if family.client_id != FIRST_PARTY_CLIENT_ID {
+        let owner = deps.clients.find_client(&family.client_id).await?;
         let may_refresh = |owner: &Client| {
             !owner.disabled && owner.may_use(GrantType::RefreshToken) && family.is_of_client(owner)
         };
         let Some(owner) = owner.filter(may_refresh) else { return Ok(None) };
         family.scopes = family.scopes.intersection(&owner.scopes);
     }
-    let account = deps.accounts.get(&family.username).await.map_err(OAuthError::unavailable)?;
-    let Some(account) = account.filter(|account| family.is_of(account)) else { return Ok(None) };
+    let account = deps.users.account(&family.username).await?;
+    let Some(account) = account.filter(|account| family.belongs_to(account)) else { return Ok(None) };
     if family.issuer.is_none() {
         family.scopes = family.scopes.intersection(&account.scopes);
     }

@@ -2,14 +2,13 @@
 
 use introspect::{Deps, handle};
 use lambda_http::Error;
-use shared::config::Settings;
-use shared::wire::lambda;
-use shared::{clock, telemetry};
+use shared::runtime::{clock, serve};
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    telemetry::install("introspect");
-    let deps = Deps::from_settings(&Settings::from_process())?;
-    deps.warm_up(clock::now()).await;
-    lambda::run(|request| handle(&deps, request, clock::now())).await
+fn main() -> Result<(), Error> {
+    let start = async |settings: &_| {
+        let deps = Deps::from_settings(settings)?;
+        deps.warm_up(clock::now()).await;
+        Ok(deps)
+    };
+    serve("introspect", start, handle)
 }

@@ -3,27 +3,25 @@
 use lambda_http::{Body, Request, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use shared::aws::Aws;
-use shared::config::{ConfigError, Settings};
-use shared::grants::FIRST_PARTY;
-use shared::grants::dpop::Possession;
-use shared::grants::mint::Mint;
-use shared::grants::password::{self, SignIn};
-use shared::grants::requests::{narrowed, resource};
-use shared::grants::response::respond;
-use shared::grants::sessions::{Refresh, Sessions, Terms};
+use shared::identity::subjects::FIRST_PARTY_CLIENT_ID;
+use shared::jose::confirmation::Confirmation;
+use shared::oauth::error::{ErrorKind, OAuthError, PASSWORD};
+use shared::oauth::http::{Form, read_json, refuse_in_query};
+use shared::oauth::sign_in::{LoginRequest, LoginResponse};
+use shared::oauth::token_request::{restrict_scopes, select_audience};
+use shared::passwords::sign_in::{self, SignIn};
+use shared::runtime::aws::Aws;
+use shared::runtime::call::Call;
+use shared::runtime::proxy::{self, TrustedProxy};
+use shared::runtime::settings::{ConfigError, Settings};
+use shared::runtime::telemetry::Telemetry;
+use shared::sessions::{RefreshPolicy, Sessions, TokenRequest};
+use shared::signing::issue::IssuedToken;
+use shared::signing::issue::token_response;
 use shared::store::attempts::Attempts;
-use shared::store::seen::Seen;
 use shared::store::table::Table;
 use shared::store::users::Users;
-use shared::telemetry::Telemetry;
-use shared::token::confirmation::Confirmation;
-use shared::token::issue::Issued;
-use shared::wire::context::{domain, route_path};
-use shared::wire::http::{Form, read_json, refuse_in_query};
-use shared::wire::oauth::{ErrorKind, OAuthError, PASSWORD};
-use shared::wire::proxy::{self, TrustedProxy};
-use shared::wire::sign_in::{LoginRequest, LoginResponse};
+use shared::trust::proof_of_possession::Possession;
 
 /// What this function needs: it reads users, renews their hashes, counts attempts, begins sessions and
 /// signs tokens.
@@ -31,8 +29,6 @@ pub struct Deps {
     users: Users,
     attempts: Attempts,
     sessions: Sessions,
-    seen: Seen,
-    mint: Mint,
     proxy: Option<TrustedProxy>,
     telemetry: Telemetry,
 }
@@ -45,9 +41,7 @@ impl Deps {
         Ok(Self {
             users: Users::new(table.clone()),
             attempts: Attempts::new(table.clone()),
-            sessions: Sessions::from_settings(settings, &table)?,
-            seen: Seen::new(table.clone()),
-            mint: Mint::from_settings(settings, &aws, &table)?,
+            sessions: Sessions::from_settings(settings, &aws, &table)?,
             proxy: settings.trusted_proxy()?,
             telemetry: Telemetry::from_settings("login", settings),
         })
@@ -55,24 +49,25 @@ impl Deps {
 
     /// Opens the connections and loads the keys before the first request.
     pub async fn warm_up(&self, now: u64) {
-        self.mint.warm_up(now).await;
+        self.sessions.signer().warm_up(now).await;
     }
 }
 
 /// Answers one sign-in.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
     let mut watch = deps.telemetry.watch(now);
-    let (asked, body): (_, fn(&Issued) -> Value) = match route_path(&request) {
+    let call = Call::new(&request, now);
+    let (asked, body): (_, fn(&IssuedToken) -> Value) = match call.route_path() {
         "/login" => (from_json(&request), login_response),
-        "/token" => (from_form(&request), Issued::to_json),
-        _ => (Err(OAuthError::new(ErrorKind::NotFound, "there is nothing here")), Issued::to_json),
+        "/token" => (from_form(&request), IssuedToken::to_json),
+        _ => (Err(OAuthError::new(ErrorKind::NotFound, "there is nothing here")), IssuedToken::to_json),
     };
     let result = match asked {
-        Ok(asked) => issue(deps, asked, &request, now).await,
+        Ok(asked) => issue(deps, asked, call).await,
         Err(error) => Err(error),
     };
-    watch.keys_age = deps.mint.keys_age(now);
-    respond(&watch, &request, result, body)
+    watch.keys_age = deps.sessions.signer().keys_age(now);
+    token_response(&watch, call, result, body)
 }
 
 /// What a person asks for, and what they show.
@@ -83,28 +78,28 @@ struct Asked {
     resource: Option<String>,
 }
 
-async fn issue(deps: &Deps, asked: Asked, request: &Request, now: u64) -> Result<Issued, OAuthError> {
+async fn issue(deps: &Deps, asked: Asked, call: Call<'_>) -> Result<IssuedToken, OAuthError> {
     let Asked { username, password, scope, resource: target } = asked;
-    let possession = Possession::of(request, deps.mint.issuer(), now)?;
-    let source = proxy::source(request, deps.proxy.as_ref());
-    let sign_in = SignIn { username, password, source };
-    let signed_in = password::sign_in(sign_in, &deps.users, &deps.attempts, now).await?;
+    let possession = Possession::of(call, deps.sessions.signer().issuer())?;
+    let source = proxy::source(call, deps.proxy.as_ref());
+    let attempt = SignIn { username, password, source };
+    let signed_in = sign_in::sign_in(attempt, &deps.users, &deps.attempts, call.now).await?;
     let sub = signed_in.account.sub.clone();
     let issued = async {
         let key = possession.key();
-        let terms = Terms {
-            client_id: FIRST_PARTY.to_owned(),
-            audience: resource(target.as_deref(), deps.mint.audiences())?,
-            scopes: narrowed(&signed_in.scopes, scope.as_deref())?,
+        let token_request = TokenRequest {
+            client_id: FIRST_PARTY_CLIENT_ID.to_owned(),
+            audience: select_audience(target.as_deref(), deps.sessions.signer().audiences())?,
+            scopes: restrict_scopes(&signed_in.scopes, scope.as_deref())?,
             ttl: None,
             confirmation: Confirmation { key: key.clone(), certificate: None },
-            refresh: Refresh::for_public_client(key),
+            refresh: RefreshPolicy::for_public_client(key),
         };
         // After the attempt limits and the password: a rejected sign-in records no proof.
-        possession.record_use(&deps.seen).await?;
-        deps.sessions.begin(signed_in, terms, &deps.mint, domain(request), now).await
+        deps.sessions.record_use(&possession).await?;
+        deps.sessions.begin(signed_in, token_request, call).await
     };
-    issued.await.map_err(|error| error.concerning(&sub))
+    issued.await.map_err(|error| error.with_subject(&sub))
 }
 
 /// The JSON sign-in.
@@ -145,7 +140,7 @@ fn needed<T>(value: Option<T>) -> Result<T, OAuthError> {
 }
 
 /// The answer of `/login`: the token response, and what existing callers look for.
-fn login_response(issued: &Issued) -> Value {
+fn login_response(issued: &IssuedToken) -> Value {
     let response = issued.response();
     json!(LoginResponse { message: "Login success", token: response.access_token, response })
 }

@@ -5,7 +5,7 @@ use e2e::lambda::{answer_every_recorded_event, refusal};
 use e2e::proofs::Holder;
 use e2e::{PASSWORD, Stack};
 use serde_json::json;
-use shared::identity::passwords::PasswordHash;
+use shared::passwords::hash::PasswordHash;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_login");
 const BCRYPT_OF_PASSWORD: &str = "$2b$10$ZeV0k3drzwhUi3gAwRcd.eOwY6QizMxuDSzQkRj2nB.hZr8g1QlBi";

@@ -5,7 +5,7 @@ use e2e::events::form_event;
 use e2e::lambda::{answer_every_recorded_event, refusal};
 use e2e::proofs::{ASSERTION, assertion, jwks, key};
 use serde_json::json;
-use shared::wire::jose::Algorithm;
+use shared::jose::algorithm::Algorithm;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_revoke");
 

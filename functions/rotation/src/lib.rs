@@ -3,15 +3,15 @@
 
 mod event;
 
-use shared::aws::Aws;
-use shared::cache::chain;
-use shared::config::{ConfigError, Settings};
-use shared::store::rotation::{DEFAULT_LEAD, Rotation, RotationError};
-use shared::store::signing_secret::SigningSecret;
+use shared::jose::algorithm::Algorithm;
+use shared::runtime::aws::Aws;
+use shared::runtime::cache::display_chain;
+use shared::runtime::settings::{ConfigError, Settings};
+use shared::runtime::telemetry::{Decision, Outcome, Telemetry};
+use shared::signing::rotation::{DEFAULT_LEAD, Rotation, RotationError};
+use shared::signing::signing_secret::SigningSecret;
 use shared::store::table::Table;
-use shared::store::trust::TrustStore;
-use shared::telemetry::{Decision, Outcome, Telemetry};
-use shared::wire::jose::Algorithm;
+use shared::trust::trust::TrustStore;
 
 pub use self::event::Event;
 use self::event::Step;
@@ -69,7 +69,7 @@ pub async fn handle(deps: &Deps, event: Event, now: u64) -> Result<(), Failure> 
         Event::Daily { .. } => ("daily", look_after(deps, now).await),
     };
     let outcome = if result.is_ok() { Outcome::Done } else { Outcome::Failed };
-    let cause = result.as_ref().err().map(|error| chain(error));
+    let cause = result.as_ref().err().map(|error| display_chain(error));
     watch.log(&Decision {
         step: Some(step),
         cause: cause.as_deref(),

@@ -2,8 +2,8 @@
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use rotation::{Deps, handle};
-use shared::config::Settings;
-use shared::{clock, telemetry};
+use shared::runtime::settings::Settings;
+use shared::runtime::{clock, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

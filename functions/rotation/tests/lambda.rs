@@ -3,8 +3,8 @@
 use e2e::Stack;
 use e2e::lambda::{Function, answer_every_recorded_event, refusal};
 use serde_json::{Value, json};
-use shared::clock;
-use shared::store::rotation::CACHES;
+use shared::runtime::clock;
+use shared::signing::rotation::MAX_KEY_CACHE_AGE;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_rotation");
 const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
@@ -44,7 +44,10 @@ async fn killed_after_each_step_and_run_again_it_converges() {
         let new = timeline.iter().last().unwrap();
         assert_eq!(timeline.iter().count(), before + 1, "one key more, not one a try");
         assert_eq!(new.key.algorithm().unwrap().name(), algorithm[0].1);
-        assert!(new.signs_from.unwrap() - new.published_at > CACHES, "every cache hears of it first");
+        assert!(
+            new.signs_from.unwrap() - new.published_at > MAX_KEY_CACHE_AGE,
+            "every cache hears of it first"
+        );
         assert_eq!(new.key.kid, current.document.keys.last().unwrap().key_id());
     }
 }

@@ -3,12 +3,12 @@
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use serde_json::json;
-use shared::config::{ConfigError, Settings};
-use shared::grants::response::decision;
-use shared::telemetry::{Decision, Outcome, Telemetry};
-use shared::wire::caller::Message;
-use shared::wire::context::caller;
-use shared::wire::http::json_response;
+use shared::oauth::authorizer_context::Message;
+use shared::oauth::http::json_response;
+use shared::runtime::call::Call;
+use shared::runtime::response::decision;
+use shared::runtime::settings::{ConfigError, Settings};
+use shared::runtime::telemetry::{Decision, Outcome, Telemetry};
 
 /// What this function needs.
 pub struct Deps {
@@ -25,12 +25,13 @@ impl Deps {
 /// Answers one request.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
     let watch = deps.telemetry.watch(now);
-    let Some(caller) = caller(&request) else {
+    let call = Call::new(&request, now);
+    let Some(caller) = call.authorizer_context() else {
         // The route has no authorizer: nobody is known, so nothing is shown.
         let reason = Some("missing_token");
-        watch.log(&Decision { reason, ..decision(Outcome::Refused, &request) });
+        watch.log(&Decision { reason, ..decision(Outcome::Refused, call) });
         return json_response(StatusCode::UNAUTHORIZED, &Message { message: "Unauthorized" });
     };
-    watch.log(&decision(Outcome::Served, &request));
+    watch.log(&decision(Outcome::Served, call));
     json_response(StatusCode::OK, &json!(caller))
 }

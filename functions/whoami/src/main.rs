@@ -1,14 +1,9 @@
 //! Runs `whoami` on Lambda.
 
 use lambda_http::Error;
-use shared::config::Settings;
-use shared::wire::lambda;
-use shared::{clock, telemetry};
+use shared::runtime::serve;
 use whoami::{Deps, handle};
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    telemetry::install("whoami");
-    let deps = Deps::from_settings(&Settings::from_process())?;
-    lambda::run(|request| handle(&deps, request, clock::now())).await
+fn main() -> Result<(), Error> {
+    serve("whoami", async |settings| Deps::from_settings(settings), handle)
 }

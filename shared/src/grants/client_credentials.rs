@@ -1,12 +1,12 @@
 //! The client credentials grant: RFC 6749 §4.4.
 
-use super::requests::{narrowed, resource};
+use crate::jose::confirmation::Confirmation;
+use crate::oauth::error::{ErrorKind, OAuthError};
+use crate::oauth::http::Form;
+use crate::oauth::scope::Scopes;
+use crate::oauth::token_request::{restrict_scopes, select_audience};
+use crate::signing::issue::AccessTokenSpec;
 use crate::store::clients::{Client, GrantType};
-use crate::token::confirmation::Confirmation;
-use crate::token::issue::Grant;
-use crate::wire::http::Form;
-use crate::wire::oauth::{ErrorKind, OAuthError};
-use crate::wire::scope::Scopes;
 
 /// What the client gets for itself.
 ///
@@ -18,7 +18,7 @@ pub fn grant(
     confirmation: Confirmation,
     form: &Form,
     deployment_audiences: &[String],
-) -> Result<Grant, OAuthError> {
+) -> Result<AccessTokenSpec, OAuthError> {
     if !client.may_use(GrantType::ClientCredentials) {
         return Err(OAuthError::new(ErrorKind::UnauthorizedClient, "this client has no tokens of its own"));
     }
@@ -33,11 +33,11 @@ pub(super) fn own_token(
     confirmation: Confirmation,
     form: &Form,
     deployment_audiences: &[String],
-) -> Result<Grant, OAuthError> {
+) -> Result<AccessTokenSpec, OAuthError> {
     let audiences = if client.audiences.is_empty() { deployment_audiences } else { &client.audiences };
-    let scopes = narrowed(&allowed, form.text("scope"))?;
-    Ok(Grant {
-        audience: resource(form.target()?, audiences)?,
+    let scopes = restrict_scopes(&allowed, form.text("scope"))?;
+    Ok(AccessTokenSpec {
+        audience: select_audience(form.target()?, audiences)?,
         scopes,
         subject: client.client_id.clone(),
         client_id: client.client_id,

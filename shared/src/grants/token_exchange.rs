@@ -7,30 +7,30 @@ use std::borrow::Cow;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::FIRST_PARTY;
-use super::client_auth::{Authenticated, ClientAuth};
-use super::client_credentials::own_token;
-use super::federation;
-use super::requests::{narrowed, resource};
-use super::sessions::{Refresh, SignedIn, Terms};
-use crate::store::clients::{Client, GrantType};
-use crate::store::identities::Identities;
-use crate::token::confirmation::Confirmation;
-use crate::token::issue::Grant;
-use crate::token::issuers::TrustedIssuers;
-use crate::token::remote_keys::IssuerError;
-use crate::wire::http::Form;
-use crate::wire::oauth::{
+use crate::clients::authentication::{Authenticated, ClientAuth};
+use crate::clients::remote_keys::IssuerError;
+use crate::federation::issuers::TrustedIssuers;
+use crate::federation::sign_in;
+use crate::grants::client_credentials::own_token;
+use crate::identity::subjects::FIRST_PARTY_CLIENT_ID;
+use crate::jose::confirmation::Confirmation;
+use crate::oauth::error::{
     ACCESS_TOKEN_TYPE, ErrorKind, OAuthError, REQUESTED_TOKEN_TYPES, SUBJECT_TOKEN_TYPES,
 };
-use crate::wire::scope::Scopes;
+use crate::oauth::http::Form;
+use crate::oauth::scope::Scopes;
+use crate::oauth::token_request::{restrict_scopes, select_audience};
+use crate::sessions::{RefreshPolicy, SignedIn, TokenRequest};
+use crate::signing::issue::AccessTokenSpec;
+use crate::store::clients::{Client, GrantType};
+use crate::store::identities::Identities;
 
 /// What a token is exchanged for.
 pub enum Exchanged {
     /// A token for a client, with its quota to be charged.
-    Client(Client, Grant),
+    Client(Client, AccessTokenSpec),
     /// A session for a person.
-    Person(SignedIn, Terms),
+    User(SignedIn, TokenRequest),
 }
 
 /// What the exchange needs.
@@ -68,33 +68,33 @@ impl Exchange<'_> {
             ));
         }
         let SubjectToken { token, token_type } = subject_token(form)?;
-        let vouched = match self.issuers.verify(token.expose_secret(), token_type, now).await {
-            Ok(vouched) => vouched,
-            Err(IssuerError::Keys(error)) => return Err(OAuthError::unavailable(error)),
-            Err(error) => return Err(refused().because(error)),
+        let federated = match self.issuers.verify(token.expose_secret(), token_type, now).await {
+            Ok(federated) => federated,
+            Err(IssuerError::Keys(error)) => return Err(error.into()),
+            Err(error) => return Err(refused().with_cause(error)),
         };
-        if self.own_issuer.as_deref() == Some(vouched.issuer.as_str()) {
-            return Err(refused().because("the subject token is our own"));
+        if self.own_issuer.as_deref() == Some(federated.issuer.as_str()) {
+            return Err(refused().with_cause("the subject token is our own"));
         }
         // Before a user is made: a rejected exchange leaves nothing behind.
-        if !vouched.may_be_exchanged_by(actor.map(|actor| actor.client.client_id.as_str())) {
+        if !federated.may_be_exchanged_by(actor.map(|actor| actor.client.client_id.as_str())) {
             return Err(OAuthError::new(
                 ErrorKind::UnauthorizedClient,
                 "the subject token may not be exchanged by this client",
             )
-            .because(
+            .with_cause(
                 "the token's audience is for other callers: AUDIENCE is for first-party sign-in and AUDIENCE=CLIENT for \
                  that client, in GOOGLE_CLIENT_IDS and in audiences of TRUSTED_ISSUERS",
             ));
         }
         let certificate = actor.and_then(|actor| actor.certificate.clone());
         let confirmation = Confirmation { key, certificate };
-        match &vouched.client {
-            Some(client_id) => self.for_client(client_id, &vouched.scopes, confirmation, form).await,
+        match &federated.client {
+            Some(client_id) => self.for_client(client_id, &federated.scopes, confirmation, form).await,
             None => {
-                let terms = self.terms(&vouched.scopes, actor, confirmation, form)?;
-                let signed_in = federation::sign_in(self.identities, vouched, refused, now).await?;
-                Ok(Exchanged::Person(signed_in, terms))
+                let terms = self.terms(&federated.scopes, actor, confirmation, form)?;
+                let signed_in = sign_in::sign_in(self.identities, federated, refused, now).await?;
+                Ok(Exchanged::User(signed_in, terms))
             }
         }
     }
@@ -106,9 +106,9 @@ impl Exchange<'_> {
         confirmation: Confirmation,
         form: &Form,
     ) -> Result<Exchanged, OAuthError> {
-        let client = self.clients.client(client_id).await?.filter(|client| !client.disabled);
+        let client = self.clients.find_client(client_id).await?.filter(|client| !client.disabled);
         let client = client.ok_or_else(|| {
-            refused().from_client(client_id).because("the rule's client is unknown or disabled")
+            refused().with_client_id(client_id).with_cause("the rule's client is unknown or disabled")
         })?;
         let allowed = scopes.intersection(&client.scopes);
         let grant = own_token(client.clone(), allowed, confirmation, form, self.audiences)?;
@@ -122,22 +122,23 @@ impl Exchange<'_> {
         actor: Option<&Authenticated>,
         confirmation: Confirmation,
         form: &Form,
-    ) -> Result<Terms, OAuthError> {
+    ) -> Result<TokenRequest, OAuthError> {
         let client = actor.map(|actor| &actor.client);
         // A client that acts for a user never gets more than it may have itself.
         let allowed = client.map_or_else(|| scopes.clone(), |client| scopes.intersection(&client.scopes));
         let audiences = client.map(|client| client.audiences.as_slice()).filter(|own| !own.is_empty());
-        Ok(Terms {
-            client_id: client.map_or_else(|| FIRST_PARTY.to_owned(), |client| client.client_id.clone()),
-            audience: resource(form.target()?, audiences.unwrap_or(self.audiences))?,
-            scopes: narrowed(&allowed, form.text("scope"))?,
+        Ok(TokenRequest {
+            client_id: client
+                .map_or_else(|| FIRST_PARTY_CLIENT_ID.to_owned(), |client| client.client_id.clone()),
+            audience: select_audience(form.target()?, audiences.unwrap_or(self.audiences))?,
+            scopes: restrict_scopes(&allowed, form.text("scope"))?,
             ttl: client.and_then(|client| client.token_ttl),
             refresh: match client {
                 Some(client) if client.may_use(GrantType::RefreshToken) => {
-                    Refresh::ByClient { epoch: client.epoch.clone() }
+                    RefreshPolicy::ByClient { epoch: client.epoch.clone() }
                 }
-                Some(_) => Refresh::Never,
-                None => Refresh::for_public_client(confirmation.key.clone()),
+                Some(_) => RefreshPolicy::Never,
+                None => RefreshPolicy::for_public_client(confirmation.key.clone()),
             },
             confirmation,
         })

@@ -1,7 +1,6 @@
-//! Who somebody is: the passwords of people and the secrets of machines.
+//! Names and secrets of principals: subjects, user names, machine secrets and refresh tokens. No IO.
 
-#[cfg(feature = "passwords")]
-pub mod passwords;
-pub mod refresh_tokens;
+pub mod refresh_token;
 pub mod secrets;
 pub mod subjects;
+pub mod usernames;

@@ -8,13 +8,13 @@ use aws_lc_rs::{constant_time, digest, rand};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-pub(super) const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+pub(crate) const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// Characters of randomness in a secret. Invariant: 62^43 > 2^256.
-pub(super) const RANDOM_CHARACTERS: usize = 43;
+pub(crate) const RANDOM_CHARACTERS: usize = 43;
 
 /// Characters of an id. Invariant: 131 bits, so that none is met twice.
-pub(super) const ID_CHARACTERS: usize = 22;
+pub(crate) const ID_CHARACTERS: usize = 22;
 
 /// Characters of the checksum. Invariant: 62^6 > 2^32, so 32 bits of digest fit.
 const CHECKSUM_CHARACTERS: usize = 6;
@@ -34,7 +34,7 @@ pub enum SecretKind {
 }
 
 impl SecretKind {
-    pub(super) fn prefix(self) -> &'static str {
+    pub(crate) fn prefix(self) -> &'static str {
         match self {
             Self::ClientSecret => "lk_cs_",
             Self::ApiKey => "lk_ak_",
@@ -88,7 +88,7 @@ pub fn generate(kind: SecretKind) -> (SecretString, SecretDigest) {
 }
 
 /// A secret of this kind with those characters, and its digest.
-pub(super) fn with_checksum(kind: SecretKind, characters: &str) -> (SecretString, SecretDigest) {
+pub(crate) fn with_checksum(kind: SecretKind, characters: &str) -> (SecretString, SecretDigest) {
     let body = format!("{}{characters}", kind.prefix());
     let sum = checksum(&body);
     let secret = body + &sum;
@@ -108,7 +108,7 @@ pub fn random_id(prefix: &str) -> String {
 
 /// Whether the text can be the name of a client, an owner or an audience: letters, digits and
 /// `. _ -`, which read the same form-encoded and raw.
-pub fn is_name(text: &str) -> bool {
+pub fn is_identifier(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= MAX_NAME
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
@@ -197,9 +197,9 @@ mod tests {
 
     #[test]
     fn names_read_the_same_encoded_and_raw() {
-        assert!(is_name("demo-client_1.x"));
+        assert!(is_identifier("demo-client_1.x"));
         for bad in ["", "a b", "a:b", "a+b", "a%b", "é", &"x".repeat(129)] {
-            assert!(!is_name(bad), "{bad}");
+            assert!(!is_identifier(bad), "{bad}");
         }
     }
 }

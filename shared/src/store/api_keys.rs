@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::table::{Key, Listed, StoreError, Table};
 use crate::identity::secrets::SecretDigest;
-use crate::wire::scope::Scopes;
+use crate::oauth::scope::Scopes;
+use crate::store::table::{IndexEntry, Key, StoreError, Table};
 
 /// The prefix of API keys' keys.
 const PREFIX: &str = "APIKEY#";
@@ -38,7 +38,7 @@ impl ApiKey {
     }
 
     /// Whether the key opens anything now.
-    pub fn is_good(&self, now: u64) -> bool {
+    pub fn is_active(&self, now: u64) -> bool {
         !self.disabled && self.key_expires_at.is_none_or(|expires_at| now < expires_at)
     }
 }
@@ -80,7 +80,7 @@ impl ApiKeys {
 
     /// Stores a new key.
     pub async fn create(&self, api_key: &ApiKey) -> Result<(), StoreError> {
-        let listed = Listed { kind: KIND, name: &api_key.id };
+        let listed = IndexEntry { kind: KIND, name: &api_key.id };
         self.0.create(key(api_key.digest.as_str()), api_key, Some(listed)).await
     }
 

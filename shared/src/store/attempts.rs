@@ -11,9 +11,9 @@ use std::net::IpAddr;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::table::{Key, StoreError, Table, condition_failed, unreachable};
-use super::usernames::fold;
 use crate::identity::secrets::{hex_digest, random_id};
+use crate::identity::usernames::canonicalize;
+use crate::store::table::{Key, StoreError, Table, condition_failed, unreachable};
 
 /// The prefix of their keys.
 const PREFIX: &str = "ATTEMPT#";
@@ -70,7 +70,7 @@ pub struct Reservation {
 }
 
 /// What came of asking for a try.
-pub enum Turn {
+pub enum AttemptOutcome {
     /// It may be taken.
     Reserved(Reservation),
     /// Not at this account, for a while.
@@ -86,7 +86,12 @@ impl Attempts {
     }
 
     /// Reserves a try at an account, which need not exist, from a source.
-    pub async fn reserve(&self, username: &str, source: &str, now: u64) -> Result<Turn, StoreError> {
+    pub async fn reserve(
+        &self,
+        username: &str,
+        source: &str,
+        now: u64,
+    ) -> Result<AttemptOutcome, StoreError> {
         let digest = hex_digest(&network(source));
         let short = digest.get(..SOURCE_DIGITS).unwrap_or(&digest);
         let reservation = Reservation {
@@ -102,7 +107,7 @@ impl Attempts {
                 "contains(tries, :id) OR attribute_not_exists(tries) OR size(tries) < :limit",
             );
         if !applied(from_here).await? {
-            return Ok(Turn::TooMany(PER_SOURCE.left(now)));
+            return Ok(AttemptOutcome::TooMany(PER_SOURCE.left(now)));
         }
         // Only now: what one source may not even try can't use up the account's own tries.
         let here = self
@@ -114,12 +119,12 @@ impl Attempts {
             )
             .expression_attribute_names("#from", &reservation.from)
             .expression_attribute_values(":from_limit", number(PER_ACCOUNT_AND_SOURCE.tries));
-        Ok(if applied(here).await? { Turn::Reserved(reservation) } else { Turn::Locked })
+        Ok(if applied(here).await? { AttemptOutcome::Reserved(reservation) } else { AttemptOutcome::Locked })
     }
 
     /// Gives a try back whose password was right: it was no guess, and those before it from the same
     /// source were slips of the finger.
-    pub async fn give_back(&self, reservation: Reservation) -> Result<(), StoreError> {
+    pub async fn release(&self, reservation: Reservation) -> Result<(), StoreError> {
         let Reservation { id, source, account, from } = reservation;
         let set = AttributeValue::Ss(vec![id]);
         let at_source = self
@@ -178,7 +183,7 @@ fn number(number: impl ToString) -> AttributeValue {
 
 /// A name that was typed may be a password in the wrong field: only its digest is stored.
 fn account_key(username: &str) -> String {
-    format!("account#{}", hex_digest(&fold(username)))
+    format!("account#{}", hex_digest(&canonicalize(username)))
 }
 
 /// Whoever has one IPv6 address has the other 2^64 of its network too (RFC 6177 §2).

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value;
 use serde_json::json;
 
-use super::table::{Key, Listed, OLD_ITEM, StoreError, Table, condition_failed};
 use crate::identity::secrets::SecretDigest;
-use crate::wire::scope::Scopes;
+use crate::oauth::scope::Scopes;
+use crate::store::table::{CONDITION_FAILED_ITEM, IndexEntry, Key, StoreError, Table, condition_failed};
 
 /// The prefix of clients' keys.
 const PREFIX: &str = "CLIENT#";
@@ -114,7 +114,7 @@ impl ClientSecret {
     }
 
     /// Whether it authenticates anybody now.
-    pub fn is_good(&self, now: u64) -> bool {
+    pub fn is_active(&self, now: u64) -> bool {
         self.expires_at.is_none_or(|expires_at| now < expires_at)
     }
 }
@@ -179,7 +179,7 @@ impl Clients {
 
     /// Stores a new client.
     pub async fn create(&self, client: &Client) -> Result<(), StoreError> {
-        let listed = Listed { kind: KIND, name: &client.client_id };
+        let listed = IndexEntry { kind: KIND, name: &client.client_id };
         self.0.create(key(&client.client_id), client, Some(listed)).await
     }
 
@@ -213,7 +213,7 @@ impl Clients {
             .update(key(client_id))?
             .update_expression("SET secrets = :new")
             .condition_expression("secrets = :read")
-            .return_values_on_condition_check_failure(OLD_ITEM)
+            .return_values_on_condition_check_failure(CONDITION_FAILED_ITEM)
             .expression_attribute_values(":new", value(secrets)?)
             .expression_attribute_values(":read", value(read)?);
         match update.send().await {
@@ -228,7 +228,7 @@ impl Clients {
     }
 
     /// Notes on which days which secrets were last used.
-    pub async fn note_secret_use(
+    pub async fn record_secret_use(
         &self,
         client_id: &str,
         days: &BTreeMap<String, u64>,

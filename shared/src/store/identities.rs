@@ -5,12 +5,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::accounts::Account;
-use super::table::{Key, Listed, StoreError, Table};
-use super::usernames;
 use crate::identity::secrets::random_id;
-use crate::identity::subjects::new_person;
-use crate::wire::scope::Scopes;
+use crate::identity::subjects::new_user_subject;
+use crate::oauth::scope::Scopes;
+use crate::store::table::{IndexEntry, Key, StoreError, Table};
+use crate::store::users;
+use crate::store::users::Account;
 
 /// The prefix of identities' keys.
 const PREFIX: &str = "IDENTITY#";
@@ -34,13 +34,13 @@ impl Identities {
 
     /// The user behind this subject of this issuer; none if they have never signed in. The link of one whom an
     /// administrator has deleted stays, so that signing in again does not undo it.
-    pub async fn find(&self, issuer: &str, subject: &str) -> Result<Option<Found>, StoreError> {
+    pub async fn find(&self, issuer: &str, subject: &str) -> Result<Option<LinkedAccount>, StoreError> {
         let Some(link) = self.0.get::<Link>(link_key(issuer, subject)).await? else { return Ok(None) };
-        let account: Option<Account> = self.0.get(usernames::key(&link.username)).await?;
+        let account: Option<Account> = self.0.get(users::key(&link.username)).await?;
         Ok(Some(match account {
             // A link never signs in a user who has a password, whatever wrote it.
-            Some(account) if !account.is_federated() => Found::NotFederated,
-            account => account.map_or(Found::Deleted, Found::Account),
+            Some(account) if !account.is_federated() => LinkedAccount::NotFederated,
+            account => account.map_or(LinkedAccount::Deleted, LinkedAccount::Account),
         }))
     }
 
@@ -53,7 +53,7 @@ impl Identities {
         email: Option<String>,
         now: u64,
     ) -> Result<Account, StoreError> {
-        let sub = new_person();
+        let sub = new_user_subject();
         let link = Link { username: sub.clone(), created_at: now };
         let account = Account {
             username: sub.clone(),
@@ -64,8 +64,8 @@ impl Identities {
             epoch: random_id(""),
             created_at: now,
         };
-        let listed = Listed { kind: usernames::KIND, name: &account.username };
-        let user = Table::item(usernames::key(&account.username), &account, Some(listed))?;
+        let listed = IndexEntry { kind: users::KIND, name: &account.username };
+        let user = Table::item(users::key(&account.username), &account, Some(listed))?;
         let link = Table::item(link_key(issuer, subject), &link, None)?;
         self.0.create_all([user, link]).await?;
         Ok(account)
@@ -74,7 +74,7 @@ impl Identities {
 
 /// What an identity leads to.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum LinkedAccount {
     /// A user.
     Account(Account),
     /// A user who was deleted.

@@ -16,7 +16,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 
-use crate::cache::chain;
+use crate::oauth::error::OAuthError;
+use crate::runtime::cache::display_chain;
 
 /// DynamoDB's limit for a partition key, in bytes.
 const MAX_PARTITION_KEY: usize = 2048;
@@ -27,7 +28,8 @@ const MAX_SORT_KEY: usize = 1024;
 const LISTING_INDEX: &str = "listing";
 
 /// What an update asks for that wants to see the item which its condition is not true of.
-pub(super) const OLD_ITEM: ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure::AllOld;
+pub(crate) const CONDITION_FAILED_ITEM: ReturnValuesOnConditionCheckFailure =
+    ReturnValuesOnConditionCheckFailure::AllOld;
 
 /// An item as DynamoDB has it.
 pub type Item = HashMap<String, AttributeValue>;
@@ -79,7 +81,7 @@ impl Key {
 }
 
 /// How an item shows in listings.
-pub struct Listed<'a> {
+pub struct IndexEntry<'a> {
     /// `CLIENT`, `USER` or `APIKEY`.
     pub kind: &'static str,
     /// Its name in the list.
@@ -123,7 +125,7 @@ impl Table {
         &self,
         key: Key,
         value: &T,
-        listed: Option<Listed<'_>>,
+        listed: Option<IndexEntry<'_>>,
     ) -> Result<(), StoreError> {
         let item = Self::item(key, value, listed)?;
         let put = self
@@ -132,7 +134,7 @@ impl Table {
             .table_name(&self.name)
             .set_item(Some(item.clone()))
             .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(OLD_ITEM);
+            .return_values_on_condition_check_failure(CONDITION_FAILED_ITEM);
         match put.send().await {
             Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {
@@ -158,7 +160,7 @@ impl Table {
                 .set_item(Some(item))
                 .condition_expression("attribute_not_exists(pk)")
                 .build()
-                .map_err(|error| StoreError::Unreachable(chain(&error)))?;
+                .map_err(|error| StoreError::Unreachable(display_chain(&error)))?;
             transaction = transaction.transact_items(TransactWriteItem::builder().put(put).build());
         }
         let retried = aws_sdk_dynamodb::Config::builder().retry_classifier(ThrottledTransaction);
@@ -209,7 +211,7 @@ impl Table {
     }
 
     /// An update that sets attributes, to be sent as it is or with a condition.
-    pub(super) fn setting<T: Serialize>(
+    pub(crate) fn setting<T: Serialize>(
         &self,
         key: Key,
         attributes: &T,
@@ -227,7 +229,7 @@ impl Table {
     }
 
     /// An update of an item, to be said by whoever knows the item.
-    pub(super) fn update(&self, key: Key) -> Result<UpdateItemFluentBuilder, StoreError> {
+    pub(crate) fn update(&self, key: Key) -> Result<UpdateItemFluentBuilder, StoreError> {
         if !key.fits() {
             return Err(StoreError::Malformed("key".to_owned()));
         }
@@ -253,14 +255,18 @@ impl Table {
     }
 
     /// A value as the item that holds it.
-    pub fn item<T: Serialize>(key: Key, value: &T, listed: Option<Listed<'_>>) -> Result<Item, StoreError> {
+    pub fn item<T: Serialize>(
+        key: Key,
+        value: &T,
+        listed: Option<IndexEntry<'_>>,
+    ) -> Result<Item, StoreError> {
         if !key.fits() {
             return Err(StoreError::Malformed("key".to_owned()));
         }
         let mut item: Item = to_item(value).map_err(|_| StoreError::Malformed(key.sk.clone()))?;
         // Absent and null are one thing; an attribute that isn't there costs nothing.
         item.retain(|_, value| !value.is_null());
-        if let Some(Listed { kind, name }) = listed {
+        if let Some(IndexEntry { kind, name }) = listed {
             item.insert("kind".to_owned(), AttributeValue::S(kind.to_owned()));
             item.insert("listed_as".to_owned(), AttributeValue::S(name.to_owned()));
         }
@@ -337,16 +343,23 @@ pub fn read<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
 }
 
 /// The item that an update's condition was not true of, if that is why the update failed and if it asked
-/// for [`OLD_ITEM`].
-pub(super) fn condition_failed(error: SdkError<UpdateItemError>) -> Result<Option<Item>, StoreError> {
+/// for [`CONDITION_FAILED_ITEM`].
+pub(crate) fn condition_failed(error: SdkError<UpdateItemError>) -> Result<Option<Item>, StoreError> {
     match error.as_service_error() {
         Some(UpdateItemError::ConditionalCheckFailedException(failed)) => Ok(failed.item.clone()),
         _ => Err(unreachable(error)),
     }
 }
 
-pub(super) fn unreachable<E: std::error::Error + 'static, R: std::fmt::Debug>(
+pub(crate) fn unreachable<E: std::error::Error + 'static, R: std::fmt::Debug>(
     error: SdkError<E, R>,
 ) -> StoreError {
-    StoreError::Unreachable(chain(&error))
+    StoreError::Unreachable(display_chain(&error))
+}
+
+/// A store that can't be reached grants nothing: the caller may try again.
+impl From<StoreError> for OAuthError {
+    fn from(error: StoreError) -> Self {
+        Self::unavailable(error)
+    }
 }

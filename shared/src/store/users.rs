@@ -5,12 +5,28 @@ use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value;
 use serde_json::json;
 
-use super::table::{Listed, StoreError, Table, condition_failed};
-use super::usernames::{KIND, fold, is_too_long, key};
-use crate::identity::passwords::PasswordHash;
 use crate::identity::secrets::random_id;
-use crate::identity::subjects::is_person;
-use crate::wire::scope::Scopes;
+use crate::identity::subjects::is_user_subject;
+use crate::identity::usernames::{canonicalize, is_too_long};
+use crate::oauth::scope::Scopes;
+use crate::store::table::{IndexEntry, Key, StoreError, Table, condition_failed};
+
+/// The prefix of users' keys.
+const PREFIX: &str = "USER#";
+const PROFILE: &str = "PROFILE";
+
+/// Users' kind in listings.
+pub(super) const KIND: &str = "USER";
+
+/// The key of the user of that name.
+pub(super) fn key(username: &str) -> Key {
+    Key::new(PREFIX, &canonicalize(username), PROFILE)
+}
+
+/// A stored hash: a PHC string or a bcrypt string. The store doesn't read it.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PasswordHash(pub(crate) String);
 
 /// A user.
 #[derive(Clone, Serialize, Deserialize)]
@@ -27,7 +43,7 @@ pub struct User {
     pub scopes: Scopes,
     /// A disabled user can't sign in.
     pub disabled: bool,
-    /// Sessions that began in another epoch have ended: see [`Account::epoch`](super::accounts::Account).
+    /// Sessions that began in another epoch have ended: see [`Account::epoch`](Account).
     #[serde(default)]
     pub epoch: String,
     /// Seconds since 1970.
@@ -46,7 +62,36 @@ pub struct UserChange {
 }
 
 impl User {
-    /// Whether another issuer signs the user in: see [`Account::is_federated`](super::accounts::Account::is_federated).
+    /// Whether another issuer signs the user in: see [`Account::is_federated`](Account::is_federated).
+    pub fn is_federated(&self) -> bool {
+        self.username == self.sub
+    }
+}
+
+/// A user without the password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// The user's name; of somebody whom another issuer vouches for the same as `sub`.
+    pub username: String,
+    /// Our `sub` for them: `usr_` + an id.
+    pub sub: String,
+    /// The email address: of a federated user the one that was verified at the first sign-in.
+    pub email: Option<String>,
+    /// The scopes that a sign-in gets.
+    pub scopes: Scopes,
+    /// Somebody who is disabled can't sign in.
+    pub disabled: bool,
+    /// Random, and another when the password is changed and when the user is disabled: no token family
+    /// outlives its epoch.
+    #[serde(default)]
+    pub epoch: String,
+    /// Seconds since 1970.
+    pub created_at: u64,
+}
+
+impl Account {
+    /// Whether another issuer signs the user in. Such users are named by their `sub`; no user with a password can be,
+    /// whatever a user's item holds (see [`Users::with_password`]).
     pub fn is_federated(&self) -> bool {
         self.username == self.sub
     }
@@ -81,7 +126,7 @@ impl Users {
     /// The user who may sign in with that name and a password. A federated user's name is not one, whatever their item
     /// holds.
     pub async fn with_password(&self, username: &str) -> Result<Option<User>, StoreError> {
-        if is_person(&fold(username)) { Ok(None) } else { self.get(username).await }
+        if is_user_subject(&canonicalize(username)) { Ok(None) } else { self.get(username).await }
     }
 
     /// The user of that name, however it is written.
@@ -92,9 +137,17 @@ impl Users {
         self.0.get(key(username)).await
     }
 
+    /// The account of the user of that name, however it is written.
+    pub async fn account(&self, username: &str) -> Result<Option<Account>, StoreError> {
+        if is_too_long(username) {
+            return Ok(None);
+        }
+        self.0.get(key(username)).await
+    }
+
     /// Stores a new user.
     pub async fn create(&self, user: &User) -> Result<(), StoreError> {
-        let listed = Listed { kind: KIND, name: &user.username };
+        let listed = IndexEntry { kind: KIND, name: &user.username };
         self.0.create(key(&user.username), user, Some(listed)).await
     }
 

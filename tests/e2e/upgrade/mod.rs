@@ -251,7 +251,7 @@ async fn recorded_key_schedule_goes_on() {
 }
 
 fn key_id(token: &str) -> String {
-    let header = shared::token::jwt::UnverifiedJwt::parse(token, usize::MAX).unwrap();
+    let header = shared::jose::jwt::UnverifiedJwt::parse(token, usize::MAX).unwrap();
     header.key_id().unwrap().to_owned()
 }
 
@@ -340,8 +340,8 @@ async fn every_flow(table: &Recorded) {
 
 async fn active_key(table: &Recorded) -> String {
     let keys = table.stack.timeline().await;
-    let now = shared::clock::now();
-    keys.signing(now).next().expect("an active key").kid.clone()
+    let now = shared::runtime::clock::now();
+    keys.eligible_signers(now).next().expect("an active key").kid.clone()
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use e2e::Stack;
-use e2e::faults::{IN_TIME, READ_OFTEN, RECOVERY, Tally, authorized, figure, is_good, short_or_long};
+use e2e::faults::{IN_TIME, READ_OFTEN, RECOVERY, Tally, authorized, figure, is_active, short_or_long};
 use e2e::lambda::{Function, binary};
 use e2e::proxy::Fault;
 use e2e::stores::Stores;
@@ -30,7 +30,7 @@ async fn without_its_stores_a_function_fails_closed_in_time() {
             let mut process = None;
             if warm {
                 let mut started = stores.function(&stack, &[READ_OFTEN]).await;
-                assert!(is_good(&started.call(&event).await), "{function}");
+                assert!(is_active(&started.call(&event).await), "{function}");
                 process = Some(started);
             }
             for proxy in stores.each() {
@@ -88,7 +88,7 @@ async fn outage(
     while started.elapsed() < lasts {
         let asked = Instant::now();
         let (outcome, answer) = process.outcome(event).await;
-        tally.count(is_good(&answer), asked.elapsed());
+        tally.count(is_active(&answer), asked.elapsed());
         let undecided = match outcome.as_str() {
             "error" => function == "authorizer",
             _ => function != "authorizer" && answer["statusCode"] == 503,
@@ -102,7 +102,7 @@ async fn outage(
         proxy.heal();
     }
     let healed = Instant::now();
-    while !is_good(&process.outcome(event).await.1) {
+    while !is_active(&process.outcome(event).await.1) {
         assert!(healed.elapsed() < 2 * RECOVERY, "{function} does not recover");
         sleep(Duration::from_millis(100)).await;
     }

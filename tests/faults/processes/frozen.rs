@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::faults::{READ_OFTEN, figure, is_good, short_or_long};
+use e2e::faults::{READ_OFTEN, figure, is_active, short_or_long};
 use e2e::lambda::binary;
 use e2e::proxy::End;
 use e2e::stores::Stores;
@@ -30,7 +30,7 @@ async fn frozen_while_its_connections_end_a_function_answers_the_first_request()
                 // Twice: what is opened beside each other the first time is all in the pool the second.
                 for _ in 0..2 {
                     let answer = process.call(&event(function, &stack).await).await;
-                    assert!(is_good(&answer), "{function}: {answer}");
+                    assert!(is_active(&answer), "{function}: {answer}");
                 }
                 let event = event(function, &stack).await;
                 tasks.spawn(async move {
@@ -52,12 +52,12 @@ async fn frozen_while_its_connections_end_a_function_answers_the_first_request()
     }
     let mut failed = Vec::new();
     for (function, seconds, end, answer, took) in tasks.join_all().await {
-        let found = if is_good(&answer) { "good" } else { "bad" };
+        let found = if is_active(&answer) { "good" } else { "bad" };
         figure(
             &format!("frozen, {function}"),
             format!("{seconds} s, connections {end:?}: first answer {found} in {} ms", took.as_millis()),
         );
-        if !is_good(&answer) || took > THAW {
+        if !is_active(&answer) || took > THAW {
             failed.push((function, seconds, end, answer));
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::events::{form_event, status_and_body};
-use e2e::faults::{READ_OFTEN, figure, is_good, refresh, short_or_long};
+use e2e::faults::{READ_OFTEN, figure, is_active, refresh, short_or_long};
 use e2e::lambda::{Function, binary};
 use e2e::proxy::{Cut, Fault};
 use e2e::stores::Stores;
@@ -25,7 +25,7 @@ async fn started(stores: &Stores, stack: &Stack) -> Function {
 }
 
 fn successor(answer: &Value) -> String {
-    assert!(is_good(answer), "{answer}");
+    assert!(is_active(answer), "{answer}");
     status_and_body(answer).1["refresh_token"].as_str().expect("a refresh token").to_owned()
 }
 
@@ -66,15 +66,15 @@ async fn a_store_that_refuses_everything_is_not_hammered() {
     let stores = Stores::of(&stack, binary("token")).await;
     let mut function = started(&stores, &stack).await;
     // The first use of the day is written down.
-    assert!(is_good(&function.call(&event).await));
+    assert!(is_active(&function.call(&event).await));
     let times = short_or_long(10, 100);
     let mut ask = async || {
         let before = stores.dynamodb.count();
         let mut granted = 0;
         for _ in 0..times {
             let answer = function.call(&event).await;
-            assert!(is_good(&answer) || answer["statusCode"] == 503, "{answer}");
-            granted += usize::from(is_good(&answer));
+            assert!(is_active(&answer) || answer["statusCode"] == 503, "{answer}");
+            granted += usize::from(is_active(&answer));
         }
         (granted, stores.dynamodb.count() - before)
     };

@@ -9,9 +9,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::{Client, Config};
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde_json::Value;
-use shared::aws::amazon_roots;
-use shared::config::Settings;
-use shared::https::Https;
+use shared::runtime::aws::amazon_roots;
+use shared::runtime::https::Https;
+use shared::runtime::settings::Settings;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::{Value, json};
+use shared::oauth::scope::Scopes;
 use shared::store::clients::{Client, ClientKeys, ClientSecret, ClientSummary, GrantType, Quota};
-use shared::wire::scope::Scopes;
 
 use super::{Created, Rotated};
 use crate::admin::output::{Report, fields, table, time};

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use axum::http::{Method, StatusCode, Uri};
 use serde_json::Value;
-use shared::store::trust::PublishedKey;
-use shared::token::keyring::Keyring;
-use shared::wire::metadata::MAX_AGE;
+use shared::oauth::metadata::MAX_AGE;
+use shared::trust::key_schedule::KeySchedule;
+use shared::trust::trust::PublishedKey;
 
 use super::check::{Check, Missed, counted};
 use super::cors;
@@ -79,10 +79,10 @@ impl Api {
     }
 
     /// Judges it. `table` are the timeline and the keys that the table says are to be published.
-    pub fn judge(
+    pub fn validate(
         &self,
         template: &Template,
-        table: Result<(&Keyring<PublishedKey>, &[Value]), &Missed>,
+        table: Result<(&KeySchedule<PublishedKey>, &[Value]), &Missed>,
         now: u64,
     ) -> Vec<Check> {
         let [discovery, issuer, keys] = NAMES;
@@ -97,8 +97,8 @@ impl Api {
             visit.discovery(discovery),
             visit.issuer(issuer),
             visit.keys(keys, table, now),
-            routes::judge(&visit.probes, template),
-            cors::judge(&visit.preflight),
+            routes::validate(&visit.probes, template),
+            cors::validate(&visit.preflight),
         ]
     }
 }
@@ -171,7 +171,7 @@ impl Visit {
     fn keys(
         &self,
         name: &'static str,
-        table: Result<(&Keyring<PublishedKey>, &[Value]), &Missed>,
+        table: Result<(&KeySchedule<PublishedKey>, &[Value]), &Missed>,
         now: u64,
     ) -> Check {
         let (timeline, trusted) = match table {
@@ -215,7 +215,7 @@ fn compare_keys(
     name: &'static str,
     published: &Keys<'_>,
     trusted: &Keys<'_>,
-    timeline: &Keyring<PublishedKey>,
+    timeline: &KeySchedule<PublishedKey>,
     now: u64,
 ) -> Check {
     if published == trusted {
@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn the_api_publishes_what_the_table_holds() {
         let (a, b, c) = (key("a", "1"), key("b", "1"), key("c", "1"));
-        let mut timeline = Keyring::default();
+        let mut timeline = KeySchedule::default();
         timeline.publish(PublishedKey { kid: "a".to_owned(), jwk: String::new() }, 0);
         for (published, trusted, now, status) in [
             (vec![&a, &b], vec![&b, &a], 0, Status::Ok),

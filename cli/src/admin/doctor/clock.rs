@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use humantime::format_duration;
-use shared::token::jwt::LEEWAY;
+use shared::jose::jwt::LEEWAY;
 
 use super::check::Check;
 use super::http::Answer;
@@ -15,7 +15,7 @@ const SIGNATURES_LEEWAY: u64 = 300;
 const NAME: &str = "clock";
 
 /// Judges by the first answer that tells the time.
-pub fn judge<'a>(mut answers: impl Iterator<Item = &'a Answer>) -> Check {
+pub fn validate<'a>(mut answers: impl Iterator<Item = &'a Answer>) -> Check {
     match answers.find_map(|answer| answer.clocks) {
         Some((theirs, ours)) => compare(theirs, ours),
         None => Check::not_checked(NAME, "nobody told the time"),
@@ -60,6 +60,6 @@ mod tests {
         }
         assert!(compare(1000, 1090).detail.contains("1m 30s fast"));
         assert!(compare(1000, 910).detail.contains("1m 30s slow"));
-        assert_eq!(judge(std::iter::empty()).status, Status::NotChecked);
+        assert_eq!(validate(std::iter::empty()).status, Status::NotChecked);
     }
 }

@@ -28,7 +28,7 @@ pub async fn probe(http: &Http, url: &str) -> Result<Answer, String> {
 }
 
 /// Judges the answer.
-pub fn judge(answer: &Result<Answer, String>) -> Check {
+pub fn validate(answer: &Result<Answer, String>) -> Check {
     let allowed = match answer {
         Ok(answer) => answer.allowed_origin.as_deref(),
         Err(reason) => return Check::not_checked(NAME, format!("the API does not answer ({reason})")),
@@ -67,8 +67,8 @@ mod tests {
                 allowed_origin: allowed.map(str::to_owned),
                 body: Vec::new(),
             };
-            assert_eq!(judge(&Ok(answer)).status, status, "{allowed:?}");
+            assert_eq!(validate(&Ok(answer)).status, status, "{allowed:?}");
         }
-        assert_eq!(judge(&Err("refused".to_owned())).status, Status::NotChecked);
+        assert_eq!(validate(&Err("refused".to_owned())).status, Status::NotChecked);
     }
 }

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use jiff::fmt::rfc2822;
-use shared::cache::chain;
-use shared::clock;
-use shared::https::Https;
+use shared::runtime::cache::display_chain;
+use shared::runtime::clock;
+use shared::runtime::https::Https;
 
 /// How long a request may take. Somebody waits.
 const TIMEOUT: Duration = Duration::from_secs(4);
@@ -39,7 +39,7 @@ pub struct Answer {
 impl Http {
     /// A client for http and https.
     pub fn new() -> Self {
-        Self(Https::to_anyone())
+        Self(Https::with_public_roots())
     }
 
     /// Sends a request with an empty body.
@@ -58,7 +58,8 @@ impl Http {
         let begun = Instant::now();
         let exchange = async {
             let url = url.parse().map_err(|_| format!("{url} is no URL"))?;
-            let answer = self.0.send_with(method, url, headers).await.map_err(|error| chain(&error))?;
+            let answer =
+                self.0.send_with(method, url, headers).await.map_err(|error| display_chain(&error))?;
             let (parts, body) = answer.into_parts();
             let clocks = date(&parts.headers).map(|date| (date, clock::now()));
             let cdn = cdn(&parts.headers);

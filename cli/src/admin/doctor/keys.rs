@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use humantime::format_duration;
-use shared::store::trust::PublishedKey;
-use shared::token::keyring::{Keyring, Timed};
+use shared::trust::key_schedule::{KeySchedule, ScheduledKey};
+use shared::trust::trust::PublishedKey;
 
 use super::check::{Check, Missed, counted};
 use crate::admin::output::time;
@@ -19,8 +19,8 @@ const ROTATE: &str = "`latchkey signing-key rotate` makes a new one";
 
 /// Judges the timeline of the keys, with the ids of those that the secret holds. `knows` is what the
 /// authorizer makes of the trust bundle, and `rotates_every` how often the secret rotates, in days.
-pub fn judge(
-    timeline: Result<&Keyring<PublishedKey>, &Missed>,
+pub fn validate(
+    timeline: Result<&KeySchedule<PublishedKey>, &Missed>,
     held: Result<&[String], &Missed>,
     knows: impl Fn(&str) -> bool,
     rotates_every: Option<u64>,
@@ -44,7 +44,7 @@ pub fn judge(
 
 fn known(
     name: &'static str,
-    timeline: &Keyring<PublishedKey>,
+    timeline: &KeySchedule<PublishedKey>,
     knows: impl Fn(&str) -> bool,
     now: u64,
 ) -> Check {
@@ -63,8 +63,8 @@ fn known(
     Check::problem(name, detail, ROTATE)
 }
 
-fn signing(name: &'static str, timeline: &Keyring<PublishedKey>, held: &[String], now: u64) -> Check {
-    let turns: Vec<_> = timeline.signing(now).map(|key| &key.kid).collect();
+fn signing(name: &'static str, timeline: &KeySchedule<PublishedKey>, held: &[String], now: u64) -> Check {
+    let turns: Vec<_> = timeline.eligible_signers(now).map(|key| &key.kid).collect();
     match (turns.first(), turns.iter().find(|kid| held.contains(kid))) {
         (Some(turn), Some(signs)) if turn == signs => Check::ok(name, format!("{signs} signs")),
         (Some(turn), Some(signs)) => Check::warning(
@@ -83,8 +83,8 @@ fn signing(name: &'static str, timeline: &Keyring<PublishedKey>, held: &[String]
     }
 }
 
-fn next(name: &'static str, timeline: &Keyring<PublishedKey>, held: &[String], now: u64) -> Check {
-    let Some(next) = timeline.iter().filter(|timed| timed.is_waiting(now)).last() else {
+fn next(name: &'static str, timeline: &KeySchedule<PublishedKey>, held: &[String], now: u64) -> Check {
+    let Some(next) = timeline.iter().filter(|timed| timed.is_pending(now)).last() else {
         return Check::ok(name, "none is on its way");
     };
     let Some(from) = next.signs_from.map(time) else {
@@ -106,7 +106,12 @@ fn next(name: &'static str, timeline: &Keyring<PublishedKey>, held: &[String], n
     )
 }
 
-fn age(name: &'static str, timeline: &Keyring<PublishedKey>, rotates_every: Option<u64>, now: u64) -> Check {
+fn age(
+    name: &'static str,
+    timeline: &KeySchedule<PublishedKey>,
+    rotates_every: Option<u64>,
+    now: u64,
+) -> Check {
     let Some(newest) = timeline.iter().map(|timed| timed.published_at).max() else {
         return Check::not_checked(name, "there is no key");
     };
@@ -119,7 +124,7 @@ fn age(name: &'static str, timeline: &Keyring<PublishedKey>, rotates_every: Opti
     if age <= old.saturating_mul(DAY) { Check::ok(name, made) } else { Check::warning(name, made, ROTATE) }
 }
 
-fn id(timed: &Timed<PublishedKey>) -> &str {
+fn id(timed: &ScheduledKey<PublishedKey>) -> &str {
     &timed.key.kid
 }
 
@@ -130,18 +135,18 @@ mod tests {
 
     const LEAD: u64 = 4 * 3600;
 
-    fn timeline(keys: &[(&str, u64, u64)]) -> Keyring<PublishedKey> {
-        let mut timeline = Keyring::default();
+    fn timeline(keys: &[(&str, u64, u64)]) -> KeySchedule<PublishedKey> {
+        let mut timeline = KeySchedule::default();
         for (kid, now, from) in keys {
             timeline.publish(PublishedKey { kid: (*kid).to_owned(), jwk: String::new() }, *now);
-            timeline.begin(|_| true, *now, *from - *now);
+            timeline.activate_pending(|_| true, *now, *from - *now);
         }
         timeline
     }
 
-    fn statuses(timeline: &Keyring<PublishedKey>, held: &[&str], now: u64) -> [Status; 4] {
+    fn statuses(timeline: &KeySchedule<PublishedKey>, held: &[&str], now: u64) -> [Status; 4] {
         let held: Vec<_> = held.iter().map(|kid| (*kid).to_owned()).collect();
-        judge(Ok(timeline), Ok(&held), |_| true, None, now).map(|check| check.status)
+        validate(Ok(timeline), Ok(&held), |_| true, None, now).map(|check| check.status)
     }
 
     #[test]
@@ -168,7 +173,7 @@ mod tests {
     fn a_key_is_old_after_half_a_year_or_two_rotations() {
         let one = timeline(&[("first", 0, 0)]);
         let held = ["first".to_owned()];
-        let old = |days, now| judge(Ok(&one), Ok(&held), |_| true, days, now)[3].status;
+        let old = |days, now| validate(Ok(&one), Ok(&held), |_| true, days, now)[3].status;
         assert_eq!((old(None, OLD * DAY), old(None, OLD * DAY + 1)), (Well, Warning));
         assert_eq!((old(Some(30), 60 * DAY), old(Some(30), 60 * DAY + 1)), (Well, Warning));
         assert_eq!(old(Some(365), 400 * DAY), Well);
@@ -178,18 +183,18 @@ mod tests {
     fn whoever_checks_tokens_knows_every_key() {
         let two = timeline(&[("first", 0, 0), ("second", 100, 100 + LEAD)]);
         let held = ["first", "second"].map(str::to_owned);
-        let [bundle, ..] = judge(Ok(&two), Ok(&held), |kid| kid == "first", None, 200);
-        assert!(bundle.status == Problem && bundle.detail.contains("know second:"), "{bundle:?}");
+        let [snapshot, ..] = validate(Ok(&two), Ok(&held), |kid| kid == "first", None, 200);
+        assert!(snapshot.status == Problem && snapshot.detail.contains("know second:"), "{snapshot:?}");
     }
 
     #[test]
     fn what_nobody_could_read_is_not_judged() {
         let missed = Missed::skipped("no table");
-        for check in judge(Err(&missed), Ok(&[]), |_| true, None, 0) {
+        for check in validate(Err(&missed), Ok(&[]), |_| true, None, 0) {
             assert_eq!((check.status, check.detail.as_str()), (NotChecked, "no table"));
         }
         let one = timeline(&[("first", 0, 0)]);
-        let checks = judge(Ok(&one), Err(&missed), |_| true, None, 0);
+        let checks = validate(Ok(&one), Err(&missed), |_| true, None, 0);
         assert_eq!(checks.map(|check| check.status), [Well, NotChecked, NotChecked, Well]);
     }
 }

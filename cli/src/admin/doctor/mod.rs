@@ -17,10 +17,10 @@ mod table;
 use axum::http::Method;
 use clap::Args;
 use serde_json::Value;
-use shared::clock::now;
+use shared::runtime::clock::now;
 use shared::store::table::StoreError;
-use shared::store::trust::{PublishedKey, TrustBundle};
-use shared::token::keyring::Keyring;
+use shared::trust::key_schedule::KeySchedule;
+use shared::trust::trust::{PublishedKey, TrustSnapshot};
 
 use self::api::Api;
 use self::check::{Check, Diagnosis, Missed};
@@ -56,7 +56,7 @@ impl DoctorArgs {
     pub async fn run(self, format: Format) -> anyhow::Result<()> {
         let template = Template::read(TEMPLATE)?;
         let (stores, api) = tokio::join!(Stores::look(&self), Api::look(self.url.as_deref(), &template));
-        let diagnosis = Diagnosis { checks: judge(&stores, &api, &template, now()) };
+        let diagnosis = Diagnosis { checks: validate(&stores, &api, &template, now()) };
         format.print(&diagnosis)?;
         diagnosis.verdict()
     }
@@ -74,8 +74,8 @@ struct Stores {
 
 /// The keys that the table holds for those who check tokens.
 struct Trust {
-    timeline: Keyring<PublishedKey>,
-    bundle: TrustBundle,
+    timeline: KeySchedule<PublishedKey>,
+    snapshot: TrustSnapshot,
     jwks: Vec<Value>,
 }
 
@@ -118,11 +118,12 @@ impl Stores {
 impl Trust {
     async fn look(connection: &Connection) -> Result<Self, Missed> {
         let store = &connection.trust;
-        let (timeline, bundle, jwks) = tokio::join!(store.timeline(), store.bundle(now()), store.jwks(now()));
+        let (timeline, snapshot, jwks) =
+            tokio::join!(store.timeline(), store.snapshot(now()), store.jwks(now()));
         let failed = |error: StoreError| Missed::Failed(connection.store_complaint(&error));
         Ok(Self {
             timeline: timeline.map_err(failed)?,
-            bundle: bundle.map_err(failed)?,
+            snapshot: snapshot.map_err(failed)?,
             jwks: jwks.map_err(failed)?,
         })
     }
@@ -136,26 +137,26 @@ async fn greeting(connection: &Connection) -> Option<Answer> {
 }
 
 /// Judges all that was seen. `now` is in seconds since 1970.
-fn judge(stores: &Stores, api: &Api, template: &Template, now: u64) -> Vec<Check> {
+fn validate(stores: &Stores, api: &Api, template: &Template, now: u64) -> Vec<Check> {
     let Stores { connection, table, secret, trust, greeting } = stores;
     let credentials = match connection {
         Ok(connection) => Check::ok("credentials", format!("there are some, for {}", connection.region)),
         Err(complaint) => Check::problem("credentials", complaint.finding(), &complaint.advice),
     };
     let timeline = trust.as_ref().map(|trust| &trust.timeline);
-    let knows = |kid: &str| trust.as_ref().is_ok_and(|trust| trust.bundle.key(kid, now).is_some());
+    let knows = |kid: &str| trust.as_ref().is_ok_and(|trust| trust.snapshot.key(kid, now).is_some());
     let held = secret.keys();
     let held = held.as_ref().map(|held| *held);
     let mut checks = vec![credentials];
-    checks.extend(table.judge(&template.table));
-    checks.extend(secret.judge(now));
-    checks.extend(keys::judge(timeline, held, knows, secret.rotates_every(), now));
-    checks.extend(api.judge(
+    checks.extend(table.validate(&template.table));
+    checks.extend(secret.validate(now));
+    checks.extend(keys::validate(timeline, held, knows, secret.rotates_every(), now));
+    checks.extend(api.validate(
         template,
         trust.as_ref().map(|trust| (&trust.timeline, trust.jwks.as_slice())),
         now,
     ));
-    checks.push(proxy::judge(api.answers()));
-    checks.push(clock::judge(api.answers().chain(greeting)));
+    checks.push(proxy::validate(api.answers()));
+    checks.push(clock::validate(api.answers().chain(greeting)));
     checks
 }

@@ -7,7 +7,7 @@ use super::http::Answer;
 const NAME: &str = "proxy";
 
 /// Judges the answers of the API. Whether the stack trusts a proxy can't be seen from outside.
-pub fn judge<'a>(answers: impl Iterator<Item = &'a Answer>) -> Check {
+pub fn validate<'a>(answers: impl Iterator<Item = &'a Answer>) -> Check {
     let networks: Vec<_> = answers.map(|answer| answer.cdn).collect();
     if networks.is_empty() {
         return Check::not_checked(NAME, "the API was not asked, or does not answer");
@@ -46,7 +46,7 @@ mod tests {
         };
         let judged = |networks: &[Option<&'static str>]| {
             let answers: Vec<_> = networks.iter().map(|network| answer(*network)).collect();
-            judge(answers.iter())
+            validate(answers.iter())
         };
         assert_eq!(judged(&[]).status, Status::NotChecked);
         assert_eq!(judged(&[None, None]).status, Status::Ok);

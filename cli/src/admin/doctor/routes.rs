@@ -63,7 +63,7 @@ fn is_a_functions_error(body: &[u8]) -> bool {
 }
 
 /// Judges the answers. The routes of a function that the template can leave out may all be missing.
-pub fn judge(probes: &[Probe], template: &Template) -> Check {
+pub fn validate(probes: &[Probe], template: &Template) -> Check {
     if probes.is_empty() {
         return Check::not_checked(NAME, "the API does not answer");
     }
@@ -129,7 +129,7 @@ mod tests {
             let answer = (status != 404).then(|| StatusCode::from_u16(status).unwrap());
             Probe { route: route.clone(), answer: Ok(answer) }
         };
-        judge(&template.routes.iter().map(probe).collect::<Vec<_>>(), &template)
+        validate(&template.routes.iter().map(probe).collect::<Vec<_>>(), &template)
     }
 
     #[test]
@@ -162,6 +162,6 @@ mod tests {
         assert!(check.status == Status::Ok && check.detail.contains("left out by a setting"), "{check:?}");
         let none = judged(|_, _| Some(404));
         assert!(none.status == Status::Problem && none.detail.starts_with("none of"), "{none:?}");
-        assert_eq!(judge(&[], &Template::read(TEMPLATE).unwrap()).status, Status::NotChecked);
+        assert_eq!(validate(&[], &Template::read(TEMPLATE).unwrap()).status, Status::NotChecked);
     }
 }

@@ -2,8 +2,8 @@
 
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use aws_sdk_secretsmanager::primitives::DateTime;
-use shared::cache::chain;
-use shared::store::signing_secret::{KeyDocument, SecretError, SigningSecret, StoredKey};
+use shared::runtime::cache::display_chain;
+use shared::signing::signing_secret::{KeyDocument, SecretError, SigningSecret, StoredKey};
 
 use super::check::{Check, Missed, counted};
 use crate::admin::connection::Connection;
@@ -28,7 +28,7 @@ impl Secret {
         let secret = SigningSecret::new(connection.secrets_manager.clone(), id);
         let (description, document) = tokio::join!(describe, secret.current());
         Self {
-            description: description.map_err(|error| failed(SecretError::Unreachable(chain(&error)))),
+            description: description.map_err(|error| failed(SecretError::Unreachable(display_chain(&error)))),
             keys: document
                 .map(|version| version.map(|version| ids(&version.document)).unwrap_or_default())
                 .map_err(failed),
@@ -42,7 +42,7 @@ impl Secret {
         Self { description: Err(missed), keys, local: false }
     }
 
-    /// The ids of its keys; or why they are not known, which [`Secret::judge`] says too.
+    /// The ids of its keys; or why they are not known, which [`Secret::validate`] says too.
     pub fn keys(&self) -> Result<&[String], Missed> {
         match &self.keys {
             Ok(keys) if self.description.is_ok() && keys.is_empty() => {
@@ -60,7 +60,7 @@ impl Secret {
     }
 
     /// Judges it. `now` is in seconds since 1970.
-    pub fn judge(&self, now: u64) -> [Check; 2] {
+    pub fn validate(&self, now: u64) -> [Check; 2] {
         let description = match &self.description {
             Ok(description) => description,
             Err(missed) => {
@@ -153,7 +153,7 @@ mod tests {
     fn judged(description: DescribeSecretOutputBuilder, keys: usize, local: bool) -> [Check; 2] {
         let keys = (0..keys).map(|key| key.to_string()).collect();
         let description = Ok(description.name("keys").build());
-        Secret { description, keys: Ok(keys), local }.judge(NOW)
+        Secret { description, keys: Ok(keys), local }.validate(NOW)
     }
 
     fn at(seconds: u64) -> DateTime {
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn without_a_secret_there_are_no_keys() {
         let secret = Secret::unseen(Missed::skipped("no credentials"));
-        assert!(secret.judge(NOW).iter().all(|check| check.status == Status::NotChecked));
+        assert!(secret.validate(NOW).iter().all(|check| check.status == Status::NotChecked));
         assert!(secret.keys().is_err());
     }
 }

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{
     PointInTimeRecoveryStatus, ProjectionType, ScalarAttributeType, SseStatus, TableDescription, TableStatus,
     TimeToLiveDescription, TimeToLiveStatus,
 };
-use shared::cache::chain;
+use shared::runtime::cache::display_chain;
 use shared::store::table::StoreError;
 
 use super::check::{Check, Missed};
@@ -36,9 +36,9 @@ impl Table {
             client.describe_continuous_backups().table_name(name).send(),
         );
         let nothing = || Missed::skipped("DynamoDB says nothing of it");
-        let table = table.map_err(|error| failed(chain(&error)));
-        let expiry = expiry.map_err(|error| failed(chain(&error)));
-        let backups = backups.map_err(|error| failed(chain(&error)));
+        let table = table.map_err(|error| failed(display_chain(&error)));
+        let expiry = expiry.map_err(|error| failed(display_chain(&error)));
+        let backups = backups.map_err(|error| failed(display_chain(&error)));
         Self {
             description: table.and_then(|output| output.table.ok_or_else(nothing)),
             expiry: expiry.and_then(|output| output.time_to_live_description.ok_or_else(nothing)),
@@ -64,7 +64,7 @@ impl Table {
     }
 
     /// Judges it by what the template declares.
-    pub fn judge(&self, declared: &Declared) -> Vec<Check> {
+    pub fn validate(&self, declared: &Declared) -> Vec<Check> {
         const NAMES: [&str; 7] =
             ["table", "table key", "listings", "expiry", "backups", "deletion protection", "encryption"];
         let [table, key, listings, expiry, backups, protection, encryption] = NAMES;
@@ -309,7 +309,7 @@ mod tests {
     }
 
     fn bad(table: &Table) -> Vec<(&'static str, Status)> {
-        let checks = table.judge(&Template::read(TEMPLATE).unwrap().table);
+        let checks = table.validate(&Template::read(TEMPLATE).unwrap().table);
         assert_eq!(checks.len(), 7);
         let bad = checks.iter().filter(|check| check.status != Status::Ok);
         bad.map(|check| (check.name, check.status)).collect()

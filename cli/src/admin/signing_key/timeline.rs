@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use shared::store::signing_secret::KeyDocument;
-use shared::store::trust::PublishedKey;
-use shared::token::keyring::{Keyring, Timed};
+use shared::signing::signing_secret::KeyDocument;
+use shared::trust::key_schedule::{KeySchedule, ScheduledKey};
+use shared::trust::trust::PublishedKey;
 
 use crate::admin::output::{Report, optional_time, table, time};
 
@@ -67,9 +67,9 @@ struct Shown {
 
 impl Timeline {
     /// Of the keys that are published, some of which the secret holds.
-    pub fn of(keys: &Keyring<PublishedKey>, held: &KeyDocument, now: u64) -> Self {
+    pub fn of(keys: &KeySchedule<PublishedKey>, held: &KeyDocument, now: u64) -> Self {
         let ids = |key: &PublishedKey| key.kid.clone();
-        let all: Vec<Timed<String>> = keys.iter().map(|timed| timed.map(ids)).collect();
+        let all: Vec<ScheduledKey<String>> = keys.iter().map(|timed| timed.map(ids)).collect();
         let holds = |key_id: &String| held.holds(key_id);
         let shown = keys.iter().enumerate().map(|(index, timed)| Shown {
             kid: timed.key.kid.clone(),
@@ -85,17 +85,18 @@ impl Timeline {
 
 /// Where the key of that index stood then, as long as nobody had revoked it. Of those that may sign, the last
 /// one that is held does.
-fn state(keys: &[Timed<String>], index: usize, held: &impl Fn(&String) -> bool, now: u64) -> State {
+fn state(keys: &[ScheduledKey<String>], index: usize, held: &impl Fn(&String) -> bool, now: u64) -> State {
     let Some((timed, later)) = keys.get(index..).and_then(<[_]>::split_first) else { return State::Retired };
-    let is_over = |timed: &Timed<String>| timed.retires_at.is_some_and(|retires_at| retires_at <= now);
+    let is_over = |timed: &ScheduledKey<String>| timed.retires_at.is_some_and(|retires_at| retires_at <= now);
     let has_turn =
-        |timed: &Timed<String>| timed.signs_from.is_some_and(|from| from <= now) && !is_over(timed);
+        |timed: &ScheduledKey<String>| timed.signs_from.is_some_and(|from| from <= now) && !is_over(timed);
     if is_over(timed) {
         return State::Retired;
     }
     let Some(signs_from) = timed.signs_from else { return State::Published };
     if now < signs_from {
-        let earlier = |other: &Timed<String>| other.signs_from.is_some_and(|other| other <= signs_from);
+        let earlier =
+            |other: &ScheduledKey<String>| other.signs_from.is_some_and(|other| other <= signs_from);
         return if later.iter().any(earlier) { State::Retiring } else { State::Upcoming };
     }
     if later.iter().any(|other| has_turn(other) && held(&other.key)) {
@@ -108,7 +109,7 @@ fn state(keys: &[Timed<String>], index: usize, held: &impl Fn(&String) -> bool, 
 }
 
 /// A line for each moment at which something changes, oldest first, and a column for each key.
-fn draw(keys: &[Timed<String>], held: &impl Fn(&String) -> bool, now: u64) -> String {
+fn draw(keys: &[ScheduledKey<String>], held: &impl Fn(&String) -> bool, now: u64) -> String {
     let mut moments: BTreeMap<u64, Vec<String>> = BTreeMap::new();
     for timed in keys {
         let short: String = timed.key.chars().take(SHORT_ID).collect();
@@ -132,7 +133,7 @@ fn draw(keys: &[Timed<String>], held: &impl Fn(&String) -> bool, now: u64) -> St
     }
     moments.entry(now).or_default().insert(0, "now".to_owned());
     let line = |(at, words): (&u64, &Vec<String>)| {
-        let lane = |(index, timed): (usize, &Timed<String>)| match timed.published_at > *at {
+        let lane = |(index, timed): (usize, &ScheduledKey<String>)| match timed.published_at > *at {
             true => ' ',
             false => glyph(state(keys, index, held, *at)),
         };
@@ -179,14 +180,20 @@ impl Report for Timeline {
 mod tests {
     use super::*;
 
-    fn timed(key: &str, published_at: u64, signs_from: u64, retires_at: Option<u64>) -> Timed<String> {
-        Timed { key: key.to_owned(), published_at, signs_from: Some(signs_from), retires_at, revoked: false }
+    fn timed(key: &str, published_at: u64, signs_from: u64, retires_at: Option<u64>) -> ScheduledKey<String> {
+        ScheduledKey {
+            key: key.to_owned(),
+            published_at,
+            signs_from: Some(signs_from),
+            retires_at,
+            revoked: false,
+        }
     }
 
     #[test]
     fn a_key_waits_until_it_signs_or_is_overtaken() {
         let first = timed("first", 0, 100, Some(200));
-        let state = |later: &[Timed<String>], now| {
+        let state = |later: &[ScheduledKey<String>], now| {
             let keys: Vec<_> = [first.clone()].into_iter().chain(later.iter().cloned()).collect();
             super::state(&keys, 0, &|_| true, now)
         };
@@ -196,7 +203,7 @@ mod tests {
         assert_eq!(state(&[timed("", 0, 150, None)], 149), State::Signing);
         assert_eq!(state(&[timed("", 0, 150, None)], 150), State::Retiring);
         assert_eq!(state(&[], 200), State::Retired);
-        let unused = Timed { signs_from: None, ..timed("", 0, 0, None) };
+        let unused = ScheduledKey { signs_from: None, ..timed("", 0, 0, None) };
         assert_eq!(super::state(&[unused], 0, &|_| true, 1_000_000), State::Published);
     }
 

@@ -1,8 +1,8 @@
 //! What is shown of users.
 
 use serde::Serialize;
+use shared::oauth::scope::Scopes;
 use shared::store::users::{User, UserSummary};
-use shared::wire::scope::Scopes;
 
 use super::Created;
 use crate::admin::output::{Report, fields, table, time};

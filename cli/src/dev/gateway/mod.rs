@@ -24,7 +24,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http_body_util::LengthLimitError;
 use serde_json::{Map, Value, json};
-use shared::clock;
+use shared::runtime::clock;
 
 use self::answer::{message, to_response};
 use self::authorization::{Cache, Verdict};

@@ -7,7 +7,7 @@ use aws_lc_rs::rand;
 use serde_json::{Value, json};
 
 use secrecy::SecretString;
-use shared::token::private_key::PrivateKey;
+use shared::signing::private_key::PrivateKey;
 
 /// Lifetime of Google's ID tokens, in seconds.
 const LIFETIME: u64 = 3600;

@@ -7,8 +7,8 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::routing::get;
 use secrecy::SecretString;
 use serde_json::json;
-use shared::token::private_key::{BadKey, PrivateKey};
-use shared::wire::jose::Algorithm;
+use shared::jose::algorithm::Algorithm;
+use shared::signing::private_key::{BadKey, PrivateKey};
 use tokio::net::TcpListener;
 
 pub use self::id_token::Person;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use shared::wire::caller::Message;
-use shared::wire::oauth::{ErrorKind, ErrorResponse};
+use shared::oauth::authorizer_context::Message;
+use shared::oauth::error::{ErrorKind, ErrorResponse};
 use utoipa::ToSchema;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::{

@@ -1,8 +1,8 @@
-//! Forms: their fields by the names that the functions read (`shared::wire::http::Form`). A test holds
+//! Forms: their fields by the names that the functions read (`shared::oauth::http::Form`). A test holds
 //! the two together.
 
 use serde_json::json;
-use shared::wire::oauth::{
+use shared::oauth::error::{
     CLIENT_CREDENTIALS, JWT_BEARER_ASSERTION, PASSWORD, REFRESH_TOKEN, REQUESTED_TOKEN_TYPES,
     SUBJECT_TOKEN_TYPES, TOKEN_EXCHANGE,
 };

@@ -8,12 +8,12 @@ mod forms;
 mod routes;
 mod security;
 
-use shared::wire::caller::{Caller, Message};
-use shared::wire::introspection::Introspection;
-use shared::wire::metadata::{Jwks, Metadata, OpenIdConfiguration, ProtectedResource};
-use shared::wire::oauth::ErrorResponse;
-use shared::wire::sign_in::{GoogleRequest, LoginRequest, LoginResponse};
-use shared::wire::token_response::TokenResponse;
+use shared::oauth::authorizer_context::{AuthorizerContext, Message};
+use shared::oauth::error::ErrorResponse;
+use shared::oauth::introspection::Introspection;
+use shared::oauth::metadata::{Jwks, Metadata, OpenIdConfiguration, ProtectedResource};
+use shared::oauth::sign_in::{GoogleRequest, LoginRequest, LoginResponse};
+use shared::oauth::token_response::TokenResponse;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::SchemaType;
 use utoipa::openapi::{
@@ -60,7 +60,7 @@ fn schemas(examples: bool) -> Vec<(String, RefOr<Schema>)> {
         schema::<TokenResponse<'_>>(),
     ];
     if examples {
-        schemas.extend([schema::<Caller>(), schema::<Message>()]);
+        schemas.extend([schema::<AuthorizerContext>(), schema::<Message>()]);
     }
     schemas
 }

@@ -1,14 +1,14 @@
 //! The routes of `template.yaml`, this function's own apart. A test holds the two together.
 
-use shared::wire::caller::Caller;
-use shared::wire::introspection::Introspection;
-use shared::wire::metadata::{Jwks, Metadata, OpenIdConfiguration, ProtectedResource};
-use shared::wire::oauth::ErrorKind::{
+use shared::oauth::authorizer_context::AuthorizerContext;
+use shared::oauth::error::ErrorKind::{
     self, InvalidClient, InvalidDpopProof, InvalidGrant, InvalidScope, InvalidTarget, NotFound, SignInFailed,
     TemporarilyUnavailable, TooManyRequests, UnauthorizedClient, UnsupportedGrantType,
 };
-use shared::wire::sign_in::{GoogleRequest, LoginRequest, LoginResponse};
-use shared::wire::token_response::TokenResponse;
+use shared::oauth::introspection::Introspection;
+use shared::oauth::metadata::{Jwks, Metadata, OpenIdConfiguration, ProtectedResource};
+use shared::oauth::sign_in::{GoogleRequest, LoginRequest, LoginResponse};
+use shared::oauth::token_response::TokenResponse;
 use utoipa::openapi::path::{
     HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem,
 };
@@ -179,7 +179,7 @@ fn path_of_resource() -> Parameter {
 
 fn examples() -> Vec<Route> {
     let example = |path, summary, needs| {
-        let answers = guarded::<Caller>("Who called.");
+        let answers = guarded::<AuthorizerContext>("Who called.");
         let route = get(path, EXAMPLES, summary, needs, |operation| operation.responses(answers));
         Route { is_example: true, ..route }
     };

@@ -1,0 +1,755 @@
+//! The issuers whose tokens are exchanged for ours: who they are, and what their word is worth here.
+//!
+//! Google is the first; `TRUSTED_ISSUERS` names the others. Each has its keys, the audiences that its
+//! tokens must be for, and rules that say whose token comes out and with which scopes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lambda_http::http::Uri;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::clients::remote_keys::{IssuerError, RemoteKeys};
+use crate::identity::subjects::is_client_id;
+use crate::jose::algorithm::Algorithm;
+use crate::jose::jwt::{JwtError, LEEWAY, UnverifiedJwt, VerifiedJwt};
+use crate::jose::strict_object::Distinct;
+use crate::oauth::error::ID_TOKEN_TYPE;
+use crate::oauth::scope::Scopes;
+use crate::runtime::settings::{ConfigError, JwksUrls, NO_ISSUER, Settings, is_issuer};
+
+/// The longest token of another issuer that is read, in bytes.
+const MAX_SUBJECT_TOKEN: usize = 16 * 1024;
+
+/// OpenID Connect Core §2: a subject has at most 255 characters.
+const MAX_SUBJECT: usize = 255;
+
+/// RFC 5321 §4.5.3.1.3: the longest email address, in bytes.
+const MAX_EMAIL: usize = 254;
+
+/// The claim that is wrong when Google's token was asked for by an app that is not configured, and the remedy. An
+/// app on a phone asks for tokens with its own client id in `azp` and the server's in `aud`.
+const FOREIGN_PARTY: &str = "azp (GOOGLE_CLIENT_IDS must list the app's own client id beside the one in aud)";
+
+/// The longest life of another issuer's token, in seconds: those of Kubernetes may live for a day, and those of Azure's
+/// managed identities for some minutes more. Google's live an hour, and one that claims more is not Google's.
+const MAX_TTL: u64 = 25 * 3600;
+const GOOGLES_MAX_TTL: u64 = 3600 + LEEWAY;
+
+/// The two spellings of Google's issuer, the first of which identities are stored under
+/// (developers.google.com/identity/openid-connect/openid-connect#validatinganidtoken).
+const GOOGLE: [&str; 2] = ["https://accounts.google.com", "accounts.google.com"];
+
+/// Whom an issuer vouches for, and what comes of it here.
+#[derive(Debug, PartialEq, Eq)]
+pub struct FederatedIdentity {
+    /// The issuer. With the subject it is the only lasting name: an email address can pass to others.
+    pub issuer: String,
+    /// `sub`
+    pub subject: String,
+    /// `email`, only when the issuer has verified it; an overlong one is left out.
+    pub email: Option<String>,
+    /// The client that the token stands for; none for a person.
+    pub client: Option<String>,
+    /// The scopes that the rule gives.
+    pub scopes: Scopes,
+    /// Of each audience of ours that the token is for: the clients that may exchange it.
+    exchangers: Vec<BTreeSet<String>>,
+}
+
+impl FederatedIdentity {
+    /// Whether this client may exchange the token, or without one first-party sign-in. An audience that names
+    /// clients leaves it to them; any other to first-party sign-in and, for a client's own token, to that client.
+    pub fn may_be_exchanged_by(&self, client: Option<&str>) -> bool {
+        let Some(client) = client else { return self.exchangers.iter().all(BTreeSet::is_empty) };
+        let is_own = self.client.as_deref() == Some(client);
+        let named = |clients: &BTreeSet<String>| {
+            if clients.is_empty() { is_own } else { clients.contains(client) }
+        };
+        (is_own || self.client.is_none()) && self.exchangers.iter().all(named)
+    }
+}
+
+/// An audience of an issuer's tokens, and who may exchange them: these clients, or without any first-party sign-in.
+struct Audience {
+    name: String,
+    exchangers: BTreeSet<String>,
+}
+
+impl Audience {
+    /// Adds audiences as they are configured, each `AUDIENCE` or `AUDIENCE=CLIENT`, and returns their names.
+    fn add(audiences: &mut Vec<Self>, entries: &[String]) -> Result<Vec<String>, &'static str> {
+        let add = |entry: &String| {
+            let (name, client) = match entry.rsplit_once('=') {
+                Some((name, client)) => (name, Some(client)),
+                None => (entry.as_str(), None),
+            };
+            if name.is_empty() || client.is_some_and(|client| !is_client_id(client)) {
+                return Err(
+                    "has an audience that is neither AUDIENCE nor AUDIENCE=CLIENT with a client's id",
+                );
+            }
+            let exchangers = client.map(str::to_owned);
+            match audiences.iter_mut().find(|known| known.name == name) {
+                Some(known) if known.exchangers.is_empty() != exchangers.is_none() => {
+                    return Err("gives an audience with a client and without: name clients or leave it to \
+                                first-party sign-in, never both");
+                }
+                Some(known) => known.exchangers.extend(exchangers),
+                None => audiences
+                    .push(Self { name: name.to_owned(), exchangers: exchangers.into_iter().collect() }),
+            }
+            Ok(name.to_owned())
+        };
+        entries.iter().map(add).collect()
+    }
+}
+
+/// What is made of tokens whose claims are as the rule says.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rule {
+    /// Claims and what they must be: one value, or one of a list. A name that begins with `/` is a JSON
+    /// pointer (RFC 6901) to a claim within a claim.
+    #[serde(default)]
+    when: BTreeMap<String, Value>,
+    /// A registered client that the token is for; without it the token is for a person.
+    client: Option<String>,
+    #[serde(default)]
+    scopes: Vec<String>,
+}
+
+/// One entry of `TRUSTED_ISSUERS`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    issuer: String,
+    jwks_url: Option<String>,
+    audiences: Vec<String>,
+    rules: Vec<Rule>,
+}
+
+struct AcceptedAudience {
+    /// Whether these are Google's people alone: anybody can have a service account's token for a public
+    /// client id.
+    people_alone: bool,
+    audiences: Vec<String>,
+    rules: Vec<(Rule, Scopes)>,
+}
+
+struct TrustedIssuer {
+    name: String,
+    keys: RemoteKeys,
+    audiences: Vec<Audience>,
+    accepted: Vec<AcceptedAudience>,
+}
+
+/// All of them.
+pub struct TrustedIssuers(Vec<TrustedIssuer>);
+
+impl TrustedIssuers {
+    /// Reads `GOOGLE_CLIENT_IDS`, `GOOGLE_HOSTED_DOMAINS`, `GOOGLE_SCOPES` and `GOOGLE_JWKS_URL` alone:
+    /// the issuer of `/google`. Without a client id nobody can sign in with Google.
+    pub fn google_alone(settings: &Settings) -> Result<Self, ConfigError> {
+        let keys = RemoteKeys::new(settings.google_jwks_url()?);
+        let mut google = TrustedIssuer::new(GOOGLE[0].to_owned(), keys);
+        google.accepted.extend(google_sign_in(settings, &mut google.audiences)?);
+        Ok(Self(vec![google]))
+    }
+
+    /// Reads `TRUSTED_ISSUERS` too, a JSON array of objects with `issuer`, `jwks_url`, `audiences` and
+    /// `rules`. Google's entry adds to what the other variables say.
+    pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
+        let mut issuers = Self::google_alone(settings)?.0;
+        for entry in entries(settings)? {
+            let Entry { issuer, jwks_url, audiences, rules } = entry;
+            match issuers.iter_mut().find(|known| known.name == issuer) {
+                Some(google) if issuer == GOOGLE[0] && google.accepted.len() < 2 && jwks_url.is_none() => {
+                    google.accept(&audiences, rules)?;
+                }
+                Some(_) if issuer == GOOGLE[0] => {
+                    return Err(complaint(
+                        "names Google twice, or gives it a jwks_url: that is GOOGLE_JWKS_URL",
+                    ));
+                }
+                Some(_) => return Err(complaint("names an issuer twice")),
+                None => {
+                    if settings.optional("ISSUER") == Some(issuer.as_str()) {
+                        return Err(complaint(
+                            "names our own issuer: its tokens are refreshed, not exchanged",
+                        ));
+                    }
+                    if !is_issuer(&issuer) {
+                        return Err(complaint(&format!("has an issuer that is {NO_ISSUER}")));
+                    }
+                    let keys = RemoteKeys::new(keys_url(jwks_url.as_deref(), settings.jwks_urls())?);
+                    let mut issuer = TrustedIssuer::new(issuer, keys);
+                    issuer.accept(&audiences, rules)?;
+                    issuers.push(issuer);
+                }
+            }
+        }
+        Ok(Self(issuers))
+    }
+
+    /// Fetches the keys of the only issuer before the first request. Of several nobody knows whose will
+    /// be needed.
+    pub async fn warm_up(&self, now: u64) {
+        if let [only] = self.0.as_slice() {
+            only.keys.warm_up(now).await;
+        }
+    }
+
+    /// Whether this issuer's word still counts.
+    fn trusts(&self, issuer: &str) -> bool {
+        self.0.iter().any(|known| known.name == issuer && !known.accepted.is_empty())
+    }
+
+    /// The scopes that this issuer's rules give to any user today; none for an issuer that is not trusted.
+    pub fn user_scopes(&self, issuer: &str) -> Option<Scopes> {
+        if !self.trusts(issuer) {
+            return None;
+        }
+        let accepted = self.0.iter().filter(|known| known.name == issuer).flat_map(|known| &known.accepted);
+        let of_users =
+            accepted.flat_map(|accepted| &accepted.rules).filter(|(rule, _)| rule.client.is_none());
+        Some(of_users.fold(Scopes::default(), |all, (_, scopes)| all.union(scopes)))
+    }
+
+    /// Verifies a token of one of them, of a type of RFC 8693 §3.
+    pub async fn verify(
+        &self,
+        token: &str,
+        token_type: &str,
+        now: u64,
+    ) -> Result<FederatedIdentity, IssuerError> {
+        let jwt = UnverifiedJwt::parse_foreign(token, MAX_SUBJECT_TOKEN)?;
+        let named = jwt.unverified_issuer().ok_or(JwtError::InvalidClaim("iss"))?;
+        let known = self.0.iter().find(|known| known.is_called(&named));
+        let known = known.ok_or(JwtError::InvalidClaim("iss"))?;
+        if known.is_google() && jwt.algorithm() != Algorithm::Rs256 {
+            return Err(JwtError::InvalidHeader("alg").into());
+        }
+        let jwt = known.keys.verify(jwt, now).await?;
+        Ok(known.validate(&jwt, token_type, now)?)
+    }
+}
+
+impl TrustedIssuer {
+    fn new(name: String, keys: RemoteKeys) -> Self {
+        Self { name, keys, audiences: Vec::new(), accepted: Vec::new() }
+    }
+
+    /// Takes tokens for these audiences by these rules too.
+    fn accept(&mut self, audiences: &[String], rules: Vec<Rule>) -> Result<(), ConfigError> {
+        let audiences = Audience::add(&mut self.audiences, audiences).map_err(complaint)?;
+        self.accepted.push(acceptance(audiences, rules)?);
+        Ok(())
+    }
+
+    fn is_google(&self) -> bool {
+        self.name == GOOGLE[0]
+    }
+
+    fn is_called(&self, name: &str) -> bool {
+        self.name == name || (self.is_google() && GOOGLE.contains(&name))
+    }
+
+    /// Judges the claims of a token whose signature is good.
+    fn validate(&self, jwt: &VerifiedJwt, token_type: &str, now: u64) -> Result<FederatedIdentity, JwtError> {
+        // An ID token says `JWT` or nothing, and an access token may (RFC 9068 §2.1 is younger than many issuers).
+        let is_accepted = match jwt.media_type().as_deref() {
+            None | Some("jwt") => true,
+            Some("at+jwt") => token_type != ID_TOKEN_TYPE,
+            Some(_) => false,
+        };
+        if !is_accepted {
+            return Err(JwtError::InvalidClaim("typ"));
+        }
+        if !jwt.claims.string("iss").is_some_and(|name| self.is_called(name)) {
+            return Err(JwtError::InvalidClaim("iss"));
+        }
+        // Google says when it issued a token; others need not (RFC 7519 §4.1.6).
+        match self.is_google() {
+            true => jwt.times(now, GOOGLES_MAX_TTL)?,
+            false => jwt.validate_times_without_iat(now, MAX_TTL)?,
+        };
+        let subject = jwt.claims.string("sub").filter(|text| (1..=MAX_SUBJECT).contains(&text.len()));
+        let subject = subject.ok_or(JwtError::InvalidClaim("sub"))?;
+        let audiences = self.audiences_of(jwt);
+        let accepted = self.acceptance(jwt, &audiences, subject)?;
+        let ours = self.audiences.iter().filter(|ours| audiences.contains(&ours.name.as_str()));
+        let rule = accepted.rules.iter().find(|(rule, _)| rule.matches(jwt));
+        // Google sign-in has one rule, about the hosted domain.
+        let unmatched =
+            if accepted.people_alone { "hd" } else { "sub, or another that a rule names in when," };
+        let (rule, scopes) = rule.ok_or(JwtError::InvalidClaim(unmatched))?;
+        let verified = jwt.claims.get("email_verified").is_some_and(|verified| verified == true);
+        let email = jwt.claims.string("email").filter(|email| verified && email.len() <= MAX_EMAIL);
+        Ok(FederatedIdentity {
+            issuer: self.name.clone(),
+            subject: subject.to_owned(),
+            email: email.map(str::to_owned),
+            client: rule.client.clone(),
+            scopes: scopes.clone(),
+            exchangers: ours.map(|ours| ours.exchangers.clone()).collect(),
+        })
+    }
+
+    /// The audiences that the token is for. Google's is one string.
+    fn audiences_of<'a>(&self, jwt: &'a VerifiedJwt) -> Vec<&'a str> {
+        match jwt.claims.get("aud") {
+            Some(Value::String(one)) => vec![one],
+            Some(Value::Array(many)) if !self.is_google() => {
+                many.iter().map(Value::as_str).collect::<Option<_>>().unwrap_or_default()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The rules for a token: one of its audiences is ours. Google's `azp`, who asked for the token, is ours too
+    /// when it is there, or, where a rule asks for it, the service account itself.
+    fn acceptance(
+        &self,
+        jwt: &VerifiedJwt,
+        audiences: &[&str],
+        subject: &str,
+    ) -> Result<&AcceptedAudience, JwtError> {
+        let mut wrong = "aud";
+        for accepted in &self.accepted {
+            let is_ours = |name: &str| accepted.audiences.iter().any(|ours| ours == name);
+            if !audiences.iter().any(|name| is_ours(name)) {
+                continue;
+            }
+            let party = jwt.claims.get("azp").filter(|_| self.is_google());
+            if party.is_none_or(|party| {
+                party.as_str().is_some_and(is_ours) || (party == subject && !accepted.people_alone)
+            }) {
+                return Ok(accepted);
+            }
+            wrong = FOREIGN_PARTY;
+        }
+        Err(JwtError::InvalidClaim(wrong))
+    }
+}
+
+impl Rule {
+    fn matches(&self, jwt: &VerifiedJwt) -> bool {
+        // An address that nobody has verified is whatever its owner likes.
+        let verified = jwt.claims.get("email_verified").is_some_and(|verified| verified == true);
+        self.when.iter().all(|(name, wanted)| {
+            if ["email", "/email"].contains(&name.as_str()) && !verified {
+                return false;
+            }
+            let found =
+                if name.starts_with('/') { jwt.claims.pointer(name) } else { jwt.claims.get(name).cloned() };
+            found.is_some_and(|found| match wanted {
+                Value::Array(several) => several.contains(&found),
+                one => *one == found,
+            })
+        })
+    }
+}
+
+/// Whoever signs in with Google for one of our client ids, from a domain of ours if there are any.
+fn google_sign_in(
+    settings: &Settings,
+    audiences: &mut Vec<Audience>,
+) -> Result<Option<AcceptedAudience>, ConfigError> {
+    let audiences = Audience::add(audiences, &settings.list("GOOGLE_CLIENT_IDS"));
+    let audiences = audiences.map_err(|problem| ConfigError::new("GOOGLE_CLIENT_IDS", problem))?;
+    if audiences.is_empty() {
+        return Ok(None);
+    }
+    let domains: Vec<Value> = settings
+        .list("GOOGLE_HOSTED_DOMAINS")
+        .iter()
+        .map(|domain| domain.to_ascii_lowercase().into())
+        .collect();
+    let restriction = (!domains.is_empty()).then(|| ("hd".to_owned(), Value::Array(domains)));
+    let scopes = Scopes::from_names(settings.list("GOOGLE_SCOPES"))
+        .map_err(|_| ConfigError::new("GOOGLE_SCOPES", "holds a character that scopes can't have"))?;
+    let rule = Rule { when: restriction.into_iter().collect(), client: None, scopes: Vec::new() };
+    Ok(Some(AcceptedAudience { people_alone: true, audiences, rules: vec![(rule, scopes)] }))
+}
+
+fn complaint(problem: &str) -> ConfigError {
+    ConfigError::new("TRUSTED_ISSUERS", problem)
+}
+
+fn entries(settings: &Settings) -> Result<Vec<Entry>, ConfigError> {
+    let Some(json) = settings.optional("TRUSTED_ISSUERS") else { return Ok(Vec::new()) };
+    let entries = serde_json::from_str(json).and_then(|Distinct(json)| serde_json::from_value(json));
+    entries.map_err(|_| {
+        complaint(
+            "is not a JSON array of objects with issuer, jwks_url, audiences and rules (when, client, scopes), or has \
+             a duplicate member",
+        )
+    })
+}
+
+/// Whether a value is null, or holds one at any depth.
+fn holds_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(values) => values.iter().any(holds_null),
+        Value::Object(members) => members.values().any(holds_null),
+        _ => false,
+    }
+}
+
+fn keys_url(url: Option<&str>, allowed: JwksUrls) -> Result<Uri, ConfigError> {
+    url.and_then(|url| allowed.parse(url))
+        .ok_or_else(|| complaint("has an issuer whose jwks_url is not an https:// URL"))
+}
+
+fn acceptance(audiences: Vec<String>, rules: Vec<Rule>) -> Result<AcceptedAudience, ConfigError> {
+    if audiences.is_empty() || rules.is_empty() {
+        return Err(complaint("has an issuer without audiences or without rules"));
+    }
+    let rules = rules.into_iter().map(|rule| {
+        // Anybody can get a token from GitHub: a rule for a client says for which of them it is.
+        if rule.when.values().any(holds_null) {
+            return Err(complaint("has a rule whose when holds null: a claim that is null counts as absent"));
+        }
+        if rule.client.is_some() && rule.when.is_empty() {
+            return Err(complaint("has a rule for a client without conditions"));
+        }
+        if rule.client.as_deref().is_some_and(|client| !is_client_id(client)) {
+            return Err(complaint("has a rule for a client whose name no client can have"));
+        }
+        let scopes = Scopes::from_names(&rule.scopes)
+            .map_err(|_| complaint("has a rule with a scope that no scope can be"))?;
+        Ok((rule, scopes))
+    });
+    Ok(AcceptedAudience { people_alone: false, rules: rules.collect::<Result<_, _>>()?, audiences })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jose::test_signer::TestSigner;
+    use serde_json::json;
+
+    const NOW: u64 = 1_000_000;
+    const IDS: &str = "ours.apps.googleusercontent.com,mobile.apps.googleusercontent.com";
+    const KEYS: (&str, &str) = ("GOOGLE_JWKS_URL", "https://keys.example");
+
+    fn validate(issuers: &TrustedIssuers, claims: &Value) -> Result<FederatedIdentity, JwtError> {
+        judge_as(issuers, claims, r#","typ":"JWT""#, ID_TOKEN_TYPE)
+    }
+
+    /// With another `typ`, under another of RFC 8693's token types.
+    fn judge_as(
+        issuers: &TrustedIssuers,
+        claims: &Value,
+        typ: &str,
+        token_type: &str,
+    ) -> Result<FederatedIdentity, JwtError> {
+        let forge = TestSigner::new();
+        let header = format!(r#"{{"alg":"EdDSA"{typ}}}"#);
+        let jwt = forge.verify(&forge.token(&header, &claims.to_string()))?;
+        let named = jwt.claims.string("iss").ok_or(JwtError::InvalidClaim("iss"))?;
+        let known =
+            issuers.0.iter().find(|known| known.is_called(named)).ok_or(JwtError::InvalidClaim("iss"))?;
+        known.validate(&jwt, token_type, NOW)
+    }
+
+    fn google(hosted_domains: &str) -> TrustedIssuers {
+        let pairs = [
+            KEYS,
+            ("GOOGLE_CLIENT_IDS", IDS),
+            ("GOOGLE_HOSTED_DOMAINS", hosted_domains),
+            ("GOOGLE_SCOPES", "a"),
+        ];
+        TrustedIssuers::google_alone(&pairs.into_iter().collect()).unwrap()
+    }
+
+    fn with(issuers: &TrustedIssuers, name: &str, value: Value) -> Result<FederatedIdentity, JwtError> {
+        let mut claims = json!({
+            "iss": "https://accounts.google.com", "azp": "mobile.apps.googleusercontent.com",
+            "aud": "ours.apps.googleusercontent.com", "sub": "10769150350006150715113082367", "hd": "example.com",
+            "email": "ada@example.com", "email_verified": true, "iat": NOW, "exp": NOW + 3600,
+        });
+        match value {
+            Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
+            value => claims[name] = value,
+        }
+        validate(issuers, &claims)
+    }
+
+    #[test]
+    fn googles_two_issuers_are_accepted_and_no_other() {
+        for (issuer, good) in [
+            (json!("https://accounts.google.com"), true),
+            (json!("accounts.google.com"), true),
+            (json!("http://accounts.google.com"), false),
+            (json!("https://accounts.google.com.evil.example"), false),
+            (json!(["accounts.google.com"]), false),
+            (json!(null), false),
+        ] {
+            let federated = with(&google(""), "iss", issuer.clone());
+            assert_eq!(federated.is_ok(), good, "{issuer}");
+            assert!(federated.is_err() || federated.unwrap().issuer == GOOGLE[0]);
+        }
+    }
+
+    #[test]
+    fn googles_audience_and_authorized_party_are_ours() {
+        for (name, value, good) in [
+            ("aud", json!("mobile.apps.googleusercontent.com"), true),
+            ("aud", json!("theirs.apps.googleusercontent.com"), false),
+            ("aud", json!(["ours.apps.googleusercontent.com"]), false),
+            ("aud", json!(null), false),
+            ("azp", json!(null), true),
+            ("azp", json!("10769150350006150715113082367"), false),
+            ("azp", json!("theirs.apps.googleusercontent.com"), false),
+            ("azp", json!(["ours.apps.googleusercontent.com"]), false),
+        ] {
+            assert_eq!(with(&google(""), name, value.clone()).is_ok(), good, "{name} {value}");
+        }
+    }
+
+    #[test]
+    fn an_unlisted_azp_is_rejected_with_the_remedy() {
+        let rejected = with(&google(""), "azp", json!("phone.apps.googleusercontent.com"));
+        assert_eq!(rejected, Err(JwtError::InvalidClaim(FOREIGN_PARTY)));
+        assert!(rejected.unwrap_err().to_string().contains("GOOGLE_CLIENT_IDS"));
+        let listed = [KEYS, ("GOOGLE_CLIENT_IDS", "ours.apps.googleusercontent.com=web,phone=web")];
+        let listed = TrustedIssuers::google_alone(&listed.into_iter().collect()).unwrap();
+        assert!(with(&listed, "azp", json!("phone")).is_ok(), "an id counts in either form");
+    }
+
+    #[test]
+    fn an_audience_is_exchanged_by_its_named_clients_or_by_first_party_sign_in() {
+        let audiences = json!(["first-party", "https://a.example/?x=web", "both=web", "both=mobile"]);
+        let rules = json!([{"when": {"sub": "job"}, "client": "web"}, {"scopes": ["read"]}]);
+        let mut entry = entry(&rules);
+        entry[0]["audiences"] = audiences;
+        let issuers = trusted(&entry).unwrap();
+        for (sub, audience, exchangers) in [
+            ("user", json!("first-party"), [true, false, false, false]),
+            ("user", json!("https://a.example/?x"), [false, true, false, false]),
+            ("user", json!("both"), [false, true, true, false]),
+            ("user", json!(["both", "other"]), [false, true, true, false]),
+            ("user", json!(["first-party", "both"]), [false, false, false, false]),
+            ("user", json!(["both", "https://a.example/?x"]), [false, true, false, false]),
+            // A client's own token, for the rule that names it.
+            ("job", json!("first-party"), [true, true, false, false]),
+            ("job", json!("both"), [false, true, false, false]),
+        ] {
+            let claims = json!({"iss": "https://ci.example", "aud": audience, "sub": sub, "iat": NOW, "exp": NOW + 300});
+            let federated = validate(&issuers, &claims).unwrap();
+            let asked = [None, Some("web"), Some("mobile"), Some("first-party")];
+            assert_eq!(asked.map(|client| federated.may_be_exchanged_by(client)), exchangers, "{claims}");
+        }
+    }
+
+    #[test]
+    fn the_clients_of_an_audience_are_configured_unambiguously() {
+        for (google, trusted, good) in [
+            ("a=web,a=mobile,a=web,b", "[]", true),
+            ("a,a", r#"["a"]"#, true),
+            ("a=web", r#"["a=web", "a=mobile", "b"]"#, true),
+            ("a,a=web", "[]", false),
+            ("a=web,a", "[]", false),
+            ("a", r#"["a=web"]"#, false),
+            ("a=web", r#"["a"]"#, false),
+            ("", r#"["a", "a=web"]"#, false),
+            ("a=", "[]", false),
+            ("=web", "[]", false),
+            ("a=latchkey", "[]", false),
+            ("a=usr_1", "[]", false),
+            ("", r#"["https://a.example/?x=y z"]"#, false),
+        ] {
+            let audiences: Value = serde_json::from_str(trusted).unwrap();
+            let entry =
+                json!([{"issuer": GOOGLE[0], "audiences": audiences, "rules": [{"when": {"sub": "1"}}]}]);
+            let entry = if audiences == json!([]) { String::new() } else { entry.to_string() };
+            let pairs = [KEYS, ("GOOGLE_CLIENT_IDS", google), ("TRUSTED_ISSUERS", entry.as_str())];
+            assert_eq!(
+                TrustedIssuers::from_settings(&pairs.into_iter().collect()).is_ok(),
+                good,
+                "{pairs:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_access_token_is_no_id_token() {
+        use crate::oauth::error::{ACCESS_TOKEN_TYPE, JWT_TYPE};
+        let issuers = trusted(&entry(&json!([{"scopes": ["read"]}]))).unwrap();
+        let claims =
+            json!({"iss": "https://ci.example", "aud": "us", "sub": "1", "iat": NOW, "exp": NOW + 300});
+        for (typ, as_id_token, as_access_token) in [
+            ("", true, true),
+            (r#","typ":"JWT""#, true, true),
+            (r#","typ":"at+jwt""#, false, true),
+            (r#","typ":"dpop+jwt""#, false, false),
+            (r#","typ":"""#, false, false),
+        ] {
+            for (token_type, good) in [
+                (ID_TOKEN_TYPE, as_id_token),
+                (JWT_TYPE, as_access_token),
+                (ACCESS_TOKEN_TYPE, as_access_token),
+            ] {
+                let judged = judge_as(&issuers, &claims, typ, token_type);
+                assert_eq!(judged.is_ok(), good, "{typ} {token_type}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_client_ids_nobody_signs_in() {
+        let none = TrustedIssuers::google_alone(&[KEYS].into_iter().collect()).unwrap();
+        assert_eq!(with(&none, "aud", json!("")), Err(JwtError::InvalidClaim("aud")));
+        assert!(!none.trusts(GOOGLE[0]) && google("").trusts(GOOGLE[0]));
+    }
+
+    #[test]
+    fn the_hosted_domain_counts_when_it_is_restricted() {
+        let restricted = google("Example.com,example.org");
+        assert!(with(&restricted, "x", json!(1)).is_ok());
+        assert!(with(&google(""), "hd", json!(null)).is_ok());
+        for domain in
+            [json!(null), json!("evil.example"), json!("example.com.evil.example"), json!(["example.com"])]
+        {
+            assert_eq!(
+                with(&restricted, "hd", domain.clone()),
+                Err(JwtError::InvalidClaim("hd")),
+                "{domain}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_email_counts_only_when_it_is_verified() {
+        assert_eq!(with(&google(""), "x", json!(1)).unwrap().email.as_deref(), Some("ada@example.com"));
+        for verified in [json!(null), json!(false), json!("true"), json!(1)] {
+            assert_eq!(
+                with(&google(""), "email_verified", verified.clone()).unwrap().email,
+                None,
+                "{verified}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_overlong_email_is_left_out() {
+        let address = |length: usize| format!("{}@example.com", "a".repeat(length - "@example.com".len()));
+        let email = |length| with(&google(""), "email", json!(address(length))).unwrap().email;
+        assert_eq!(email(254), Some(address(254)));
+        assert_eq!(email(255), None);
+    }
+
+    #[test]
+    fn a_life_is_an_hour_and_the_leeway_at_most() {
+        assert!(with(&google(""), "exp", json!(NOW + 3600 + LEEWAY)).is_ok());
+        assert!(with(&google(""), "exp", json!(NOW + 3600 + LEEWAY + 1)).is_err());
+    }
+
+    #[test]
+    fn the_subject_is_needed() {
+        for subject in [json!(null), json!(""), json!(1), json!("x".repeat(256))] {
+            assert!(with(&google(""), "sub", subject.clone()).is_err(), "{subject}");
+        }
+    }
+
+    fn trusted(json: &Value) -> Result<TrustedIssuers, ConfigError> {
+        let json = json.to_string();
+        TrustedIssuers::from_settings(&[KEYS, ("TRUSTED_ISSUERS", json.as_str())].into_iter().collect())
+    }
+
+    fn entry(rules: &Value) -> Value {
+        json!([{"issuer": "https://ci.example", "jwks_url": "https://ci.example/keys", "audiences": ["us"], "rules": rules}])
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_counts() {
+        let issuers = trusted(&entry(&json!([
+            {"when": {"repository": "acme/shop", "ref": ["refs/heads/main", "refs/heads/next"]}, "client": "deploy", "scopes": ["deploy"]},
+            {"when": {"/nested~1claim/team": "blue"}, "client": "blue"},
+            {"when": {"email": "ci@example.com"}, "client": "mail"},
+            {"when": {"person": true}, "scopes": ["read"]},
+        ])))
+        .unwrap();
+        let verdict = |more: Value| {
+            let mut claims = json!({"iss": "https://ci.example", "aud": ["us", "others"], "sub": "1", "iat": NOW, "exp": NOW + 300});
+            claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            validate(&issuers, &claims).map(|federated| (federated.client, federated.scopes.to_string()))
+        };
+        let deploy = Ok((Some("deploy".to_owned()), "deploy".to_owned()));
+        assert_eq!(verdict(json!({"repository": "acme/shop", "ref": "refs/heads/next"})), deploy);
+        assert_eq!(verdict(json!({"nested/claim": {"team": "blue"}})).unwrap().0.as_deref(), Some("blue"));
+        assert_eq!(verdict(json!({"person": true})), Ok((None, "read".to_owned())));
+        assert!(verdict(json!({"person": true, "exp": NOW + MAX_TTL})).is_ok());
+        let mail = json!({"email": "ci@example.com", "email_verified": true});
+        assert_eq!(verdict(mail).unwrap().0.as_deref(), Some("mail"));
+        for other in [
+            json!({"email": "ci@example.com"}),
+            json!({"email": "ci@example.com", "email_verified": "true"}),
+            json!({"repository": "acme/shop"}),
+            json!({"repository": "acme/shop", "ref": "refs/heads/evil"}),
+            json!({"repository": "acme/shop-evil", "ref": "refs/heads/main"}),
+            json!({"repository": ["acme/shop"], "ref": "refs/heads/main"}),
+            json!({"nested/claim": {"team": "red"}}),
+            json!({"person": "true"}),
+            json!({"person": true, "aud": "others"}),
+            json!({"person": true, "aud": ["us", 1]}),
+            json!({"person": true, "exp": NOW + MAX_TTL + 1}),
+            json!({"person": true, "iat": "now"}),
+        ] {
+            assert!(verdict(other.clone()).is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_bad_configuration_is_refused() {
+        let rule = json!({"when": {"a": "b"}, "client": "c"});
+        assert!(trusted(&entry(&json!([rule]))).is_ok());
+        let mut without_keys = entry(&json!([rule]));
+        without_keys[0]["jwks_url"] = json!("http://ci.example/keys");
+        let issuer = |name: &str| {
+            let mut entry = entry(&json!([rule]));
+            entry[0]["issuer"] = json!(name);
+            entry
+        };
+        let twice = json!([entry(&json!([rule]))[0], entry(&json!([rule]))[0]]);
+        let google = |more: Value| {
+            let mut google = json!({"issuer": GOOGLE[0], "audiences": ["us"], "rules": [rule]});
+            google.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            json!([google])
+        };
+        assert!(trusted(&google(json!({}))).is_ok());
+        let twice_within = entry(&json!([{"when": {"a": {"b": 1}}, "client": "c"}])).to_string();
+        let twice_within = twice_within.replace(r#""b":1"#, r#""b":1,"b":2"#);
+        let settings = [KEYS, ("TRUSTED_ISSUERS", twice_within.as_str())].into_iter().collect();
+        assert!(TrustedIssuers::from_settings(&settings).is_err(), "{twice_within}");
+        for bad in [
+            json!({}),
+            json!([1]),
+            entry(&json!([])),
+            entry(&json!([{"client": "c"}])),
+            entry(&json!([{"when": {"a": null}, "scopes": []}])),
+            entry(&json!([{"when": {"/a/b": [null, "prod"]}, "client": "c"}])),
+            entry(&json!([{"when": {"a": {"b": null}}, "client": "c"}])),
+            entry(&json!([{"when": {"a": "b"}, "client": "c d"}])),
+            entry(&json!([{"when": {"a": "b"}, "scopes": ["a b"]}])),
+            entry(&json!([{"if": {"a": "b"}}])),
+            without_keys,
+            twice,
+            google(json!({"jwks_url": "https://keys.example"})),
+            google(json!({"audiences": []})),
+            google(json!({"audiences": [""]})),
+            issuer("http://ci.example"),
+            issuer("ci.example"),
+            issuer("accounts.google.com"),
+            issuer("https://ci.example?x=1"),
+            issuer("https://ci.example#x"),
+            issuer(""),
+            entry(&json!([{"when": {"a": "b"}, "client": "latchkey"}])),
+        ] {
+            assert!(trusted(&bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! OAuth's words, and the one place that writes an error to a client (RFC 6749 §5.2).
+
+use std::error::Error;
+use std::fmt;
+
+use lambda_http::http::{HeaderValue, StatusCode, header};
+use lambda_http::{Body, Response};
+use serde::Serialize;
+
+use crate::oauth::http::json_response;
+
+/// `grant_type` of RFC 6749 §4.4.
+pub const CLIENT_CREDENTIALS: &str = "client_credentials";
+/// `grant_type` of RFC 6749 §6.
+pub const REFRESH_TOKEN: &str = "refresh_token";
+/// `grant_type` of RFC 8693 §2.1.
+pub const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+/// `client_assertion_type` of RFC 7523 §2.2.
+pub const JWT_BEARER_ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+/// The token types of RFC 8693 §3 that are known here.
+pub const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
+/// See [`ACCESS_TOKEN_TYPE`].
+pub const ID_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:id_token";
+/// See [`ACCESS_TOKEN_TYPE`].
+pub const JWT_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
+/// What a token that is exchanged may be.
+pub const SUBJECT_TOKEN_TYPES: [&str; 3] = [ID_TOKEN_TYPE, JWT_TYPE, ACCESS_TOKEN_TYPE];
+/// What a token that is got for it may be called.
+pub const REQUESTED_TOKEN_TYPES: [&str; 2] = [ACCESS_TOKEN_TYPE, JWT_TYPE];
+/// `grant_type` of RFC 6749 §4.3; only the login form knows it.
+pub const PASSWORD: &str = "password";
+
+/// After how many seconds to ask again when something behind us can't be reached. Invariant: no shorter than any
+/// cache's pause after a failure, in which the answer would be the same.
+pub const RETRY_AFTER: u64 = 5;
+
+/// Why a request was refused: what kind of error it is on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The request is malformed (RFC 6749 §5.2).
+    InvalidRequest,
+    /// As `InvalidRequest`, for a content type that the endpoint does not read (RFC 9110 §15.5.16).
+    UnsupportedMediaType,
+    /// As `InvalidRequest`, for a body over the cap (RFC 9110 §15.5.14).
+    ContentTooLarge,
+    /// As `InvalidRequest`, for a method that the endpoint does not know (RFC 9110 §15.5.6).
+    MethodNotAllowed,
+    /// As `InvalidRequest`, for a path that the function does not serve.
+    NotFound,
+    /// Client authentication failed (RFC 6749 §5.2).
+    InvalidClient,
+    /// The grant is wrong, expired or not this client's (RFC 6749 §5.2).
+    InvalidGrant,
+    /// As `InvalidGrant`, where a person or their ID token was not recognised.
+    SignInFailed,
+    /// This client may not use this grant (RFC 6749 §5.2).
+    UnauthorizedClient,
+    /// Nobody may use this grant here (RFC 6749 §5.2).
+    UnsupportedGrantType,
+    /// The scope is malformed or more than was granted (RFC 6749 §5.2).
+    InvalidScope,
+    /// The resource is not one of this client's (RFC 8707 §2).
+    InvalidTarget,
+    /// The proof of possession is missing a part, false or used (RFC 9449 §5).
+    InvalidDpopProof,
+    /// Too much was asked in too short a time (RFC 6585 §4).
+    TooManyRequests,
+    /// Something behind us can't be reached; nothing was granted (RFC 6749 §4.1.2.1 has the name).
+    TemporarilyUnavailable,
+}
+
+impl ErrorKind {
+    /// The `error` code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::InvalidRequest
+            | Self::UnsupportedMediaType
+            | Self::ContentTooLarge
+            | Self::MethodNotAllowed
+            | Self::NotFound => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidGrant | Self::SignInFailed => "invalid_grant",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::TooManyRequests | Self::TemporarilyUnavailable => "temporarily_unavailable",
+        }
+    }
+
+    /// The HTTP status.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::InvalidClient | Self::SignInFailed => StatusCode::UNAUTHORIZED,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::ContentTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+            Self::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// The header that must come with the status, if any.
+    fn header(self) -> Option<(header::HeaderName, HeaderValue)> {
+        match self {
+            Self::InvalidClient => Some((
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static(r#"Basic realm="latchkey", charset="UTF-8""#),
+            )),
+            Self::SignInFailed => {
+                Some((header::WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer realm="latchkey""#)))
+            }
+            Self::MethodNotAllowed => Some((header::ALLOW, HeaderValue::from_static("POST"))),
+            _ => None,
+        }
+    }
+}
+
+/// How a refusal reads (RFC 6749 §5.2).
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ErrorResponse {
+    /// The kind of error, for programs.
+    pub error: &'static str,
+    /// What is wrong, for people.
+    pub error_description: &'static str,
+}
+
+/// A refusal: a kind and a text for the client, and a cause for the log.
+#[derive(Debug)]
+pub struct OAuthError {
+    kind: ErrorKind,
+    description: &'static str,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+    subject: Option<String>,
+    client: Option<String>,
+    retry_after: Option<u64>,
+}
+
+impl OAuthError {
+    /// A refusal with its public text: printable ASCII without `"` and `\` (RFC 6749 §5.2).
+    pub fn new(kind: ErrorKind, description: &'static str) -> Self {
+        Self { kind, description, cause: None, subject: None, client: None, retry_after: None }
+    }
+
+    /// A malformed request.
+    pub fn invalid_request(description: &'static str) -> Self {
+        Self::new(ErrorKind::InvalidRequest, description)
+    }
+
+    /// Failed client authentication: one body for every reason, so that nobody learns which it was.
+    pub fn invalid_client() -> Self {
+        Self::new(ErrorKind::InvalidClient, "client authentication failed")
+    }
+
+    /// Something behind us can't be reached. The cause goes to the log, never to the client.
+    pub fn unavailable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let error = Self::new(ErrorKind::TemporarilyUnavailable, "try again in a moment");
+        Self { retry_after: Some(RETRY_AFTER), ..error.with_cause(cause) }
+    }
+
+    /// Too much was asked; in so many seconds more may be.
+    pub fn too_many_requests(description: &'static str, retry_after: u64) -> Self {
+        Self { retry_after: Some(retry_after), ..Self::new(ErrorKind::TooManyRequests, description) }
+    }
+
+    /// Notes for the log which user the rejection concerns: one that was looked up and found.
+    pub fn with_subject(mut self, subject: &str) -> Self {
+        self.subject = Some(subject.to_owned());
+        self
+    }
+
+    /// Notes for the log which client the request is from.
+    pub fn with_client_id(mut self, client_id: &str) -> Self {
+        self.client = Some(client_id.to_owned());
+        self
+    }
+
+    /// Notes for the log the claim, key or check that failed. The caller doesn't see it.
+    pub fn with_cause(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// The user whom the rejection concerns.
+    pub fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
+    }
+
+    /// The client that the rejection concerns.
+    pub fn client(&self) -> Option<&str> {
+        self.client.as_deref()
+    }
+
+    /// What kind of error it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// What failed, for the log.
+    pub fn cause(&self) -> Option<&(dyn Error + Send + Sync)> {
+        self.cause.as_deref()
+    }
+
+    /// The public text.
+    pub fn description(&self) -> &'static str {
+        self.description
+    }
+
+    /// The answer to the client.
+    pub fn into_response(self) -> Response<Body> {
+        let body = ErrorResponse { error: self.kind.code(), error_description: self.description };
+        let mut response = json_response(self.kind.status(), &body);
+        if let Some((name, value)) = self.kind.header() {
+            response.headers_mut().insert(name, value);
+        }
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+impl fmt::Display for OAuthError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.kind.code(), self.description)
+    }
+}
+
+impl Error for OAuthError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_status_code_and_headers() {
+        for kind in [
+            ErrorKind::InvalidRequest,
+            ErrorKind::UnsupportedMediaType,
+            ErrorKind::ContentTooLarge,
+            ErrorKind::MethodNotAllowed,
+            ErrorKind::NotFound,
+            ErrorKind::InvalidClient,
+            ErrorKind::InvalidGrant,
+            ErrorKind::SignInFailed,
+            ErrorKind::UnauthorizedClient,
+            ErrorKind::UnsupportedGrantType,
+            ErrorKind::InvalidScope,
+            ErrorKind::InvalidTarget,
+            ErrorKind::InvalidDpopProof,
+            ErrorKind::TooManyRequests,
+            ErrorKind::TemporarilyUnavailable,
+        ] {
+            let response = OAuthError::new(kind, "text").into_response();
+            let headers = response.headers();
+            assert_eq!(response.status(), kind.status());
+            assert_eq!(headers[header::CACHE_CONTROL], "no-store");
+            assert_eq!(headers[header::PRAGMA], "no-cache");
+            assert_eq!(headers[header::CONTENT_TYPE], "application/json");
+            assert_eq!(headers.contains_key(header::WWW_AUTHENTICATE), kind.status() == 401, "{kind:?}");
+            assert!(kind.status().is_client_error() || kind.status() == 503, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_asked_too_much_learns_when_to_ask_again() {
+        let response = OAuthError::too_many_requests("text", 17).into_response();
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()[header::RETRY_AFTER]),
+            (429, &"17".parse().unwrap())
+        );
+    }
+
+    #[test]
+    fn the_cause_stays_private() {
+        let response = OAuthError::unavailable("canary").into_response();
+        assert_eq!(response.headers()[header::RETRY_AFTER], "5");
+        let Body::Text(body) = response.body() else { panic!("text") };
+        assert_eq!(
+            body,
+            r#"{"error":"temporarily_unavailable","error_description":"try again in a moment"}"#
+        );
+    }
+}

@@ -1,0 +1,542 @@
+//! Passwords of users: Argon2id, and bcrypt for hashes that were imported.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash as Phc, Salt};
+use argon2::{Algorithm, Argon2, Block, MIN_SALT_LEN, Params, Version};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use secrecy::{ExposeSecret, SecretString};
+
+use unicode_normalization::UnicodeNormalization;
+
+/// OWASP's minimum for Argon2id: the parameters of every hash that is made here.
+const MEMORY_KIB: u32 = 19_456;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+
+/// The cheapest Argon2 hash that is imported, with [`PASSES`]: Spring Security's default. A guess at it costs five
+/// sixths of one at ours, until the next good sign-in replaces it.
+const MIN_MEMORY_KIB: u32 = 16_384;
+
+/// The dearest hashes that are imported: Django's Argon2id (m=102400, t=2, p=8), Symfony's bcrypt.
+/// Invariants: the memory is a fraction of what the function has; [`longest_verification`] is longer than both take.
+const MAX_MEMORY_TIMES_PASSES: u32 = 204_800;
+const MAX_LANES: u32 = 8;
+const BCRYPT_COSTS: std::ops::RangeInclusive<u32> = 10..=13;
+
+/// What bcrypt takes at the lowest of [`BCRYPT_COSTS`] on the function's one core, at most. Each further cost doubles
+/// it: the highest took 454 ms where it was measured, and Argon2 at [`MAX_MEMORY_TIMES_PASSES`] 188 ms
+/// (`cargo test -p shared --all-features longest_verification -- --nocapture`).
+const LOWEST_BCRYPT: Duration = Duration::from_millis(100);
+
+/// The part of a password that bcrypt reads, in bytes. It reads a NUL behind a shorter one.
+const BCRYPT_LENGTH: usize = 72;
+
+/// What Django (`argon2$argon2id$…`, `bcrypt$$2b$…`) and Spring Security write before a hash.
+const PREFIXES: [&str; 5] = ["argon2", "bcrypt$", "{argon2}", "{argon2@SpringSecurity_v5_8}", "{bcrypt}"];
+
+/// What hashes of another bcrypt begin with: see [`PasswordError`].
+const BROKEN_BCRYPT: &str = "$2x$";
+const BCRYPT_OF_DIGEST: [&str; 2] = ["bcrypt_sha256$", "$bcrypt-sha256$"];
+
+/// NIST SP 800-63B §5.1.1.2: at least eight characters.
+const MIN_CHARACTERS: usize = 8;
+
+/// The hash that a password is verified against where there is none: an unknown user costs what a known one does.
+/// Invariant: made with the parameters above, of a password that was thrown away.
+const DUMMY_HASH: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$bGF0Y2hrZXktbm9ib2R5IQ$KbjU2sszeVdkCCDD2zYlonLdBXbZ3rMl+F828Yjr2N0";
+
+/// Passwords that attackers try first and that are long enough to be allowed otherwise.
+const COMMON: &str = include_str!("common_passwords.txt");
+
+pub use crate::store::users::PasswordHash;
+
+/// Why a password or a hash can't be taken.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PasswordError {
+    /// No hash may see one: bcrypt repeats the password behind it.
+    #[error("the password holds a NUL character")]
+    Nul,
+    /// Below the minimum length.
+    #[error("the password has fewer than {MIN_CHARACTERS} characters")]
+    TooShort,
+    /// On the list of common passwords, or the user's own name.
+    #[error("the password is one that attackers try first")]
+    TooCommon,
+    /// Not a hash that we verify.
+    #[error(
+        "the hash is neither bcrypt ($2a$, $2b$, $2y$) nor a PHC string of Argon2id ($argon2id$v=19$): create this \
+         user with a new password"
+    )]
+    UnknownHash,
+    /// `$2x$` marks the hashes of a crypt_blowfish that ignored most of a password that is not ASCII.
+    #[error("the hash is of a broken bcrypt ($2x$): create this user with a new password")]
+    BrokenBcrypt,
+    /// Django's `bcrypt_sha256$$2b$` and passlib's `$bcrypt-sha256$`.
+    #[error("the hash is bcrypt of a SHA-256 of the password: create this user with a new password")]
+    BcryptOfDigest,
+    /// Too cheap to guess, or too dear to compute at a sign-in.
+    #[error(
+        "the hash's cost is out of bounds (Argon2id: m from {MIN_MEMORY_KIB}, t from {PASSES}, m × t up to \
+         {MAX_MEMORY_TIMES_PASSES}, p 1 to {MAX_LANES}; bcrypt: cost {} to {}): create this user with a new password",
+        BCRYPT_COSTS.start(), BCRYPT_COSTS.end()
+    )]
+    CostOutOfBounds,
+}
+
+/// What a verification found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verification {
+    /// The password is wrong.
+    Wrong,
+    /// The password is right.
+    Right,
+    /// The password is right, and the stored hash should be replaced by one with today's parameters.
+    RightButOutdated,
+}
+
+/// The form of a password that is hashed (NIST SP 800-63B §5.1.1.2): keyboards compose characters differently.
+fn normalized(password: &SecretString) -> SecretString {
+    password.expose_secret().nfkc().collect::<String>().into()
+}
+
+/// What a stored hash is tried with: the password as typed, since older and imported hashes are of that, and its
+/// normalized form where it differs.
+fn spellings(password: &SecretString) -> Vec<SecretString> {
+    let mut spellings = vec![password.clone(), normalized(password)];
+    spellings.dedup_by(|one, other| one.expose_secret() == other.expose_secret());
+    spellings
+}
+
+fn holds_nul(password: &SecretString) -> bool {
+    password.expose_secret().contains('\0')
+}
+
+/// The longest that a verification of this password takes, of whichever hash: the dearest one's time for each of the
+/// password's spellings.
+pub fn longest_verification(password: &SecretString) -> Duration {
+    let doublings = BCRYPT_COSTS.end() - BCRYPT_COSTS.start();
+    spellings(password).iter().map(|_| LOWEST_BCRYPT * (1 << doublings)).sum()
+}
+
+/// Today's parameters.
+fn params() -> Params {
+    Params::new(MEMORY_KIB, PASSES, LANES, None).expect("the constants are valid parameters")
+}
+
+impl PasswordHash {
+    /// Hashes a password that a user chose, after checking it. Takes tens of milliseconds of CPU.
+    pub fn of(username: &str, password: &SecretString) -> Result<Self, PasswordError> {
+        if holds_nul(password) {
+            return Err(PasswordError::Nul);
+        }
+        // As typed too: a single character can be normalized to eighteen.
+        if spellings(password).iter().any(|text| text.expose_secret().chars().count() < MIN_CHARACTERS) {
+            return Err(PasswordError::TooShort);
+        }
+        let folded = |text: &SecretString| normalized(text).expose_secret().to_lowercase();
+        let password_folded = folded(password);
+        if COMMON.lines().any(|common| common == password_folded)
+            || password_folded == folded(&username.into())
+        {
+            return Err(PasswordError::TooCommon);
+        }
+        Ok(Self::compute(password))
+    }
+
+    /// Hashes a password with today's parameters. The caller has checked or verified it.
+    pub fn compute(password: &SecretString) -> Self {
+        let (params, salt, mut hash) = (params(), Salt::generate(), [0; Params::DEFAULT_OUTPUT_LEN]);
+        let named = ParamsString::try_from(&params).expect("parameters have names");
+        argon2id(params, normalized(password).expose_secret().as_bytes(), &salt, &mut hash)
+            .expect("the salt is long enough");
+        let hash = Phc {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: named,
+            salt: Some(salt),
+            hash: Some(Output::new(&hash).expect("the hash is as long as it is by default")),
+        };
+        Self(hash.to_string())
+    }
+
+    /// Takes a hash that another system made, in its own spelling. It is stored without what Django and Spring
+    /// Security write before it.
+    pub fn import(text: &str) -> Result<Self, PasswordError> {
+        let hash = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
+        if hash.starts_with(BROKEN_BCRYPT) {
+            return Err(PasswordError::BrokenBcrypt);
+        }
+        if BCRYPT_OF_DIGEST.iter().any(|prefix| hash.starts_with(prefix)) {
+            return Err(PasswordError::BcryptOfDigest);
+        }
+        let within_bounds = match Scheme::of(hash).ok_or(PasswordError::UnknownHash)? {
+            Scheme::Bcrypt { cost } => BCRYPT_COSTS.contains(&cost),
+            Scheme::Argon2(params) => {
+                params.m_cost() >= MIN_MEMORY_KIB
+                    && params.t_cost() >= PASSES
+                    && params.m_cost().saturating_mul(params.t_cost()) <= MAX_MEMORY_TIMES_PASSES
+                    && (LANES..=MAX_LANES).contains(&params.p_cost())
+            }
+        };
+        if within_bounds { Ok(Self(hash.to_owned())) } else { Err(PasswordError::CostOutOfBounds) }
+    }
+
+    /// Verifies a password against a stored hash, or against the dummy hash where there is none. Takes tens to hundreds of
+    /// milliseconds of CPU, at most [`longest_verification`].
+    pub fn verify(stored: Option<&Self>, password: &SecretString) -> Verification {
+        let stored = stored.filter(|_| !holds_nul(password));
+        let hash = stored.map_or(DUMMY_HASH, |hash| hash.0.as_str());
+        let Some(scheme) = Scheme::of(hash) else { return Verification::Wrong };
+        let right = spellings(password).into_iter().find(|text| scheme.is_of(hash, text));
+        match right.filter(|_| stored.is_some()) {
+            None => Verification::Wrong,
+            Some(right) if !scheme.proves(&right) => Verification::Right,
+            Some(right) => {
+                let is_normalized = normalized(&right).expose_secret() == right.expose_secret();
+                let is_current = scheme.is_current() && is_normalized;
+                if is_current { Verification::Right } else { Verification::RightButOutdated }
+            }
+        }
+    }
+}
+
+/// Computes a hash.
+fn argon2id(params: Params, password: &[u8], salt: &[u8], hash: &mut [u8]) -> argon2::Result<()> {
+    with_memory(params.block_count(), |memory| {
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        argon2.hash_password_into_with_memory(password, salt, hash, memory)
+    })
+}
+
+/// Memory for hashes, one piece for each that is computed at a time, kept for the next. A fresh allocation for each
+/// hash costs more than clearing does, and the allocator keeps several times as much (measured once by hand).
+static MEMORY: Mutex<Vec<Vec<Block>>> = Mutex::new(Vec::new());
+
+fn with_memory<T>(blocks: usize, work: impl FnOnce(&mut [Block]) -> T) -> T {
+    let kept = || MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut memory = kept().pop().unwrap_or_default();
+    memory.resize(blocks.max(memory.len()), Block::new());
+    let result = work(&mut memory);
+    // All of it, or the password could be guessed from what is left at a fraction of the hash's cost: the last pass
+    // can be undone, down to a block that follows from the password by two BLAKE2b.
+    memory.fill(Block::new());
+    // What an imported hash took more is given back.
+    memory.truncate(MEMORY_KIB as usize);
+    memory.shrink_to_fit();
+    kept().push(memory);
+    result
+}
+
+enum Scheme {
+    Argon2(Params),
+    Bcrypt { cost: u32 },
+}
+
+impl Scheme {
+    /// The scheme of a hash; none if it is not one of ours.
+    fn of(hash: &str) -> Option<Self> {
+        if hash.starts_with("$argon2id$v=19$") {
+            let hash = Phc::new(hash).ok()?;
+            hash.hash?;
+            hash.salt.filter(|salt| salt.len() >= MIN_SALT_LEN)?;
+            return Params::try_from(&hash).ok().map(Self::Argon2);
+        }
+        if hash.starts_with(BROKEN_BCRYPT) {
+            return None;
+        }
+        let cost = hash.parse::<bcrypt::HashParts>().ok()?.get_cost();
+        Some(Self::Bcrypt { cost })
+    }
+
+    /// Whether a hash, of this scheme, is this password's.
+    fn is_of(&self, hash: &str, password: &SecretString) -> bool {
+        let password = password.expose_secret().as_bytes();
+        match self {
+            Self::Argon2(params) => {
+                let Ok(Phc { salt: Some(salt), hash: Some(expected), .. }) = Phc::new(hash) else {
+                    return false;
+                };
+                let mut found = vec![0; expected.len()];
+                let computed = argon2id(params.clone(), password, &salt, &mut found);
+                computed.is_ok() && verify_slices_are_equal(&found, expected.as_bytes()).is_ok()
+            }
+            // A password that is longer than what bcrypt reads costs the same and is rejected, not cut.
+            Self::Bcrypt { .. } => {
+                let right = bcrypt::verify(password, hash).unwrap_or(false);
+                right && password.len() <= BCRYPT_LENGTH
+            }
+        }
+    }
+
+    /// Whether the password that a hash is of can be no other. Bcrypt reads no end of one that fills its 72 bytes: the
+    /// hash may be of a longer one.
+    fn proves(&self, password: &SecretString) -> bool {
+        match self {
+            Self::Argon2(_) => true,
+            Self::Bcrypt { .. } => password.expose_secret().len() < BCRYPT_LENGTH,
+        }
+    }
+
+    /// Whether a hash that is made today has the same parameters.
+    fn is_current(&self) -> bool {
+        match self {
+            Self::Argon2(params) => {
+                (params.m_cost(), params.t_cost(), params.p_cost()) == (MEMORY_KIB, PASSES, LANES)
+            }
+            Self::Bcrypt { .. } => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use argon2::PasswordHasher;
+    use nix::time::{ClockId, clock_gettime};
+
+    use super::*;
+
+    const WEAK_ARGON2: &str =
+        "$argon2id$v=19$m=4096,t=3,p=1$c29tZXNhbHRzb21lc2FsdA$iWh06vD8Fy27wf9npn6FXWiCX4K6pW6Ue1Bnzz07Z8A";
+    const BCRYPT_13: &str = "$2b$13$abcdefghijklmnopqrstuuOcGvNgpRSKa7I8bIYwbgPnPO4dLyAaS";
+
+    /// One word, decomposed, composed and in full width.
+    const DECOMPOSED: &str = "re\u{301}sume\u{301} 42";
+    const COMPOSED: &str = "r\u{e9}sum\u{e9} 42";
+    const FULL_WIDTH: &str = "r\u{e9}sum\u{e9}\u{3000}\u{ff14}\u{ff12}";
+
+    fn verify(hash: &str, password: &str) -> Verification {
+        PasswordHash::verify(Some(&PasswordHash(hash.to_owned())), &password.into())
+    }
+
+    /// A hash of the password as it is typed, with today's parameters.
+    fn hash_as_typed(password: &str) -> String {
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params());
+        argon2.hash_password(password.as_bytes()).unwrap().to_string()
+    }
+
+    #[test]
+    fn a_hash_has_owasps_parameters_and_knows_its_password() {
+        let hash = PasswordHash::of("demo", &"correct horse".into()).unwrap();
+        assert!(hash.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert_eq!(verify(&hash.0, "correct horse"), Verification::Right);
+        assert_eq!(verify(&hash.0, "correct horsf"), Verification::Wrong);
+    }
+
+    #[test]
+    fn nobody_has_todays_parameters_and_no_password() {
+        let params = Params::try_from(&Phc::new(DUMMY_HASH).unwrap()).unwrap();
+        assert_eq!((params.m_cost(), params.t_cost(), params.p_cost()), (MEMORY_KIB, PASSES, LANES));
+        assert_eq!(
+            PasswordHash::verify(None, &"a password that nobody has: thrown away".into()),
+            Verification::Wrong
+        );
+    }
+
+    #[test]
+    fn the_memory_that_is_kept_holds_nothing() {
+        PasswordHash::verify(None, &"correct horse battery".into());
+        let is_clear = |memory: &mut [Block]| memory.iter().flat_map(Block::as_ref).all(|word| *word == 0);
+        assert!(with_memory(MEMORY_KIB as usize, is_clear));
+    }
+
+    #[test]
+    fn long_passwords_are_not_cut() {
+        let (one, other) = ("x".repeat(64), "x".repeat(64) + "y");
+        let hash = PasswordHash::of("demo", &other.clone().into()).unwrap();
+        assert_eq!(verify(&hash.0, &other), Verification::Right);
+        assert_eq!(verify(&hash.0, &one), Verification::Wrong);
+        assert_eq!(verify(&hash.0, &("x".repeat(64) + "z")), Verification::Wrong);
+        let bcrypt = bcrypt::hash("x".repeat(72), 4).unwrap();
+        assert_ne!(verify(&bcrypt, &"x".repeat(72)), Verification::Wrong);
+        assert_eq!(verify(&bcrypt, &"x".repeat(73)), Verification::Wrong);
+    }
+
+    #[test]
+    fn bcrypt_hash_stays_when_its_password_may_be_longer() {
+        let bcrypt = |length| bcrypt::hash("x".repeat(length), 4).unwrap();
+        assert_eq!(verify(&bcrypt(80), &"x".repeat(72)), Verification::Right);
+        assert_eq!(verify(&bcrypt(72), &"x".repeat(72)), Verification::Right);
+        assert_eq!(verify(&bcrypt(71), &"x".repeat(71)), Verification::RightButOutdated);
+    }
+
+    #[test]
+    fn bcrypt_password_with_nul_is_rejected() {
+        // Bcrypt repeats its key: these are all the same to it.
+        for (password, others) in [
+            (
+                "correct horse",
+                ["correct horse\0correct horse", "correct horse\0correct horse\0correct horse"],
+            ),
+            ("", ["\0", "\0\0"]),
+        ] {
+            let bcrypt = bcrypt::hash(password, 4).unwrap();
+            for other in others {
+                assert!(bcrypt::verify(other, &bcrypt).unwrap(), "{other:?} is no case");
+                assert_eq!(verify(&bcrypt, other), Verification::Wrong, "{other:?}");
+            }
+            assert_eq!(verify(&bcrypt, password), Verification::RightButOutdated);
+        }
+    }
+
+    #[test]
+    fn no_hash_is_made_or_verified_of_a_password_with_nul() {
+        let of = |password: &str| PasswordHash::of("demo", &password.into()).map(drop);
+        assert_eq!(of("correct\0horse"), Err(PasswordError::Nul));
+        assert_eq!(of("\0"), Err(PasswordError::Nul));
+        assert_eq!(verify(&hash_as_typed("correct\0horse"), "correct\0horse"), Verification::Wrong);
+    }
+
+    #[test]
+    fn broken_bcrypt_is_neither_imported_nor_verified() {
+        let broken = bcrypt::hash("correct horse", 10).unwrap().replace("$2b$", "$2x$");
+        assert_eq!(PasswordHash::import(&broken).map(drop), Err(PasswordError::BrokenBcrypt));
+        assert_eq!(verify(&broken, "correct horse"), Verification::Wrong);
+    }
+
+    #[test]
+    fn bcrypt_and_hashes_of_another_cost_are_outdated() {
+        let bcrypt = bcrypt::hash("correct horse", 4).unwrap();
+        assert_eq!(verify(&bcrypt, "correct horse"), Verification::RightButOutdated);
+        assert_eq!(verify(&bcrypt, "wrong horse"), Verification::Wrong);
+        let dearer =
+            Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(20_000, 2, 1, None).unwrap());
+        let dearer = dearer.hash_password(b"correct horse").unwrap().to_string();
+        assert_eq!(verify(&dearer, "correct horse"), Verification::RightButOutdated);
+        let ours = PasswordHash::of("demo", &"correct horse".into()).unwrap();
+        for (password, found) in
+            [("correct horse", Verification::Right), ("wrong horse", Verification::Wrong)]
+        {
+            assert_eq!(verify(&ours.0, password), found, "in the memory of a dearer one");
+        }
+    }
+
+    #[test]
+    fn password_is_the_same_however_it_is_composed() {
+        for chosen in [DECOMPOSED, COMPOSED, FULL_WIDTH] {
+            let hash = PasswordHash::of("demo", &chosen.into()).unwrap();
+            for typed in [DECOMPOSED, COMPOSED, FULL_WIDTH] {
+                assert_eq!(verify(&hash.0, typed), Verification::Right, "{chosen:?}, {typed:?}");
+            }
+            assert_eq!(verify(&hash.0, "resume 42"), Verification::Wrong);
+        }
+    }
+
+    #[test]
+    fn hash_of_a_password_as_typed_is_outdated() {
+        let bcrypt = bcrypt::hash(DECOMPOSED, 4).unwrap();
+        for hash in [hash_as_typed(DECOMPOSED), bcrypt] {
+            assert_eq!(verify(&hash, DECOMPOSED), Verification::RightButOutdated);
+            assert_eq!(verify(&hash, COMPOSED), Verification::Wrong, "not what the hash is of");
+        }
+        assert_eq!(verify(&PasswordHash::compute(&DECOMPOSED.into()).0, COMPOSED), Verification::Right);
+        assert_eq!(verify(&hash_as_typed(COMPOSED), DECOMPOSED), Verification::Right);
+    }
+
+    #[test]
+    fn import_takes_the_spellings_of_other_frameworks_and_stores_the_hash_alone() {
+        let argon2 = |parameters: &str| DUMMY_HASH.replace("m=19456,t=2,p=1", parameters);
+        let bcrypt = |start: &str| BCRYPT_13.replace("$2b$13$", start);
+        for (prefix, hash) in [
+            ("argon2", argon2("m=102400,t=2,p=8")),
+            ("bcrypt$", bcrypt("$2b$12$")),
+            ("{bcrypt}", bcrypt("$2a$10$")),
+            ("{argon2}", argon2("m=16384,t=2,p=1")),
+            ("{argon2@SpringSecurity_v5_8}", argon2("m=16384,t=2,p=1")),
+            ("", bcrypt("$2y$13$")),
+            ("", argon2("m=65536,t=3,p=4")),
+        ] {
+            let imported = PasswordHash::import(&format!("{prefix}{hash}"));
+            assert_eq!(imported.map(|imported| imported.0), Ok(hash), "{prefix}");
+        }
+        for digest in [
+            "bcrypt_sha256$$2b$12$9FlOcZes/teLD/G8ydpHUe5BJk5nMgOUJlYZgJEXv01QmMAAQQIlq",
+            "$bcrypt-sha256$v=2,t=2b,r=12$n79VH.0Q2TMWmt3Oqt9uku$Kq4Noyk3094Y2QlB8NdRT8SvGiI4ft2",
+        ] {
+            assert_eq!(PasswordHash::import(digest).map(drop), Err(PasswordError::BcryptOfDigest));
+        }
+        for text in ["{bcrypt}", "bcrypt$", "argon2", "{noop}correct horse", "{argon2}argon2$argon2id$v=19$"]
+        {
+            assert_eq!(PasswordHash::import(text).map(drop), Err(PasswordError::UnknownHash), "{text}");
+        }
+    }
+
+    #[test]
+    fn import_is_strong_enough_and_no_dearer_than_a_sign_in_may_be() {
+        let import = |text: &str| PasswordHash::import(text).map(drop);
+        let bcrypt = |cost| BCRYPT_13.replace("$13$", &format!("${cost:02}$"));
+        assert_eq!(import(DUMMY_HASH), Ok(()));
+        assert_eq!(import(&bcrypt(10)), Ok(()));
+        assert_eq!(import(&bcrypt(13)), Ok(()));
+        assert_eq!(import(&bcrypt(9)), Err(PasswordError::CostOutOfBounds));
+        assert_eq!(import(&bcrypt(14)), Err(PasswordError::CostOutOfBounds));
+        assert_eq!(import(WEAK_ARGON2), Err(PasswordError::CostOutOfBounds));
+        let argon2 = |parameters: &str| DUMMY_HASH.replace("m=19456,t=2,p=1", parameters);
+        for within in ["m=16384,t=2,p=1", "m=102400,t=2,p=8", "m=65536,t=3,p=4"] {
+            assert_eq!(import(&argon2(within)), Ok(()), "{within}");
+        }
+        for outside in [
+            "m=16383,t=2,p=1",
+            "m=19456,t=1,p=1",
+            "m=102400,t=1,p=1",
+            "m=102401,t=2,p=1",
+            "m=65536,t=4,p=1",
+            "m=19456,t=2,p=9",
+            "m=19456,t=4294967295,p=1",
+        ] {
+            assert_eq!(import(&argon2(outside)), Err(PasswordError::CostOutOfBounds), "{outside}");
+        }
+        for text in [
+            "",
+            "secret",
+            "$1$abc$def",
+            "$argon2id$",
+            "$argon2id$v=19$m=19456,t=2,p=1$bGF0Y2hrZXktbm9ib2R5IQ",
+            "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$KbjU2sszeVdkCCDD2zYlonLdBXbZ3rMl+F828Yjr2N0",
+            &DUMMY_HASH.replace("$argon2id$", "$argon2i$"),
+            &DUMMY_HASH.replace("$argon2id$", "$argon2d$"),
+            &DUMMY_HASH.replace("$v=19$", "$v=16$"),
+            &DUMMY_HASH.replace("$v=19$", "$"),
+        ] {
+            assert_eq!(import(text), Err(PasswordError::UnknownHash), "{text}");
+        }
+    }
+
+    /// In the thread's own CPU time: what else the machine does must not count.
+    #[test]
+    fn longest_verification_is_longer_than_that_of_the_dearest_import() {
+        let cpu_time = || Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap());
+        let argon2 = DUMMY_HASH.replace("m=19456,t=2,p=1", "m=102400,t=2,p=8");
+        for hash in [BCRYPT_13, &argon2] {
+            let hash = PasswordHash::import(hash).unwrap();
+            for password in ["correct horse", DECOMPOSED] {
+                let (password, started) = (password.into(), cpu_time());
+                PasswordHash::verify(Some(&hash), &password);
+                let (took, longest) = (cpu_time() - started, longest_verification(&password));
+                println!("{}: {took:?} of {longest:?}", hash.0);
+                assert!(took < longest, "{}: {took:?}", hash.0);
+            }
+        }
+    }
+
+    #[test]
+    fn passwords_are_long_enough_and_not_common() {
+        let of = |password: &str| PasswordHash::of("Demo-User", &password.into()).map(drop);
+        assert_eq!(of("seven77"), Err(PasswordError::TooShort));
+        assert_eq!(of("éééééé7"), Err(PasswordError::TooShort));
+        assert_eq!(of("eight888"), Ok(()));
+        assert_eq!(of("Password123"), Err(PasswordError::TooCommon));
+        assert_eq!(of("demo-user"), Err(PasswordError::TooCommon));
+    }
+
+    #[test]
+    fn password_rules_hold_for_the_normalized_form() {
+        let of = |name: &str, password: &str| PasswordHash::of(name, &password.into()).map(drop);
+        assert_eq!(of("demo", "e\u{301}e\u{301}e\u{301}e\u{301}777"), Err(PasswordError::TooShort));
+        assert_eq!(of("demo", "\u{fdfa}"), Err(PasswordError::TooShort), "normalized, it is a sentence");
+        assert_eq!(of("demo", "\u{ff50}assword123"), Err(PasswordError::TooCommon));
+        assert_eq!(of("re\u{301}sume\u{301}-42", "r\u{e9}sum\u{e9}-42"), Err(PasswordError::TooCommon));
+    }
+}

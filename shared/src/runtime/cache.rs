@@ -1,0 +1,317 @@
+//! A value that is fetched from elsewhere and kept for a while.
+//!
+//! One load at a time; a value that is no longer fresh goes on serving while its source is down, up to
+//! a limit; and a source that fails is left alone for a moment.
+
+use std::error::Error;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::oauth::error::OAuthError;
+
+/// The limits of a cache, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How long a value may serve after it was loaded, while it can't be loaded anew.
+    pub usable_for: u64,
+    /// How long the source is left alone after a load that something missing from the value asked for.
+    pub cool_down: u64,
+    /// How long the source is left alone after a failure.
+    pub after_failure: u64,
+}
+
+/// A value as its source gave it.
+pub struct Loaded<T> {
+    /// The value.
+    pub value: T,
+    /// How long it is good without a word from the source, in seconds.
+    pub fresh_for: u64,
+}
+
+/// There is no value that may be used.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unavailable(Arc<str>);
+
+impl Unavailable {
+    /// With the reason, for the log.
+    pub fn new(reason: impl AsRef<str>) -> Self {
+        Self(reason.as_ref().into())
+    }
+}
+
+/// The errors of a chain, outermost first, in one line. `Display` of an SDK error hides its sources.
+pub fn display_chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text += ": ";
+        text += &source.to_string();
+        next = source.source();
+    }
+    text
+}
+
+struct Held<T> {
+    value: Arc<T>,
+    loaded_at: u64,
+    fresh_for: u64,
+}
+
+/// Whether something lasts that began then. If the clock was set back meanwhile it lasts twice as long, at most.
+fn lasts(since: u64, seconds: u64, now: u64) -> bool {
+    now.abs_diff(since) < seconds
+}
+
+struct State<T> {
+    held: Option<Held<T>>,
+    failed: Option<(u64, Unavailable)>,
+    asked_at: Option<u64>,
+}
+
+/// The cache.
+pub struct Cache<T> {
+    limits: Limits,
+    state: Mutex<State<T>>,
+    loading: tokio::sync::Mutex<()>,
+}
+
+impl<T> Cache<T> {
+    /// An empty cache.
+    pub fn new(limits: Limits) -> Self {
+        let state = State { held: None, failed: None, asked_at: None };
+        Self { limits, state: Mutex::new(state), loading: tokio::sync::Mutex::new(()) }
+    }
+
+    /// The value: from memory while it is fresh, else from `load`.
+    pub async fn get<E: Error>(
+        &self,
+        now: u64,
+        load: impl AsyncFnOnce() -> Result<Loaded<T>, E>,
+    ) -> Result<Arc<T>, Unavailable> {
+        if let Some(answer) = self.ready(now) {
+            return answer;
+        }
+        // While somebody else loads, a usable value serves; without one there is nothing but to wait.
+        let turn = match self.loading.try_lock() {
+            Ok(turn) => turn,
+            Err(_) => match self.usable(now) {
+                Some(value) => return Ok(value),
+                None => self.loading.lock().await,
+            },
+        };
+        if let Some(answer) = self.ready(now) {
+            return answer;
+        }
+        let answer = self.load(now, load).await;
+        drop(turn);
+        answer
+    }
+
+    /// The value, loaded anew because `seen` lacks something: at most once a cool-down, however often
+    /// it is asked for.
+    pub async fn reload<E: Error>(
+        &self,
+        now: u64,
+        seen: &Arc<T>,
+        load: impl AsyncFnOnce() -> Result<Loaded<T>, E>,
+    ) -> Result<Arc<T>, Unavailable> {
+        let _turn = self.loading.lock().await;
+        {
+            let state = self.state();
+            if let Some(held) = state.held.as_ref().filter(|held| !Arc::ptr_eq(&held.value, seen)) {
+                return Ok(held.value.clone());
+            }
+            let asked_lately = state.asked_at.is_some_and(|at| lasts(at, self.limits.cool_down, now));
+            if asked_lately || state.failed.as_ref().is_some_and(|(failed_at, _)| self.rests(*failed_at, now))
+            {
+                return Ok(seen.clone());
+            }
+        }
+        let answer = self.load(now, load).await;
+        let mut state = self.state();
+        // What a failed load would have brought is asked for again once the source has had its rest.
+        state.asked_at = state.failed.is_none().then_some(now);
+        answer
+    }
+
+    /// The value that was loaded last, however old; none without one.
+    pub fn held(&self) -> Option<Arc<T>> {
+        self.state().held.as_ref().map(|held| held.value.clone())
+    }
+
+    /// How long ago the value was loaded, in seconds; none without a value.
+    pub fn age(&self, now: u64) -> Option<u64> {
+        self.state().held.as_ref().map(|held| now.saturating_sub(held.loaded_at))
+    }
+
+    /// An answer that needs no load: a fresh value, or what a recent failure leaves.
+    pub fn ready(&self, now: u64) -> Option<Result<Arc<T>, Unavailable>> {
+        let state = self.state();
+        if let Some(held) = state.held.as_ref().filter(|held| lasts(held.loaded_at, held.fresh_for, now)) {
+            return Some(Ok(held.value.clone()));
+        }
+        let (failed_at, error) = state.failed.as_ref()?;
+        if !self.rests(*failed_at, now) {
+            return None;
+        }
+        let error = error.clone();
+        drop(state);
+        Some(self.usable(now).ok_or(error))
+    }
+
+    fn usable(&self, now: u64) -> Option<Arc<T>> {
+        let state = self.state();
+        let held = state.held.as_ref()?;
+        lasts(held.loaded_at, self.limits.usable_for, now).then(|| held.value.clone())
+    }
+
+    /// Whether the source is still left alone after it failed.
+    fn rests(&self, failed_at: u64, now: u64) -> bool {
+        lasts(failed_at, self.limits.after_failure, now)
+    }
+
+    async fn load<E: Error>(
+        &self,
+        now: u64,
+        load: impl AsyncFnOnce() -> Result<Loaded<T>, E>,
+    ) -> Result<Arc<T>, Unavailable> {
+        // On the heap: a load is rare and its future large, and every caller's future would hold it.
+        match Box::pin(load()).await {
+            Ok(Loaded { value, fresh_for }) => {
+                let value = Arc::new(value);
+                let mut state = self.state();
+                state.held = Some(Held { value: value.clone(), loaded_at: now, fresh_for });
+                state.failed = None;
+                Ok(value)
+            }
+            Err(error) => {
+                let error = Unavailable::new(display_chain(&error));
+                self.state().failed = Some((now, error.clone()));
+                self.usable(now).ok_or(error)
+            }
+        }
+    }
+
+    /// The state; never held across an `await`. A panic elsewhere can't leave it half-written.
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What can't be loaded grants nothing: the caller may try again.
+impl From<Unavailable> for OAuthError {
+    fn from(error: Unavailable) -> Self {
+        Self::unavailable(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    const LIMITS: Limits = Limits { usable_for: 60, cool_down: 20, after_failure: 5 };
+
+    /// A source that counts its loads and can be switched off.
+    #[derive(Default)]
+    struct Source {
+        loads: Cell<u32>,
+        down: Cell<bool>,
+    }
+
+    impl Source {
+        async fn load(&self) -> Result<Loaded<u32>, std::io::Error> {
+            self.loads.set(self.loads.get() + 1);
+            if self.down.get() {
+                return Err(std::io::Error::other("the source is down"));
+            }
+            Ok(Loaded { value: self.loads.get(), fresh_for: 15 })
+        }
+    }
+
+    async fn value(cache: &Cache<u32>, source: &Source, now: u64) -> Option<u32> {
+        cache.get(now, async || source.load().await).await.ok().map(|value| *value)
+    }
+
+    #[tokio::test]
+    async fn a_fresh_value_costs_no_load() {
+        let (cache, source) = (Cache::new(LIMITS), Source::default());
+        assert_eq!(value(&cache, &source, 100).await, Some(1));
+        assert_eq!(value(&cache, &source, 114).await, Some(1));
+        assert_eq!(value(&cache, &source, 115).await, Some(2));
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_back_keeps_nothing_fresh_and_no_source_alone() {
+        let (cache, source) = (Cache::new(LIMITS), Source::default());
+        assert_eq!(value(&cache, &source, 10_000).await, Some(1));
+        assert_eq!(value(&cache, &source, 9_000).await, Some(2));
+        source.down.set(true);
+        assert_eq!(value(&cache, &source, 9_016).await, Some(2));
+        assert_eq!(value(&cache, &source, 8_950).await, Some(2));
+        assert_eq!(value(&cache, &source, 8_000).await, None);
+        source.down.set(false);
+        assert_eq!(value(&cache, &source, 7_000).await, Some(source.loads.get()));
+    }
+
+    #[tokio::test]
+    async fn an_old_value_serves_through_an_outage_up_to_the_limit() {
+        let (cache, source) = (Cache::new(LIMITS), Source::default());
+        assert_eq!(value(&cache, &source, 100).await, Some(1));
+        source.down.set(true);
+        assert_eq!(value(&cache, &source, 159).await, Some(1));
+        assert_eq!(value(&cache, &source, 160).await, None);
+        source.down.set(false);
+        assert_eq!(value(&cache, &source, 165).await, Some(source.loads.get()));
+    }
+
+    #[tokio::test]
+    async fn a_source_that_failed_is_left_alone_for_a_moment() {
+        let (cache, source) = (Cache::new(LIMITS), Source::default());
+        source.down.set(true);
+        assert_eq!(value(&cache, &source, 100).await, None);
+        assert_eq!(value(&cache, &source, 104).await, None);
+        assert_eq!(source.loads.get(), 1);
+        source.down.set(false);
+        assert_eq!(value(&cache, &source, 105).await, Some(2));
+    }
+
+    #[tokio::test]
+    async fn asking_for_more_loads_once_a_cool_down() {
+        let (cache, source) = (Cache::new(LIMITS), Source::default());
+        let mut seen = cache.get(100, async || source.load().await).await.unwrap();
+        for _ in 0..1000 {
+            seen = cache.reload(101, &seen, async || source.load().await).await.unwrap();
+        }
+        assert_eq!(source.loads.get(), 2);
+        cache.reload(120, &seen, async || source.load().await).await.unwrap();
+        assert_eq!(source.loads.get(), 2);
+        cache.reload(121, &seen, async || source.load().await).await.unwrap();
+        assert_eq!(source.loads.get(), 3);
+    }
+
+    #[tokio::test]
+    async fn asking_for_more_in_vain_is_tried_again_after_a_moment() {
+        let (cache, source) = (Cache::new(LIMITS), Source::default());
+        let seen = cache.get(100, async || source.load().await).await.unwrap();
+        source.down.set(true);
+        for now in [101, 105] {
+            let kept = cache.reload(now, &seen, async || source.load().await).await.unwrap();
+            assert!(Arc::ptr_eq(&kept, &seen));
+        }
+        assert_eq!(source.loads.get(), 2);
+        source.down.set(false);
+        assert_eq!(*cache.reload(106, &seen, async || source.load().await).await.unwrap(), 3);
+    }
+
+    #[tokio::test]
+    async fn many_at_once_share_one_load() {
+        let (cache, source) = (Cache::new(LIMITS), Source::default());
+        let slow = async || {
+            tokio::task::yield_now().await;
+            source.load().await
+        };
+        let (one, other) = tokio::join!(cache.get(100, slow), cache.get(100, slow));
+        assert_eq!((*one.unwrap(), *other.unwrap(), source.loads.get()), (1, 1, 1));
+    }
+}

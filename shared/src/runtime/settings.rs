@@ -1,0 +1,437 @@
+//! Settings: the environment, read once at start and turned into types.
+//!
+//! A function asks for the settings it uses and for no others. A missing or bad one stops it at
+//! init with a message that names the variable and never repeats its value.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use lambda_http::http::Uri;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::jose::algorithm::Algorithm;
+use crate::jose::strict_object::StrictObject;
+use crate::oauth::error::OAuthError;
+use crate::oauth::scope::Scopes;
+use crate::runtime::call::Call;
+use crate::runtime::proxy::{CLOUDFRONT, MIN_SECRET, TrustedProxy};
+
+/// The longest an access token may live, in seconds (a day).
+///
+/// Invariant: whatever is revoked stays in the trust bundle at least this long, so no token can
+/// outlive its revocation.
+pub const MAX_ACCESS_TOKEN_TTL: u64 = 86_400;
+
+const DAY: u64 = 86_400;
+
+/// Where the `iss` of our tokens comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Issuer {
+    /// One URL.
+    Fixed(String),
+    /// `https://` + the domain that API Gateway received the request on.
+    OwnDomain,
+}
+
+impl Issuer {
+    /// A URL of ours as the caller wrote it: the domain that API Gateway received the request on is
+    /// always spoken to by TLS, except on a laptop.
+    pub fn own_url(&self, domain: &str, path: &str) -> String {
+        let plain = matches!(self, Self::Fixed(url) if url.starts_with("http://"));
+        format!("{}://{domain}{path}", if plain { "http" } else { "https" })
+    }
+
+    /// The issuer in the answer to a call.
+    ///
+    /// # Errors
+    /// An event without a domain, where the domain is the issuer: the API is not set up as it must be.
+    pub fn of_call(&self, call: Call<'_>) -> Result<Cow<'_, str>, OAuthError> {
+        self.resolve(call.domain()).ok_or_else(|| {
+            OAuthError::unavailable(
+                "cannot determine the issuer: ISSUER is unset and the request has no domain",
+            )
+        })
+    }
+
+    /// The issuer for a request that came in on `domain`; none when it can't be known.
+    pub fn resolve(&self, domain: Option<&str>) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Fixed(url) => Some(Cow::Borrowed(url)),
+            Self::OwnDomain => domain.map(|domain| Cow::Owned(format!("https://{domain}"))),
+        }
+    }
+}
+
+/// The environment as pairs; tests hand in their own.
+pub struct Settings(BTreeMap<String, String>);
+
+/// A setting that is missing or can't be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{name}: {problem}")]
+pub struct ConfigError {
+    name: &'static str,
+    problem: String,
+}
+
+impl ConfigError {
+    /// A complaint about one variable. `problem` must not hold its value.
+    pub fn new(name: &'static str, problem: impl Into<String>) -> Self {
+        Self { name, problem: problem.into() }
+    }
+}
+
+impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Settings {
+    fn from_iter<T: IntoIterator<Item = (K, V)>>(pairs: T) -> Self {
+        Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+}
+
+impl Settings {
+    /// The process environment. Variables that aren't UTF-8 are left out.
+    pub fn from_process() -> Self {
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect()
+    }
+
+    /// A variable's value; empty is as missing.
+    pub fn optional(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A variable's value, or a complaint that it is missing.
+    pub fn required(&self, name: &'static str) -> Result<&str, ConfigError> {
+        self.optional(name).ok_or_else(|| ConfigError::new(name, "is not set"))
+    }
+
+    /// `TABLE_NAME`: the DynamoDB table.
+    pub fn table_name(&self) -> Result<&str, ConfigError> {
+        self.required("TABLE_NAME")
+    }
+
+    /// `SIGNING_SECRET_ID`: name or ARN of the secret that holds the signing keys.
+    pub fn signing_secret_id(&self) -> Result<&str, ConfigError> {
+        self.required("SIGNING_SECRET_ID")
+    }
+
+    /// `ISSUER`: the `iss` of our tokens; empty means the API's own domain, known from each request.
+    pub fn issuer(&self) -> Result<Issuer, ConfigError> {
+        match self.optional("ISSUER") {
+            None => Ok(Issuer::OwnDomain),
+            Some(url) if is_issuer(url) => Ok(Issuer::Fixed(url.to_owned())),
+            Some(_) => Err(ConfigError::new("ISSUER", format!("is {NO_ISSUER}"))),
+        }
+    }
+
+    /// `GOOGLE_JWKS_URL`: where Google's keys are.
+    pub fn google_jwks_url(&self) -> Result<Uri, ConfigError> {
+        const NAME: &str = "GOOGLE_JWKS_URL";
+        self.jwks_urls()
+            .parse(self.required(NAME)?)
+            .ok_or_else(|| ConfigError::new(NAME, "is not an https:// URL without user name and fragment"))
+    }
+
+    /// Which URLs may lead to the keys of others.
+    pub fn jwks_urls(&self) -> JwksUrls {
+        JwksUrls { local: self.optional("ISSUER").is_some_and(|issuer| issuer.starts_with("http://")) }
+    }
+
+    /// `STRICT_ASSERTION_AUDIENCE`: whether a client's assertion must name our issuer as its only audience, which is
+    /// what the revision of RFC 7523 wants; `true` or `false`, the default.
+    pub fn strict_assertion_audience(&self) -> Result<bool, ConfigError> {
+        self.switch("STRICT_ASSERTION_AUDIENCE", Some("false"))
+    }
+
+    /// Whether there are other issuers whose tokens are exchanged for ours: `GOOGLE_CLIENT_IDS` and
+    /// `TRUSTED_ISSUERS`.
+    pub fn trusts_issuers(&self) -> bool {
+        ["GOOGLE_CLIENT_IDS", "TRUSTED_ISSUERS"].iter().any(|name| self.optional(name).is_some())
+    }
+
+    /// `AUDIENCE`: a comma list; the first is the default (RFC 9068 §3).
+    pub fn audiences(&self) -> Result<Vec<String>, ConfigError> {
+        let audiences = self.list("AUDIENCE");
+        if audiences.is_empty() {
+            return Err(ConfigError::new("AUDIENCE", "names no audience"));
+        }
+        Ok(audiences)
+    }
+
+    /// `ACCESS_TOKEN_TTL_SECONDS`: 60 to [`MAX_ACCESS_TOKEN_TTL`], default 900.
+    pub fn access_token_ttl(&self) -> Result<u64, ConfigError> {
+        self.seconds("ACCESS_TOKEN_TTL_SECONDS", 900, 60..=MAX_ACCESS_TOKEN_TTL)
+    }
+
+    /// `REFRESH_TOKEN_TTL_SECONDS`: how long after a sign-in its refresh tokens end, a minute to a year,
+    /// default 30 days; 0 issues none.
+    pub fn refresh_token_ttl(&self) -> Result<Option<u64>, ConfigError> {
+        if self.optional("REFRESH_TOKEN_TTL_SECONDS") == Some("0") {
+            return Ok(None);
+        }
+        self.seconds("REFRESH_TOKEN_TTL_SECONDS", 30 * DAY, 60..=366 * DAY).map(Some)
+    }
+
+    /// `REFRESH_TOKEN_IDLE_SECONDS`: how long a refresh token is good without being used, a minute to a
+    /// year, default 7 days.
+    pub fn refresh_token_idle(&self) -> Result<u64, ConfigError> {
+        self.seconds("REFRESH_TOKEN_IDLE_SECONDS", 7 * DAY, 60..=366 * DAY)
+    }
+
+    /// `TRUST_REFRESH_SECONDS`: how old the authorizer's trust bundle may grow, 1 to 300, default 15.
+    pub fn trust_refresh(&self) -> Result<u64, ConfigError> {
+        self.seconds("TRUST_REFRESH_SECONDS", 15, 1..=300)
+    }
+
+    /// `SIGNING_ALGORITHM`: `RS256` (default), `ES256` or `EdDSA`.
+    pub fn signing_algorithm(&self) -> Result<Algorithm, ConfigError> {
+        let name = self.optional("SIGNING_ALGORITHM").unwrap_or("RS256");
+        Algorithm::for_signing(name)
+            .ok_or_else(|| ConfigError::new("SIGNING_ALGORITHM", "is not RS256, ES256 or EdDSA"))
+    }
+
+    /// `PROXY_SECRET`: what a trusted proxy sends along, at least [`MIN_SECRET`] characters; without it none is trusted.
+    /// `PROXY_ADDRESS_HEADER`: the header in which it names the caller's address, default [`CLOUDFRONT`].
+    pub fn trusted_proxy(&self) -> Result<Option<TrustedProxy>, ConfigError> {
+        let Some(secret) = self.optional("PROXY_SECRET").map(SecretString::from) else { return Ok(None) };
+        let text = secret.expose_secret();
+        if text.len() < MIN_SECRET || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(ConfigError::new(
+                "PROXY_SECRET",
+                "is not at least 32 characters of ASCII without blanks: `openssl rand -hex 32` makes a good one",
+            ));
+        }
+        let header = self.optional("PROXY_ADDRESS_HEADER").unwrap_or(CLOUDFRONT).parse();
+        let header =
+            header.map_err(|_| ConfigError::new("PROXY_ADDRESS_HEADER", "is not the name of a header"))?;
+        Ok(Some(TrustedProxy::new(&secret, header)))
+    }
+
+    /// `DEPLOY_EXAMPLES`: whether the example routes are there; `true` or `false`.
+    pub fn deploy_examples(&self) -> Result<bool, ConfigError> {
+        self.switch("DEPLOY_EXAMPLES", None)
+    }
+
+    /// `ROUTE_SCOPES`: a JSON object from route key (`GET /todo`) to the scopes that it needs.
+    pub fn route_scopes(&self) -> Result<BTreeMap<String, Scopes>, ConfigError> {
+        let complaint = |problem: &str| ConfigError::new("ROUTE_SCOPES", problem);
+        let Some(json) = self.optional("ROUTE_SCOPES") else {
+            return Ok(BTreeMap::new());
+        };
+        let members = serde_json::from_str(json).map(StrictObject::into_object);
+        let routes: BTreeMap<String, Vec<String>> =
+            members.and_then(serde_json::from_value).map_err(|_| {
+                complaint(
+                    r#"is not a JSON object such as {"GET /todo":["todo:read"]}, or names a route twice"#,
+                )
+            })?;
+        routes
+            .into_iter()
+            .map(|(route, scopes)| {
+                let scopes = Scopes::from_names(&scopes)
+                    .map_err(|_| complaint("holds a scope with a character that scopes can't have"))?;
+                Ok((route, scopes))
+            })
+            .collect()
+    }
+
+    /// A comma list, blanks trimmed, empty entries left out.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        self.optional(name)
+            .unwrap_or_default()
+            .split(',')
+            .map(str::trim)
+            .filter(|entry| !entry.is_empty())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn switch(&self, name: &'static str, default: Option<&str>) -> Result<bool, ConfigError> {
+        match self.optional(name).or(default) {
+            Some("true") => Ok(true),
+            Some("false") => Ok(false),
+            Some(_) => Err(ConfigError::new(name, "is not true or false")),
+            None => Err(ConfigError::new(name, "is not set")),
+        }
+    }
+
+    fn seconds(
+        &self,
+        name: &'static str,
+        default: u64,
+        range: RangeInclusive<u64>,
+    ) -> Result<u64, ConfigError> {
+        let Some(text) = self.optional(name) else { return Ok(default) };
+        text.parse().ok().filter(|seconds| range.contains(seconds)).ok_or_else(|| {
+            ConfigError::new(
+                name,
+                format!("is not a number of seconds from {} to {}", range.start(), range.end()),
+            )
+        })
+    }
+}
+
+/// Which URLs may lead to the keys of clients and other issuers.
+#[derive(Clone, Copy)]
+pub struct JwksUrls {
+    /// Whether this is the local stack, whose own issuer is plain http: on Lambda the Runtime API listens on localhost,
+    /// and its answers are no keys.
+    local: bool,
+}
+
+impl JwksUrls {
+    /// Reads such a URL; a query is part of some. An https URL of this machine is harmless: no authority that we trust
+    /// certifies such a name.
+    pub fn parse(self, url: &str) -> Option<Uri> {
+        secure_url(url).filter(|url| self.local || url.scheme_str() == Some("https"))
+    }
+}
+
+/// What an issuer must not be.
+pub const NO_ISSUER: &str = "not an https:// URL without user name, query and fragment";
+
+/// Whether a URL can be an issuer (RFC 8414 §2, OpenID Connect Core §2).
+pub fn is_issuer(url: &str) -> bool {
+    secure_url(url).is_some() && !url.contains('?')
+}
+
+/// Reads an https URL without fragment, and without a user's name: what stands before it would look like the host.
+///
+/// Plain http is for the local stack alone (RFC 8414 §2).
+pub fn secure_url(url: &str) -> Option<Uri> {
+    let bare = url.bytes().all(|byte| byte.is_ascii_graphic()) && !url.contains('#');
+    let uri: Uri = Some(url).filter(|_| bare)?.parse().ok()?;
+    let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?;
+    let is_secure = match authority.host() {
+        "" => false,
+        "127.0.0.1" | "localhost" if url.starts_with("http://") => true,
+        _ => url.starts_with("https://"),
+    };
+    is_secure.then_some(uri)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(pairs: &[(&str, &str)]) -> Settings {
+        pairs.iter().copied().collect()
+    }
+
+    #[test]
+    fn a_missing_setting_is_named() {
+        let error = settings(&[("TABLE_NAME", "")]).table_name().unwrap_err();
+        assert_eq!(error.to_string(), "TABLE_NAME: is not set");
+    }
+
+    #[test]
+    fn a_bad_setting_is_named_and_its_value_is_not_repeated() {
+        let error = settings(&[("ACCESS_TOKEN_TTL_SECONDS", "canary")]).access_token_ttl().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "ACCESS_TOKEN_TTL_SECONDS: is not a number of seconds from 60 to 86400"
+        );
+    }
+
+    #[test]
+    fn lifetimes_have_bounds() {
+        for (text, good) in [("59", false), ("60", true), ("86400", true), ("86401", false), ("-1", false)] {
+            let result = settings(&[("ACCESS_TOKEN_TTL_SECONDS", text)]).access_token_ttl();
+            assert_eq!(result.is_ok(), good, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_issuer_is_an_https_url_or_the_laptop() {
+        for (url, good) in [
+            ("https://auth.example.com", true),
+            ("https://auth.example.com/path", true),
+            ("http://127.0.0.1:3000", true),
+            ("http://localhost:3000", true),
+            ("http://localhost.example.com", false),
+            ("http://localhost:x@evil.example", false),
+            ("HTTP://localhost:3000", false),
+            ("HTTPS://auth.example.com", false),
+            ("https://ours.example@evil.example", false),
+            ("http://auth.example.com", false),
+            ("https://", false),
+            ("https://a?b", false),
+            ("https://a#b", false),
+            ("https://a b", false),
+        ] {
+            assert_eq!(settings(&[("ISSUER", url)]).issuer().is_ok(), good, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_jwks_url_may_have_a_query_and_be_local_on_the_local_stack_alone() {
+        let parse =
+            |issuer: &str, url: &str| settings(&[("ISSUER", issuer)]).jwks_urls().parse(url).is_some();
+        for (url, good) in [
+            ("https://login.example.com/keys?appid=1", true),
+            ("https://login.example.com/keys?appid=1&b=@", true),
+            ("https://login.example.com/keys", true),
+            ("https://login.example.com/keys#1", false),
+            ("https://me@login.example.com/keys", false),
+            ("https://login.example.com@evil.example/keys", false),
+            ("http://login.example.com/keys?localhost", false),
+            ("http://169.254.169.254/latest", false),
+            ("file:///etc/passwd", false),
+        ] {
+            for issuer in ["", "https://auth.example.com", "http://127.0.0.1:3000"] {
+                assert_eq!(parse(issuer, url), good, "{issuer} {url}");
+            }
+        }
+        for url in ["http://localhost:9001/2018-06-01/runtime/invocation/next", "http://127.0.0.1/keys"] {
+            assert!(parse("http://127.0.0.1:3000", url) && parse("http://localhost:3000", url), "{url}");
+            assert!(!parse("", url) && !parse("https://auth.example.com", url), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_proxys_secret_is_long_and_is_not_repeated() {
+        let proxy = |secret: &str, header: &str| {
+            let settings = settings(&[("PROXY_SECRET", secret), ("PROXY_ADDRESS_HEADER", header)]);
+            settings.trusted_proxy().map(|proxy| proxy.is_some())
+        };
+        let good = "0123456789abcdef0123456789abcdef";
+        assert_eq!(proxy("", "X-Forwarded-For"), Ok(false));
+        for header in ["", "X-Forwarded-For", "cf-connecting-ip"] {
+            assert_eq!(proxy(good, header), Ok(true), "{header}");
+        }
+        for (secret, header) in [(&good[1..], ""), ("0123456789abcdef 0123456789abcdef", ""), (good, "a b")] {
+            let error = proxy(secret, header).unwrap_err().to_string();
+            assert!(error.starts_with("PROXY_") && !error.contains("0123"), "{error}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_signed_with_an_algorithm_that_is_only_verified() {
+        for (name, good) in [("RS256", true), ("ES256", true), ("EdDSA", true), ("ES384", false), ("", true)]
+        {
+            assert_eq!(settings(&[("SIGNING_ALGORITHM", name)]).signing_algorithm().is_ok(), good, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_strict_audience_is_off_by_default() {
+        let strict = |value| settings(&[("STRICT_ASSERTION_AUDIENCE", value)]).strict_assertion_audience();
+        assert_eq!((strict(""), strict("false"), strict("true")), (Ok(false), Ok(false), Ok(true)));
+        assert!(strict("yes").is_err());
+    }
+
+    #[test]
+    fn the_first_audience_is_the_default() {
+        let audiences = settings(&[("AUDIENCE", " a , ,b")]).audiences().unwrap();
+        assert_eq!(audiences, ["a", "b"]);
+    }
+
+    #[test]
+    fn route_scopes_must_be_scopes() {
+        assert!(settings(&[("ROUTE_SCOPES", r#"{"GET /todo":["todo:read"]}"#)]).route_scopes().is_ok());
+        let twice = r#"{"GET /todo":["a"],"GET /todo":[]}"#;
+        for bad in ["[]", "{", r#"{"GET /todo":"todo:read"}"#, r#"{"GET /todo":["a b"]}"#, twice] {
+            assert!(settings(&[("ROUTE_SCOPES", bad)]).route_scopes().is_err(), "{bad}");
+        }
+    }
+}

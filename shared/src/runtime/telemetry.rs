@@ -1,0 +1,353 @@
+//! What goes into the log: one line of JSON a request, which is the record of what was decided and, for
+//! CloudWatch, the metrics
+//! (docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html).
+//!
+//! There is no logger to configure: a line is written here or not at all, so nothing that a library
+//! says at whatever level, requests and responses included, can reach the log.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::runtime::settings::Settings;
+
+/// What was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// A token was issued.
+    Issued,
+    /// No token was issued.
+    Refused,
+    /// A call may go on.
+    Allowed,
+    /// A call may not go on.
+    Denied,
+    /// A token was revoked, or there was nothing to revoke.
+    Revoked,
+    /// A client was told about a token.
+    Introspected,
+    /// What anybody may have was handed out.
+    Served,
+    /// A step of a rotation was taken.
+    Done,
+    /// It could not be decided.
+    Failed,
+}
+
+/// The record of one decision. The ids in it were looked up and found. One exception: `client_id` of a rejected request
+/// may be what the request claims, if it can't be a secret in the wrong field (`client_auth::claimed_by`).
+#[derive(Serialize)]
+pub struct Decision<'a> {
+    /// What was decided.
+    pub outcome: Outcome,
+    /// Why it was not a yes: an OAuth error code, or one of the authorizer's reasons. Invariant: one of a
+    /// fixed set, because each is a metric of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'a str>,
+    /// API Gateway's id of the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<&'a str>,
+    /// The step of a rotation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<&'a str>,
+    /// The subject.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub: Option<&'a str>,
+    /// The client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<&'a str>,
+    /// The token's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jti: Option<&'a str>,
+    /// What failed: a claim, a key, a check, or something behind us.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<&'a str>,
+    /// How long it is until the next rotation; less than nothing when it is overdue.
+    #[serde(rename = "DaysToRotation", skip_serializing_if = "Option::is_none")]
+    pub days_to_rotation: Option<f64>,
+}
+
+impl Decision<'_> {
+    /// A decision of which nothing else is known yet.
+    pub const fn new(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            reason: None,
+            request_id: None,
+            step: None,
+            sub: None,
+            client_id: None,
+            jti: None,
+            cause: None,
+            days_to_rotation: None,
+        }
+    }
+}
+
+/// A function's way to the log.
+pub struct Telemetry {
+    function: &'static str,
+    namespace: Option<String>,
+    cold: AtomicBool,
+}
+
+impl Telemetry {
+    /// Reads `METRICS_NAMESPACE`: the namespace of the metrics; empty for none.
+    pub fn from_settings(function: &'static str, settings: &Settings) -> Self {
+        let namespace = settings.optional("METRICS_NAMESPACE").map(str::to_owned);
+        Self { function, namespace, cold: AtomicBool::new(true) }
+    }
+
+    /// Begins a request.
+    pub fn watch(&self, now: u64) -> RequestLog<'_> {
+        let cold = self.cold.swap(false, Ordering::Relaxed);
+        RequestLog {
+            telemetry: self,
+            now,
+            started: Instant::now(),
+            cold,
+            trust_age: None,
+            trust_entries: None,
+            keys_age: None,
+        }
+    }
+}
+
+/// A request that is being answered.
+pub struct RequestLog<'a> {
+    telemetry: &'a Telemetry,
+    now: u64,
+    started: Instant,
+    cold: bool,
+    /// How old the trust bundle is that it is decided by, in seconds.
+    pub trust_age: Option<u64>,
+    /// How many revocations the trust bundle holds.
+    pub trust_entries: Option<usize>,
+    /// How old the signing keys are that it is decided with, in seconds.
+    pub keys_age: Option<u64>,
+}
+
+impl RequestLog<'_> {
+    /// Writes the request's line.
+    pub fn log(&self, decision: &Decision<'_>) {
+        if let Some(line) = self.line(decision, self.started.elapsed()) {
+            write(&line);
+        }
+    }
+
+    fn line(&self, decision: &Decision<'_>, latency: Duration) -> Option<Vec<u8>> {
+        let is = |outcome| u8::from(decision.outcome == outcome);
+        let refused = is(Outcome::Refused) + is(Outcome::Denied);
+        let line = Line {
+            metrics: self.telemetry.namespace.as_deref().map(|namespace| Metrics {
+                // In milliseconds.
+                timestamp: self.now.saturating_mul(1000),
+                directives: self.directives(namespace, decision, refused > 0),
+            }),
+            function: self.telemetry.function,
+            decision,
+            latency: (latency.as_secs_f64() * 1e6).round() / 1e3,
+            issued: (decision.outcome == Outcome::Issued).then_some(1),
+            refused: (refused > 0).then_some(1),
+            failed: self.is_failure(decision).then_some(1),
+            cold_start: self.cold.then_some(1),
+            trust_age: self.trust_age,
+            trust_entries: self.trust_entries,
+            keys_age: self.keys_age,
+        };
+        let mut text = serde_json::to_vec(&line).ok()?;
+        text.push(b'\n');
+        Some(text)
+    }
+
+    /// Whether somebody who asked got no answer. Behind a rotation's step nobody waits, and it is an error of the
+    /// function's that has an alarm of its own.
+    fn is_failure(&self, decision: &Decision<'_>) -> bool {
+        decision.outcome == Outcome::Failed && decision.step.is_none()
+    }
+
+    /// Each metric with each set of its dimensions' values is paid for by itself: what a caller chooses is
+    /// therefore never one, and what nobody asks by function has none.
+    fn directives<'n>(
+        &self,
+        namespace: &'n str,
+        decision: &Decision<'_>,
+        refused: bool,
+    ) -> Vec<Directive<'n>> {
+        let directive = |dimensions, metrics: &[(bool, &'static str, &'static str)]| {
+            let metrics = metrics.iter().filter(|(there, ..)| *there);
+            let metrics: Vec<_> = metrics.map(|(_, name, unit)| Metric { name, unit }).collect();
+            (!metrics.is_empty()).then_some(Directive { namespace, dimensions, metrics })
+        };
+        let is = |outcome| decision.outcome == outcome;
+        let by_function = [(true, "Latency", "Milliseconds"), (is(Outcome::Issued), "Issued", "Count")];
+        let overall = [
+            (self.is_failure(decision), "Failed", "Count"),
+            (self.cold, "ColdStart", "Count"),
+            (self.trust_age.is_some(), "TrustAge", "Seconds"),
+            (self.trust_entries.is_some(), "TrustEntries", "Count"),
+            (self.keys_age.is_some(), "KeysAge", "Seconds"),
+            (decision.days_to_rotation.is_some(), "DaysToRotation", "Count"),
+        ];
+        let refusals = [(refused, "Refused", "Count")];
+        let directives = [
+            directive(&[&["function"]], &by_function),
+            directive(&[&[]], &overall),
+            directive(&[&[], &["function", "reason"]], &refusals),
+        ];
+        directives.into_iter().flatten().collect()
+    }
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(rename = "_aws", skip_serializing_if = "Option::is_none")]
+    metrics: Option<Metrics<'a>>,
+    function: &'static str,
+    #[serde(flatten)]
+    decision: &'a Decision<'a>,
+    /// Milliseconds.
+    #[serde(rename = "Latency")]
+    latency: f64,
+    #[serde(rename = "Issued", skip_serializing_if = "Option::is_none")]
+    issued: Option<u8>,
+    #[serde(rename = "Refused", skip_serializing_if = "Option::is_none")]
+    refused: Option<u8>,
+    #[serde(rename = "Failed", skip_serializing_if = "Option::is_none")]
+    failed: Option<u8>,
+    #[serde(rename = "ColdStart", skip_serializing_if = "Option::is_none")]
+    cold_start: Option<u8>,
+    #[serde(rename = "TrustAge", skip_serializing_if = "Option::is_none")]
+    trust_age: Option<u64>,
+    #[serde(rename = "TrustEntries", skip_serializing_if = "Option::is_none")]
+    trust_entries: Option<usize>,
+    #[serde(rename = "KeysAge", skip_serializing_if = "Option::is_none")]
+    keys_age: Option<u64>,
+}
+
+/// Which members of the line are metrics.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metrics<'a> {
+    timestamp: u64,
+    #[serde(rename = "CloudWatchMetrics")]
+    directives: Vec<Directive<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Directive<'a> {
+    namespace: &'a str,
+    dimensions: &'static [&'static [&'static str]],
+    metrics: Vec<Metric>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metric {
+    name: &'static str,
+    unit: &'static str,
+}
+
+/// Sends a panic's place to the log, without its message, which may hold anything.
+pub fn install(function: &'static str) {
+    #[derive(Serialize)]
+    struct Panic {
+        function: &'static str,
+        panic_at: Option<String>,
+    }
+    std::panic::set_hook(Box::new(move |panic| {
+        let panic = Panic { function, panic_at: panic.location().map(ToString::to_string) };
+        if let Ok(mut line) = serde_json::to_vec(&panic) {
+            line.push(b'\n');
+            write(&line);
+        }
+    }));
+}
+
+/// One write a line, so that lines of several threads don't mix. A log that can't be written is no
+/// reason to fail a request.
+fn write(line: &[u8]) {
+    let _ = std::io::stderr().lock().write_all(line);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// The line of a function's second request.
+    fn line(namespace: &str, decision: &Decision<'_>, set: impl FnOnce(&mut RequestLog<'_>)) -> Value {
+        let settings = [("METRICS_NAMESPACE", namespace)].into_iter().collect();
+        let telemetry = Telemetry::from_settings("token", &settings);
+        assert!(telemetry.watch(999).cold);
+        let mut watch = telemetry.watch(1_000);
+        set(&mut watch);
+        let line = watch.line(decision, Duration::from_micros(1_234)).unwrap();
+        assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+        serde_json::from_slice(&line).unwrap()
+    }
+
+    #[test]
+    fn a_refusal_counts_as_one_and_by_its_reason() {
+        let decision = Decision { reason: Some("invalid_client"), ..Decision::new(Outcome::Refused) };
+        assert_eq!(
+            line("Latchkey/test", &decision, |watch| watch.cold = true),
+            json!({
+                "_aws": {
+                    "Timestamp": 1_000_000,
+                    "CloudWatchMetrics": [
+                        {
+                            "Namespace": "Latchkey/test",
+                            "Dimensions": [["function"]],
+                            "Metrics": [{"Name": "Latency", "Unit": "Milliseconds"}],
+                        },
+                        {
+                            "Namespace": "Latchkey/test",
+                            "Dimensions": [[]],
+                            "Metrics": [{"Name": "ColdStart", "Unit": "Count"}],
+                        },
+                        {
+                            "Namespace": "Latchkey/test",
+                            "Dimensions": [[], ["function", "reason"]],
+                            "Metrics": [{"Name": "Refused", "Unit": "Count"}],
+                        },
+                    ],
+                },
+                "function": "token", "outcome": "refused", "reason": "invalid_client",
+                "Latency": 1.234, "Refused": 1, "ColdStart": 1,
+            })
+        );
+    }
+
+    #[test]
+    fn every_metric_that_is_named_is_a_number_in_the_line() {
+        for outcome in [Outcome::Issued, Outcome::Denied, Outcome::Failed, Outcome::Done, Outcome::Allowed] {
+            let decision =
+                Decision { reason: Some("why"), days_to_rotation: Some(-0.5), ..Decision::new(outcome) };
+            let line = line("n", &decision, |watch| {
+                (watch.cold, watch.trust_age, watch.keys_age) = (true, Some(3), Some(4));
+                watch.trust_entries = Some(5);
+            });
+            for directive in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
+                for metric in directive["Metrics"].as_array().unwrap() {
+                    assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{metric} {line}");
+                }
+                for name in
+                    directive["Dimensions"].as_array().unwrap().iter().flat_map(|set| set.as_array().unwrap())
+                {
+                    assert!(line[name.as_str().unwrap()].is_string(), "{name} {line}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_namespace_there_are_no_metrics() {
+        let line = line("", &Decision::new(Outcome::Issued), |_| ());
+        assert_eq!(line, json!({"function": "token", "outcome": "issued", "Latency": 1.234, "Issued": 1}));
+    }
+}

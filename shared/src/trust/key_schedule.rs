@@ -1,0 +1,433 @@
+//! The timeline of signing keys, as pure rules.
+//!
+//! A key is published, later signs, and later still retires. Each time is set ahead of time, so that every
+//! instance that holds the timeline switches at the same second and no step at that second can fail.
+
+use serde::{Deserialize, Serialize};
+
+use crate::jose::jwt::LEEWAY;
+use crate::runtime::settings::MAX_ACCESS_TOKEN_TTL;
+
+/// How long an instance that can't get at a key whose turn it is may go on signing with the one before, in
+/// seconds.
+pub const FALLBACK_WINDOW: u64 = 3600;
+
+/// The longest that a token is accepted for after it was signed, in seconds.
+const MAX_TOKEN_ACCEPTANCE: u64 = MAX_ACCESS_TOKEN_TTL + LEEWAY;
+
+/// How long a key stays trusted after its successor's turn has come, in seconds. Invariant: no token
+/// outlives the key that signed it.
+const OVERLAP: u64 = FALLBACK_WINDOW + MAX_TOKEN_ACCEPTANCE;
+
+/// How long a revoked key is remembered, in seconds. Invariant: longer than a version of the secret that
+/// holds it may lie about, so that no rotation which is carried on with publishes it again.
+const REMEMBERED: u64 = 400 * 86_400;
+
+/// A key and its three times, in seconds since 1970.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduledKey<K> {
+    /// The key.
+    #[serde(flatten)]
+    pub key: K,
+    /// From when verifiers are told of it.
+    pub published_at: u64,
+    /// From when it signs; none until it is in use.
+    pub signs_from: Option<u64>,
+    /// From when nothing that it signed is accepted; open until a successor is known.
+    pub retires_at: Option<u64>,
+    /// Whether it was ended before its time. For good: no clock that goes wrong can undo it.
+    #[serde(default)]
+    pub revoked: bool,
+}
+
+impl<K> ScheduledKey<K> {
+    /// Whether what it signed is refused.
+    pub fn has_retired(&self, now: u64) -> bool {
+        self.revoked || self.retires_at.is_some_and(|retires_at| retires_at <= now)
+    }
+
+    /// Whether a token that the key signed may be accepted.
+    pub fn is_trusted(&self, now: u64) -> bool {
+        self.published_at <= now && !self.has_retired(now)
+    }
+
+    /// Whether it is yet to sign.
+    pub fn is_pending(&self, now: u64) -> bool {
+        !self.revoked && self.signs_from.is_none_or(|signs_from| now < signs_from)
+    }
+
+    /// Whether it may sign: its turn has come, and it will be trusted for as long as what it signs lives.
+    fn may_sign(&self, now: u64) -> bool {
+        !self.is_pending(now)
+            && self.is_trusted(now)
+            && self.retires_at.is_none_or(|retires_at| now.saturating_add(MAX_TOKEN_ACCEPTANCE) <= retires_at)
+    }
+
+    /// The same times for another form of the key.
+    pub fn map<L>(&self, form: impl FnOnce(&K) -> L) -> ScheduledKey<L> {
+        ScheduledKey {
+            key: form(&self.key),
+            published_at: self.published_at,
+            signs_from: self.signs_from,
+            retires_at: self.retires_at,
+            revoked: self.revoked,
+        }
+    }
+}
+
+/// Keys in the order in which they were made.
+///
+/// Every change may be made again, and with a clock that went back: it finds done what was done.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeySchedule<K>(Vec<ScheduledKey<K>>);
+
+impl<K> Default for KeySchedule<K> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<K> KeySchedule<K> {
+    /// The keys that may sign now. The first is the one whose turn it is, the newest; the others are for
+    /// whoever can't get at it.
+    pub fn eligible_signers(&self, now: u64) -> impl Iterator<Item = &K> {
+        self.0.iter().rev().filter(move |timed| timed.may_sign(now)).map(|timed| &timed.key)
+    }
+
+    /// All keys with their times.
+    pub fn iter(&self) -> impl Iterator<Item = &ScheduledKey<K>> {
+        self.0.iter()
+    }
+
+    /// Tells of a key. It has no turn yet: while nobody can sign with it, the others go on.
+    pub fn publish(&mut self, key: K, now: u64) {
+        self.0.push(ScheduledKey {
+            key,
+            published_at: now,
+            signs_from: None,
+            retires_at: None,
+            revoked: false,
+        });
+    }
+
+    /// Gives the newest key in use its turn, `lead` seconds after it was published, or now if no other in use
+    /// signs; sets its predecessors' ends; and drops what is over, and what can't have a turn any more.
+    pub fn activate_pending(&mut self, in_use: impl Fn(&K) -> bool, now: u64, lead: u64) {
+        let Some(newest) = self.0.iter().rposition(|timed| !timed.revoked && in_use(&timed.key)) else {
+            return;
+        };
+        // Those that sign now have no end yet, or the end that a successor set who may be lost since.
+        self.recompute_retirements(&in_use, now);
+        let others_sign = self.0.iter().any(|timed| timed.may_sign(now) && in_use(&timed.key));
+        if let Some(timed) = self.0.get_mut(newest)
+            && timed.signs_from.is_none()
+        {
+            let after_lead = timed.published_at.saturating_add(lead).max(now);
+            timed.signs_from = Some(if others_sign { after_lead } else { now });
+        }
+        let mut index = 0;
+        self.0.retain(|timed| {
+            index += 1;
+            match timed.retires_at {
+                Some(retires_at) if timed.revoked => now < retires_at.saturating_add(REMEMBERED),
+                _ if timed.has_retired(now) => false,
+                // Of those before it, whoever waits for a turn that can't come: it never had one, or is not in
+                // use any more. One after it may be on its way into use.
+                _ if timed.is_pending(now) && index <= newest => {
+                    timed.signs_from.is_some() && in_use(&timed.key)
+                }
+                _ => true,
+            }
+        });
+        self.recompute_retirements(&in_use, now);
+    }
+
+    /// Ends a key, whatever it has signed. If no other in use signs, the newest in use does from now on.
+    pub fn revoke(&mut self, is_it: impl Fn(&K) -> bool, in_use: impl Fn(&K) -> bool, now: u64) {
+        for timed in self.0.iter_mut().filter(|timed| !timed.revoked && is_it(&timed.key)) {
+            (timed.revoked, timed.retires_at) = (true, Some(now));
+        }
+        if !self.0.iter().any(|timed| timed.may_sign(now) && in_use(&timed.key)) {
+            let good = |timed: &&mut ScheduledKey<K>| !timed.has_retired(now) && in_use(&timed.key);
+            let newest = self.0.iter_mut().rev().find(good);
+            if let Some(newest) = newest {
+                newest.signs_from = Some(newest.signs_from.map_or(now, |signs_from| signs_from.min(now)));
+            }
+        }
+        self.recompute_retirements(&in_use, now);
+    }
+
+    /// Sets when each key retires: when nobody signs with it any more and its last token has expired. That
+    /// of the last one is open. Whom nobody has succeeds nobody.
+    fn recompute_retirements(&mut self, in_use: impl Fn(&K) -> bool, now: u64) {
+        let mut next: Option<u64> = None;
+        for timed in self.0.iter_mut().rev().filter(|timed| !timed.has_retired(now)) {
+            let Some(signs_from) = timed.signs_from else { continue };
+            // One that is overtaken before its turn may still sign where the older timeline is cached.
+            timed.retires_at = next.map(|next| next.max(signs_from).saturating_add(OVERLAP));
+            if in_use(&timed.key) {
+                next = Some(signs_from);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LEAD: u64 = 4 * 3600;
+
+    /// Keys that were published and taken into use, one after the other.
+    fn ring(keys: &[(&'static str, u64)]) -> KeySchedule<&'static str> {
+        let mut ring = KeySchedule::default();
+        for (key, now) in keys {
+            ring.publish(*key, *now);
+            ring.activate_pending(|_| true, *now, LEAD);
+        }
+        ring
+    }
+
+    fn signers(ring: &KeySchedule<&'static str>, now: u64) -> Vec<&'static str> {
+        ring.eligible_signers(now).copied().collect()
+    }
+
+    fn is_trusted(ring: &KeySchedule<&'static str>, key: &str, now: u64) -> bool {
+        ring.iter().any(|timed| timed.key == key && timed.is_trusted(now))
+    }
+
+    #[test]
+    fn the_first_key_signs_when_it_is_in_use_and_not_before() {
+        let mut ring = KeySchedule::default();
+        ring.publish("first", 100);
+        assert!(signers(&ring, 1_000_000).is_empty() && is_trusted(&ring, "first", 100));
+        ring.activate_pending(|_| true, 110, LEAD);
+        assert!(signers(&ring, 109).is_empty());
+        assert_eq!(signers(&ring, 110), ["first"]);
+    }
+
+    #[test]
+    fn a_successor_is_published_at_once_and_signs_after_the_lead() {
+        let ring = ring(&[("first", 0), ("second", 1000)]);
+        assert!(ring.iter().all(|timed| timed.is_trusted(1000)));
+        assert_eq!(signers(&ring, 1000 + LEAD - 1), ["first"]);
+        assert_eq!(signers(&ring, 1000 + LEAD), ["second", "first"]);
+    }
+
+    #[test]
+    fn a_successor_that_never_comes_into_use_changes_nothing() {
+        let mut ring = ring(&[("first", 0)]);
+        ring.publish("second", 1000);
+        assert_eq!(signers(&ring, 1_000_000), ["first"]);
+        ring.publish("third", 2000);
+        ring.activate_pending(|key| *key != "second", 2000, LEAD);
+        assert_eq!(ring.iter().count(), 2, "and is dropped when another does");
+    }
+
+    #[test]
+    fn the_one_before_may_sign_for_the_handover_and_retires_when_its_last_token_has_expired() {
+        let ring = ring(&[("first", 0), ("second", 1000)]);
+        let last = 1000 + LEAD + FALLBACK_WINDOW;
+        assert_eq!(signers(&ring, last), ["second", "first"]);
+        assert_eq!(signers(&ring, last + 1), ["second"]);
+        let end = last + MAX_ACCESS_TOKEN_TTL + LEEWAY;
+        assert!(is_trusted(&ring, "first", end - 1));
+        assert!(!is_trusted(&ring, "first", end));
+    }
+
+    #[test]
+    fn a_revoked_key_is_trusted_no_more_and_whoever_waited_takes_over() {
+        let mut ring = ring(&[("first", 0), ("second", 1000)]);
+        ring.revoke(|key| *key == "first", |_| true, 2000);
+        assert!(!is_trusted(&ring, "first", 0), "by nobody's clock");
+        assert_eq!(signers(&ring, 2000), ["second"]);
+        assert_eq!(signers(&ring, 1_000_000), ["second"], "its end is open");
+    }
+
+    #[test]
+    fn whom_nobody_has_takes_over_from_nobody() {
+        let mut ring = ring(&[("first", 0), ("second", 1000), ("lost", 2000)]);
+        ring.revoke(|key| *key == "first", |key| *key != "lost", 3000);
+        assert_eq!(signers(&ring, 3000), ["second"]);
+    }
+
+    #[test]
+    fn a_successor_that_is_lost_succeeds_nobody() {
+        let mut ring = ring(&[("first", 0), ("lost", 1000)]);
+        let turn = 1000 + LEAD;
+        assert!(signers(&ring, turn + FALLBACK_WINDOW + 1).iter().all(|key| *key == "lost"));
+        ring.activate_pending(|key| *key != "lost", turn + 600, LEAD);
+        assert_eq!(
+            ring.eligible_signers(1_000_000).filter(|key| **key != "lost").count(),
+            1,
+            "the first signs on"
+        );
+        ring.publish("third", turn + 700);
+        ring.activate_pending(|key| *key != "lost", turn + 700, LEAD);
+        for now in [turn + 700, turn + FALLBACK_WINDOW + 1, turn + 700 + LEAD, 1_000_000] {
+            assert!(ring.eligible_signers(now).any(|key| *key != "lost"), "{now}");
+        }
+    }
+
+    #[test]
+    fn a_retired_key_does_not_come_back() {
+        let mut ring = ring(&[("first", 0), ("second", 1000)]);
+        ring.revoke(|key| *key == "second", |_| true, 1_000_000);
+        assert!(signers(&ring, 1_000_000).is_empty() && !is_trusted(&ring, "first", 1_000_000));
+    }
+
+    #[test]
+    fn a_revoked_successor_leaves_the_one_before_in_its_place() {
+        let mut ring = ring(&[("first", 0), ("second", 1000)]);
+        ring.revoke(|key| *key == "second", |_| true, 2000);
+        assert_eq!(signers(&ring, 1_000_000), ["first"]);
+        ring.publish("third", 3000);
+        ring.activate_pending(|_| true, 3000, LEAD);
+        assert_eq!(ring.iter().count(), 3, "the revoked one is remembered");
+        ring.publish("fourth", 3000 + REMEMBERED);
+        ring.activate_pending(|_| true, 3000 + REMEMBERED, LEAD);
+        assert!(ring.iter().all(|timed| timed.key != "second"), "but not for ever");
+    }
+
+    #[test]
+    fn without_another_key_nobody_signs() {
+        let mut ring = ring(&[("only", 0)]);
+        ring.revoke(|key| *key == "only", |_| true, 1000);
+        assert!(signers(&ring, 1000).is_empty());
+    }
+
+    /// A change to the timeline.
+    #[derive(Clone, Copy, Debug)]
+    enum Change {
+        Rotate { lead: u64 },
+        Revoke { back: usize },
+    }
+
+    fn changes() -> impl Strategy<Value = Vec<(u64, Change)>> {
+        let change = prop_oneof![
+            3 => (0_u64..20_000).prop_map(|lead| Change::Rotate { lead }),
+            1 => (0_usize..3).prop_map(|back| Change::Revoke { back }),
+        ];
+        proptest::collection::vec((0_u64..100_000, change), 1..10)
+    }
+
+    /// Makes a change with its time; the keys are numbers in the order in which they are made.
+    fn make(ring: &mut KeySchedule<usize>, next: &mut usize, change: Change, now: u64) {
+        match change {
+            Change::Rotate { lead } => {
+                ring.publish(*next, now);
+                ring.activate_pending(|_| true, now, lead);
+                *next += 1;
+            }
+            Change::Revoke { back } => {
+                let ended = next.saturating_sub(1 + back);
+                ring.revoke(|key| *key == ended, |_| true, now);
+            }
+        }
+    }
+
+    proptest! {
+        /// What a rotation or a revocation has done is found done by whoever does it again; after a rotation
+        /// with a clock that went back too.
+        #[test]
+        fn a_change_made_again_changes_nothing(changes in changes(), back in 0_u64..90) {
+            let (mut ring, mut next, mut now) = (KeySchedule::default(), 0, 1000);
+            for (pause, change) in changes {
+                now += pause;
+                make(&mut ring, &mut next, change, now);
+                let mut again = ring.clone();
+                match change {
+                    Change::Rotate { lead } => again.activate_pending(|_| true, now - back, lead),
+                    Change::Revoke { back: which } => {
+                        let ended = next.saturating_sub(1 + which);
+                        again.revoke(|key| *key == ended, |_| true, now);
+                    }
+                }
+                prop_assert!(again == ring);
+            }
+        }
+
+        /// A key's times are in their order, keys stand in the order in which they were made, and one that
+        /// takes over from another was published as long before as it was told to be: everybody has heard of it.
+        #[test]
+        fn times_are_in_order(changes in changes(), probe in 0_u64..400_000) {
+            let (mut ring, mut next, mut now) = (KeySchedule::default(), 0, 1000);
+            for (pause, change) in changes {
+                now += pause;
+                let signed = ring.eligible_signers(now).next().is_some();
+                make(&mut ring, &mut next, change, now);
+                if let (true, Change::Rotate { lead }) = (signed, change) {
+                    let newest = ring.iter().last().unwrap();
+                    prop_assert_eq!(newest.signs_from, Some(now + lead));
+                }
+                prop_assert!(ring.iter().map(|timed| timed.key).is_sorted());
+                for timed in ring.iter() {
+                    let signs_from = timed.signs_from.unwrap_or(timed.published_at);
+                    prop_assert!(timed.published_at <= signs_from);
+                    // One that is revoked before its turn never has it.
+                    let lives_on = timed.retires_at.is_none_or(|end| signs_from + MAX_TOKEN_ACCEPTANCE <= end);
+                    prop_assert!(timed.revoked || lives_on);
+                }
+                let open = ring.iter().filter(|timed| !timed.revoked && timed.retires_at.is_none());
+                prop_assert!(open.count() <= 1);
+            }
+            // Now and at any time: who may sign is trusted, the newest first, and nobody who was revoked.
+            let signing: Vec<_> = ring.eligible_signers(now + probe).copied().collect();
+            prop_assert!(signing.iter().rev().is_sorted());
+            for key in &signing {
+                let timed = ring.iter().find(|timed| timed.key == *key).unwrap();
+                prop_assert!(timed.is_trusted(now + probe) && !timed.is_pending(now + probe));
+            }
+        }
+
+        /// Whatever the rotations and revocations, and whoever's clocks they go by: as long as a key in use is
+        /// left there is one that signs, everyone has heard of it, and it is trusted for as long as what it
+        /// signs may live. What is revoked stays so.
+        #[test]
+        fn there_is_always_a_good_key(
+            events in proptest::collection::vec(
+                (0_u64..200_000, -90_i64..90, 0_u64..20_000, any::<(bool, bool)>(), 0_usize..12),
+                1..12,
+            ),
+            probe in 90_u64..400_000,
+        ) {
+            let (mut ring, mut clock, mut lost, mut revoked) = (KeySchedule::default(), 1000, Vec::new(), Vec::new());
+            for (index, (pause, skew, lead, (finishes, rolled_back), ended)) in events.into_iter().enumerate() {
+                clock += pause;
+                let now = clock.saturating_add_signed(skew);
+                ring.publish(index, now);
+                if !finishes && index > 0 {
+                    lost.push(index);
+                } else if rolled_back && index > 0 && !revoked.contains(&(index - 1)) {
+                    // It had its turn, and then the secret went back to what it was before: while the key before
+                    // is still believed.
+                    ring.activate_pending(|key| !lost.contains(key), now, lead);
+                    lost.push(index);
+                    clock += pause % (OVERLAP - 100);
+                    ring.activate_pending(|key| !lost.contains(key), clock, lead);
+                } else {
+                    ring.activate_pending(|key| !lost.contains(key), now, lead);
+                }
+                // A revocation now and then, but never of the last in use.
+                let left = |key: &usize| *key != ended && !lost.contains(key) && !revoked.contains(key);
+                let goes_on = ring.iter().any(|timed| left(&timed.key) && timed.is_trusted(now));
+                if goes_on && ring.iter().any(|timed| timed.key == ended) {
+                    let now = clock.saturating_add_signed(-skew);
+                    ring.revoke(|key| *key == ended, |key| !lost.contains(key), now);
+                    revoked.push(ended);
+                }
+                prop_assert!(ring.iter().all(|timed| !revoked.contains(&timed.key) || timed.revoked));
+            }
+            let then = clock + probe;
+            let signing: Vec<_> = ring.eligible_signers(then).filter(|key| !lost.contains(key)).collect();
+            prop_assert!(!signing.is_empty());
+            for key in signing {
+                let timed = ring.iter().find(|timed| timed.key == *key).unwrap();
+                prop_assert!(timed.signs_from.unwrap() <= then && timed.published_at <= then);
+                prop_assert!(timed.is_trusted(then + MAX_ACCESS_TOKEN_TTL + LEEWAY - 1));
+            }
+        }
+    }
+}

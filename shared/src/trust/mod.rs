@@ -1,0 +1,9 @@
+//! What verifiers trust: the key schedule, revocations, the snapshot of both with its cache, and the validation of access
+//! tokens.
+
+pub mod access_token;
+pub mod key_schedule;
+pub mod proof_of_possession;
+pub mod revocation_limits;
+mod signature_cache;
+pub mod trust;

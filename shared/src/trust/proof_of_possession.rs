@@ -1,0 +1,68 @@
+//! The proof of possession in a request to one of our own endpoints (RFC 9449 §5).
+
+use crate::jose::dpop::{Proof, Target};
+use crate::jose::jwt::JwtError;
+use crate::oauth::error::{ErrorKind, OAuthError};
+use crate::runtime::call::Call;
+use crate::runtime::settings::Issuer;
+use crate::store::replay::ReplayStore;
+use crate::store::table::StoreError;
+
+/// The header that the proof stands in.
+pub const HEADER: &str = "dpop";
+
+/// What a request proves: that its sender holds a key, or nothing. Nothing may be granted before its use is recorded.
+#[must_use]
+pub struct Possession(Option<Proof>);
+
+impl Possession {
+    /// Verifies the proof in a request, if there is one.
+    ///
+    /// # Errors
+    /// A proof that is not valid.
+    pub fn of(call: Call<'_>, issuer: &Issuer) -> Result<Self, OAuthError> {
+        let mut values = call.request.headers().get_all(HEADER).iter();
+        let (value, second) = (values.next(), values.next());
+        let Some(value) = value else { return Ok(Self(None)) };
+        if second.is_some() {
+            return Err(refused().with_cause("there are two DPoP headers"));
+        }
+        let text = value.to_str().map_err(|_| refused().with_cause(JwtError::Malformed))?;
+        let (Some(domain), Some(path)) = (call.domain(), call.path()) else {
+            return Err(OAuthError::unavailable("the event names no domain or path"));
+        };
+        let url = issuer.own_url(domain, path);
+        let target = Target { method: call.request.method().as_str(), url: &url, access_token: None };
+        Proof::validate(text, target, call.now)
+            .map(Some)
+            .map(Self)
+            .map_err(|error| refused().with_cause(error))
+    }
+
+    /// The thumbprint of the key; none if nothing is proved.
+    pub fn key(&self) -> Option<String> {
+        self.0.as_ref().map(|proof| proof.key.clone())
+    }
+
+    /// Records the proof in the replay store. It is a write, so it comes after the limits, quotas and credentials that
+    /// bound what a caller may cost.
+    ///
+    /// # Errors
+    /// A proof that was used before.
+    pub async fn record_use(&self, replays: &ReplayStore) -> Result<(), OAuthError> {
+        let Some(proof) = &self.0 else { return Ok(()) };
+        match record_first_use(proof, replays).await? {
+            true => Ok(()),
+            false => Err(refused().with_cause("the proof was used before")),
+        }
+    }
+}
+
+fn refused() -> OAuthError {
+    OAuthError::new(ErrorKind::InvalidDpopProof, "the DPoP proof is not valid")
+}
+
+/// Whether a proof comes for the first time, here or anywhere: each is good once (RFC 9449 §11.1).
+pub async fn record_first_use(proof: &Proof, replays: &ReplayStore) -> Result<bool, StoreError> {
+    replays.record_first_use(&format!("dpop:{}", proof.key), &proof.token_id, proof.expires_at).await
+}
