@@ -1,4 +1,4 @@
-//! Takes the few files of Swagger UI that the page needs out of the archive that has them all.
+//! Extracts the files of Swagger UI that the page needs.
 
 use std::error::Error;
 use std::io::{Cursor, Read};
@@ -8,10 +8,10 @@ use std::{env, fs};
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
 use zip::{CompressionMethod, ZipArchive};
 
-/// Left out are the top bar, the icons, and what is for bundlers.
+/// The top bar, the icons and the files for bundlers are not needed.
 const FILES: [&str; 2] = ["swagger-ui-bundle.js", "swagger-ui.css"];
 
-/// A gzip member's header: deflate, no name, no time, unknown system (RFC 1952 §2.3).
+/// Header of a gzip member: deflate, no name, no time, unknown system (RFC 1952 §2.3).
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let end = format!("/dist/{name}");
         let path = archive.file_names_raw().find(|path| path.ends_with(end.as_bytes())).map(<[u8]>::to_vec);
         let path = path.ok_or_else(|| format!("Swagger UI has no {name}"))?;
-        // As the archive has it: deflated, which is what stands in gzip between a header and a trailer.
+        // The archive holds deflated data, which is the body of a gzip member.
         let mut file = archive.by_name_raw(&path)?;
         if file.compression() != CompressionMethod::DEFLATE {
             return Err(format!("{name} is not deflated").into());

@@ -24,7 +24,7 @@ pub fn run(data: &[u8]) {
             targets.insert(value);
             continue;
         }
-        assert!(fields.insert(name, value).is_none(), "a parameter stands twice");
+        assert!(fields.insert(name, value).is_none(), "duplicate parameter");
     }
     targets.remove("");
     match form.target() {

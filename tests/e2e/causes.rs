@@ -25,12 +25,12 @@ const JWT: (&str, &str) = ("subject_token_type", "urn:ietf:params:oauth:token-ty
 /// Every `error_description` that the callers see here.
 const PUBLIC: [&str; 7] = [
     "client authentication failed",
-    "the DPoP proof is not valid",
-    "the ID token is not accepted",
-    "the subject token is not accepted",
-    "the refresh token is not valid",
-    "the user name or the password is wrong",
-    "grant_type is missing",
+    "invalid DPoP proof",
+    "ID token rejected",
+    "subject token rejected",
+    "refresh token is invalid, expired or revoked; sign in again",
+    "incorrect username or password",
+    "missing grant_type",
 ];
 
 /// Each rejection: a part of its cause, the client that the log names, and the answer.
@@ -85,14 +85,14 @@ async fn secrets(stack: &Stack, rejections: &mut Rejections) {
     stack.client_with("tls", "a", |client| client.certificate_subject = Some(subject.to_owned())).await;
     let malformed = format!("{right}x");
     for (cause, client_id, id, secret) in [
-        ("the client is unknown", Some("nobody"), "nobody", right.as_str()),
-        ("the client is unknown", None, "no body", &right),
-        ("the client is unknown", None, &right, &wrong),
-        ("the secret is no client secret of ours", None, &right, "backend"),
-        ("the secret is no client secret of ours", Some("backend"), "backend", &malformed),
-        ("the secret is wrong", Some("backend"), "backend", &wrong),
-        ("the secret has expired", Some("late"), "late", &expired),
-        ("the client is disabled", Some("off"), "off", &off),
+        ("unknown client", Some("nobody"), "nobody", right.as_str()),
+        ("unknown client", None, "no body", &right),
+        ("unknown client", None, &right, &wrong),
+        ("malformed client secret", None, &right, "backend"),
+        ("malformed client secret", Some("backend"), "backend", &malformed),
+        ("incorrect client secret", Some("backend"), "backend", &wrong),
+        ("client secret has expired", Some("late"), "late", &expired),
+        ("client is disabled", Some("off"), "off", &off),
     ] {
         let event = form_event("/oauth2/token", basic(id, secret), &[GRANT]);
         rejections.send(cause, client_id, event, |request| token::handle(&deps, request, clock::now())).await;
@@ -100,27 +100,27 @@ async fn secrets(stack: &Stack, rejections: &mut Rejections) {
     let form = [GRANT, ("client_id", "backend")];
     let mut event = form_event("/oauth2/token", json!({}), &form);
     let handle = |request| token::handle(&deps, request, clock::now());
-    rejections.send("does not authenticate", Some("backend"), event.clone(), handle).await;
+    rejections.send("client sent no credentials", Some("backend"), event.clone(), handle).await;
     event["requestContext"]["authentication"] = json!({"clientCert": {
         "clientCertPem": "-----BEGIN CERTIFICATE-----\ndGVzdA==\n-----END CERTIFICATE-----\n", "subjectDN": "CN=evil",
         "issuerDN": "CN=CA", "serialNumber": "1", "validity": {"notBefore": "", "notAfter": ""},
     }});
-    rejections.send("the certificate's subject", Some("backend"), event.clone(), handle).await;
+    rejections.send("certificate subject", Some("backend"), event.clone(), handle).await;
     let event = form_event("/oauth2/token", json!({}), &[GRANT]);
-    rejections.send("there is no client authentication", None, event, handle).await;
+    rejections.send("request has no client authentication", None, event, handle).await;
     // Without a cause of its own.
     let event = form_event("/oauth2/token", basic("backend", &right), &[("scope", "a")]);
-    rejections.send("grant_type is missing", None, event, handle).await;
+    rejections.send("missing grant_type", None, event, handle).await;
     // At the other endpoints.
     let revoke = revoke::Deps::from_settings(&stack.settings(&[])).unwrap();
     let introspect = introspect::Deps::from_settings(&stack.settings(&[])).unwrap();
     let token = stack.token("other", &wrong).await;
     let event = form_event("/oauth2/revoke", basic("backend", &wrong), &[("token", &token)]);
     let handle = |request| revoke::handle(&revoke, request, clock::now());
-    rejections.send("the secret is wrong", Some("backend"), event, handle).await;
+    rejections.send("incorrect client secret", Some("backend"), event, handle).await;
     let event = form_event("/oauth2/introspect", basic("backend", &wrong), &[("token", &token)]);
     let handle = |request| introspect::handle(&introspect, request, clock::now());
-    rejections.send("the secret is wrong", Some("backend"), event, handle).await;
+    rejections.send("incorrect client secret", Some("backend"), event, handle).await;
 }
 
 async fn assertions(stack: &Stack, rejections: &mut Rejections) {
@@ -147,8 +147,8 @@ async fn assertions(stack: &Stack, rejections: &mut Rejections) {
     assert_eq!(post(&deps, &replayed).await, 200);
     let typed = own.sign("at+jwt", &json!({"iss": "app"})).unwrap();
     for (cause, client_id, assertion) in [
-        ("a key that is not known", Some("app"), with(&others, "x", json!(1))),
-        ("signature is not valid", Some("app"), forged),
+        ("no public key matches", Some("app"), with(&others, "x", json!(1))),
+        ("signature is invalid", Some("app"), forged),
         ("claim aud", Some("app"), with(&own, "aud", json!("https://other.example"))),
         ("claim sub", Some("app"), with(&own, "sub", json!("other"))),
         ("claim exp", Some("app"), with(&own, "exp", json!(now + 90_000))),
@@ -162,13 +162,13 @@ async fn assertions(stack: &Stack, rejections: &mut Rejections) {
             })
         }),
         ("claim typ", Some("app"), typed.expose_secret().to_owned()),
-        ("the assertion was used before", Some("app"), replayed),
-        ("the client is unknown", Some("nobody"), of("nobody")),
-        ("the client is unknown", None, of("lk_cs_1")),
-        ("the client is unknown", None, of("a\"b\n")),
-        ("the client has no keys", Some("backend"), of("backend")),
+        ("client assertion replayed", Some("app"), replayed),
+        ("unknown client", Some("nobody"), of("nobody")),
+        ("unknown client", None, of("lk_cs_1")),
+        ("unknown client", None, of("a\"b\n")),
+        ("client has no public keys", Some("backend"), of("backend")),
         ("the JWKS at 127.0.0.1: ", Some("dead"), of("dead")),
-        ("the JWKS at 127.0.0.1 holds no usable key", Some("empty"), of("empty")),
+        ("JWKS at 127.0.0.1 contains no usable key", Some("empty"), of("empty")),
         ("claim iss", None, with(&own, "iss", json!(null))),
         ("header parameter alg", None, "eyJhbGciOiJub25lIn0.e30.AA".to_owned()),
         ("malformed", None, "x".to_owned()),
@@ -202,14 +202,14 @@ async fn proofs(stack: &Stack, rejections: &mut Rejections) {
     let used = holder.proof("POST", url, None);
     for (cause, proof) in [
         ("", used.clone()),
-        ("the proof was used before", used),
+        ("DPoP proof replayed", used),
         ("claim htm", written(&header, json!({"htm": "GET"}))),
         ("claim htu", written(&header, json!({"htu": "http://evil.example/"}))),
         ("claim iat", written(&header, json!({"iat": now - 100}))),
         ("claim jti", written(&header, json!({"jti": 1}))),
         ("claim typ", written(&header.replace("dpop+jwt", "JWT"), json!({}))),
         ("header parameter jwk", written(r#"{"alg":"EdDSA","typ":"dpop+jwt"}"#, json!({}))),
-        ("signature is not valid", written(&of_another, json!({}))),
+        ("signature is invalid", written(&of_another, json!({}))),
         ("malformed", "x".to_owned()),
     ] {
         let mut headers = basic("prover", &secret);
@@ -243,7 +243,7 @@ async fn id_tokens(stack: &Stack, rejections: &mut Rejections) {
         ("claim iat", with("iat", json!(now + 100))),
         ("claim sub", with("sub", json!(""))),
         ("claim typ", typed.expose_secret().to_owned()),
-        ("a key that is not known", forged.expose_secret().to_owned()),
+        ("no public key matches", forged.expose_secret().to_owned()),
         ("header parameter alg", Holder::new().sign(r#"{"alg":"EdDSA"}"#, &claims.to_string())),
         ("malformed", "x".to_owned()),
     ] {
@@ -279,14 +279,14 @@ async fn subject_tokens(stack: &Stack, rejections: &mut Rejections) {
         key.sign("JWT", &claims).unwrap().expose_secret().to_owned()
     };
     for (cause, client_id, token) in [
-        ("the rule's client is unknown", Some("gone"), with("x", json!(1))),
+        ("client of the claim rule is unknown", Some("gone"), with("x", json!(1))),
         ("claim aud", None, with("aud", json!("others"))),
         ("claim iss", None, with("iss", json!("https://evil.example"))),
         ("claim sub", None, with("sub", json!("stranger"))),
         ("claim exp", None, with("exp", json!(now + 100_000))),
         ("claim nbf", None, with("nbf", json!(now + 100))),
         ("has expired", None, with("exp", json!(now))),
-        ("holds no usable key", None, with("iss", json!("https://empty.example"))),
+        ("contains no usable key", None, with("iss", json!("https://empty.example"))),
     ] {
         let later = if cause == "has expired" { now + 31 } else { now };
         let event = form_event("/oauth2/token", json!({}), &[EXCHANGE, JWT, ("subject_token", &token)]);
@@ -314,12 +314,12 @@ async fn refresh_tokens(stack: &Stack, rejections: &mut Rejections) {
         used = body["refresh_token"].as_str().unwrap().to_owned();
     }
     for (cause, client_id, token, headers, now) in [
-        ("the refresh token is malformed", None, "x", json!({}), now),
-        ("the refresh token is unknown", None, unknown.expose_secret(), json!({}), now),
+        ("malformed refresh token", None, "x", json!({}), now),
+        ("unknown refresh token", None, unknown.expose_secret(), json!({}), now),
         ("issued to another client", Some("refresher"), &other, basic("refresher", &secret), now),
         ("has expired", None, &other, json!({}), now + 40 * 86_400),
-        ("used before", None, &token, json!({}), now),
-        ("its session was ended", None, &used, json!({}), now),
+        ("reuse detected", None, &token, json!({}), now),
+        ("its token family was revoked", None, &used, json!({}), now),
     ] {
         let event = refresh(token, headers);
         rejections.send(cause, client_id, event, |request| token::handle(&deps, request, now)).await;
@@ -327,7 +327,7 @@ async fn refresh_tokens(stack: &Stack, rejections: &mut Rejections) {
     Users::new(stack.table()).set_disabled("grace", true).await.unwrap();
     let event = refresh(&other, json!({}));
     rejections
-        .send("the user is gone, disabled", None, event, |request| token::handle(&deps, request, now))
+        .send("user was deleted, disabled", None, event, |request| token::handle(&deps, request, now))
         .await;
 }
 
@@ -337,15 +337,15 @@ async fn passwords(stack: &Stack, rejections: &mut Rejections) {
     stack.user("eve", "a").await;
     Users::new(stack.table()).set_disabled("eve", true).await.unwrap();
     for (cause, username, password) in [
-        ("the user is unknown", "CANARY-user", "CANARY-password"),
-        ("the password is wrong", "ada", "CANARY-password"),
-        ("the user is disabled", "eve", PASSWORD),
+        ("unknown user", "CANARY-user", "CANARY-password"),
+        ("incorrect password", "ada", "CANARY-password"),
+        ("user is disabled", "eve", PASSWORD),
     ] {
         let event = form_event("/token", json!({}), &[("username", username), ("password", password)]);
         rejections.send(cause, None, event, |request| login::handle(&deps, request, clock::now())).await;
         assert_eq!(
             rejections.0.last().unwrap()["body"],
-            json!({"error": "invalid_grant", "error_description": "the user name or the password is wrong"})
+            json!({"error": "invalid_grant", "error_description": "incorrect username or password"})
         );
     }
 }
@@ -367,7 +367,7 @@ async fn access_tokens(stack: &Stack, rejections: &mut Rejections) {
     for (cause, deps, authorization, proof) in [
         ("claim aud", &strange, format!("Bearer {token}"), None),
         (
-            "a key that is not known",
+            "no public key matches",
             &deps,
             format!("Bearer {}", Holder::new().sign(r#"{"alg":"EdDSA"}"#, "{}")),
             None,

@@ -5,6 +5,7 @@ mod authorizer;
 mod aws;
 mod causes;
 mod client_auth;
+mod descriptions;
 mod discovery;
 mod docs;
 mod dpop;

@@ -1,4 +1,4 @@
-//! Publishes the public keys and the metadata.
+//! Serves the JWKS and the metadata documents.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
@@ -19,19 +19,19 @@ use shared::runtime::telemetry::{Outcome, Telemetry};
 use shared::store::table::{StoreError, Table};
 use shared::trust::trust::TrustStore;
 
-/// How long others may keep our keys and metadata.
+/// Lets clients and proxies cache the documents.
 static KEPT_BY_OTHERS: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::try_from(format!("public, max-age={MAX_AGE}"))
         .expect("letters and digits are a header's value")
 });
 
-/// How long the keys are answered from memory, in seconds.
+/// How long the JWKS is cached, in seconds.
 const FRESH_FOR: u64 = 15;
 
-/// While the store is down, the last keys serve for half an hour.
+/// While the store is down, the stale JWKS is served for half an hour.
 const LIMITS: Limits = Limits { usable_for: OUTAGE, cool_down: 2, after_failure: 2 };
 
-/// What this function needs: it reads the published keys.
+/// Dependencies of this function. It reads the published keys.
 pub struct Deps {
     trust: TrustStore,
     keys: Cache<Vec<Value>>,
@@ -42,7 +42,7 @@ pub struct Deps {
 }
 
 impl Deps {
-    /// From the environment.
+    /// Builds the dependencies from the settings.
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
         let aws = Aws::from_settings(settings)?;
         let table = Table::new(aws.dynamodb(), settings.table_name()?);
@@ -58,7 +58,7 @@ impl Deps {
         })
     }
 
-    /// Loads the keys before the first request. A failure is left to that request.
+    /// Loads the keys before the first request. If this fails, the first request loads them.
     pub async fn warm_up(&self, now: u64) {
         let _ = self.keys(now).await;
     }
@@ -69,12 +69,12 @@ impl Deps {
 
     async fn load(&self, now: u64) -> Result<Loaded<Vec<Value>>, StoreError> {
         let value = self.trust.jwks(now).await?;
-        // Before the first key there is nothing that anybody may keep for an hour.
+        // An empty JWKS must not be cached for an hour by clients. It is an error until the first key is published.
         if value.is_empty() { Err(StoreError::Missing) } else { Ok(Loaded { value, fresh_for: FRESH_FOR }) }
     }
 }
 
-/// Answers one request for keys or metadata.
+/// Handles one request.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
     let watch = deps.telemetry.watch(now);
     let call = Call::new(&request, now);
@@ -113,7 +113,7 @@ async fn document(deps: &Deps, call: Call<'_>) -> Result<Value, OAuthError> {
             let below = parameters.and_then(|parameters| parameters.first("proxy")).unwrap_or_default();
             protected_resource(deps, call, &format!("/{below}"))
         }
-        _ => Err(OAuthError::new(ErrorKind::NotFound, "there is nothing here")),
+        _ => Err(OAuthError::new(ErrorKind::NotFound, "not found")),
     }
 }
 
@@ -125,7 +125,7 @@ fn protected_resource(deps: &Deps, call: Call<'_>, path: &str) -> Result<Value, 
         |audience: &&String| own.as_ref().is_some_and(|own| path_below(own, audience) == Some(path));
     let resource = deps.audiences.iter().find(is_meant);
     let resource =
-        resource.ok_or_else(|| OAuthError::new(ErrorKind::NotFound, "there is no such resource here"))?;
+        resource.ok_or_else(|| OAuthError::new(ErrorKind::NotFound, "unknown protected resource"))?;
     Ok(json!(ProtectedResource {
         resource,
         authorization_servers: [&issuer],
@@ -135,8 +135,8 @@ fn protected_resource(deps: &Deps, call: Call<'_>, path: &str) -> Result<Value, 
     }))
 }
 
-/// The path of an audience that is a URL below `own`, scheme and host of this API. A `/` by itself is no path:
-/// RFC 9728 §3.1 removes it. A resource has no fragment and should have no query (§1.2).
+/// The path of `audience` if it is a URL below `own`, the scheme and host of this API. A lone `/` counts as no path
+/// (RFC 9728 §3.1). A resource identifier has no fragment and should have no query (§1.2).
 fn path_below<'a>(own: &str, audience: &'a str) -> Option<&'a str> {
     let (start, path) = audience.split_at_checked(own.len())?;
     let is_path = path.is_empty() || path.starts_with('/');
@@ -144,11 +144,11 @@ fn path_below<'a>(own: &str, audience: &'a str) -> Option<&'a str> {
     is_ours.then_some(if path == "/" { "" } else { path })
 }
 
-/// RFC 8414 §2: what works, and nothing more.
+/// Lists only what works (RFC 8414 §2).
 fn metadata<'a>(deps: &'a Deps, call: Call<'_>, issuer: &'a str) -> Metadata<'a> {
     let base = issuer.trim_end_matches('/');
-    // Who reads this over mutual TLS can authenticate by it (RFC 8705 §2.1.1); `none` is for whoever signed
-    // in without a client.
+    // A client that reads this over mutual TLS can use `tls_client_auth` (RFC 8705 §2.1.1). `none` is the method of
+    // first-party sign-in.
     let by_certificate = call.client_certificate().map(|_| "tls_client_auth");
     let methods =
         || ["client_secret_basic", "client_secret_post", "private_key_jwt"].into_iter().chain(by_certificate);

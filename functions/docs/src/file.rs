@@ -1,4 +1,4 @@
-//! A file as it is served: with its type, its name for caches, and packed where it is large.
+//! A static file as it is served: media type, ETag and compression.
 
 use std::borrow::Cow;
 
@@ -8,8 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lambda_http::http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Request, Response};
 
-/// How long a browser may keep a file without asking again, in seconds: short, because a new version
-/// comes under the same name.
+/// How long a browser may cache a file, in seconds. It is short because a new version has the same name.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("public, max-age=3600");
 
 /// A file.
@@ -21,24 +20,24 @@ pub(crate) struct File {
 
 enum Content {
     Text(Cow<'static, str>),
-    /// Every browser reads gzip (RFC 9110 §8.4.1.3), and packed the bundle is a quarter of its size: in
-    /// the deployment, on the wire, and below the 6 MB that Lambda lets an answer have.
+    /// Compressed content, without a plain alternative: every browser accepts gzip (RFC 9110 §8.4.1.3). The bundle is a
+    /// quarter of its size in the package and on the wire, and below Lambda's limit of 6 MB for a response.
     Gzip(&'static [u8]),
 }
 
 impl File {
-    /// A small file.
+    /// A file that is served uncompressed.
     pub(crate) fn text(content_type: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
         let text = text.into();
         Self { content_type, etag: etag(text.as_bytes()), content: Content::Text(text) }
     }
 
-    /// A file that the build packed.
+    /// A file that the build compressed.
     pub(crate) fn gzip(content_type: &'static str, bytes: &'static [u8]) -> Self {
         Self { content_type, etag: etag(bytes), content: Content::Gzip(bytes) }
     }
 
-    /// The file, or that it is still the one that the browser has (RFC 9110 §13.1.2).
+    /// The file, or 304 if the browser's copy is current (RFC 9110 §13.1.2).
     pub(crate) fn answer(&self, request: &Request) -> Response<Body> {
         let known = request.headers().get_all(header::IF_NONE_MATCH).iter();
         let mut response = if known.filter_map(|value| value.to_str().ok()).any(|tags| self.is_among(tags)) {
@@ -69,7 +68,7 @@ impl File {
         response
     }
 
-    /// Compared weakly: a proxy that packs a text marks its tag as weak.
+    /// Compares weakly, because a proxy that compresses a text marks its tag as weak.
     fn is_among(&self, tags: &str) -> bool {
         tags.split(',')
             .map(|tag| tag.trim().trim_start_matches("W/"))
@@ -81,7 +80,7 @@ fn etag(content: &[u8]) -> String {
     format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, content)))
 }
 
-/// A file that `build.rs` took out of Swagger UI.
+/// A file that `build.rs` extracted from Swagger UI.
 macro_rules! embedded {
     ($content_type:expr, $name:literal) => {
         File::gzip($content_type, include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".gz")))

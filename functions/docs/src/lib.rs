@@ -1,6 +1,6 @@
-//! Serves the OpenAPI document at `/openapi.json`, and Swagger UI to try it with at `/docs`.
+//! Serves the OpenAPI document at `/openapi.json` and Swagger UI at `/docs`.
 //!
-//! It reads no store and asks nobody: everything is in the binary.
+//! All content is in the binary. This function uses no store.
 
 mod document;
 mod file;
@@ -15,28 +15,28 @@ use shared::runtime::telemetry::{Outcome, Telemetry};
 
 use self::file::File;
 
-/// What the page may do: load what we serve and nothing else, talk to nobody but us, and stand in
-/// nobody's frame (<https://www.w3.org/TR/CSP3/>). Swagger UI has its icons in its style sheet: `data:`.
+/// The page may load and call this API only, and no other page may frame it (<https://www.w3.org/TR/CSP3/>). The style
+/// sheet of Swagger UI contains its icons as `data:` URLs.
 const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 
-/// The page names its files relative to itself. (The document's own paths begin at the root of the domain.)
+/// The page names its files by relative paths. The paths in the document start at the root of the domain.
 const PAGE: &str = include_str!("page/index.html");
 const INITIALIZER: &str = include_str!("page/swagger-initializer.js");
 
-/// What this function needs: what it serves, by the route's path.
+/// Dependencies of this function: the files by route path.
 pub struct Deps {
     files: [(&'static str, File); 5],
     telemetry: Telemetry,
 }
 
 impl Deps {
-    /// From the environment: `DEPLOY_EXAMPLES` says whether the example routes are there to describe.
+    /// Builds the dependencies from the settings. `DEPLOY_EXAMPLES` adds the example routes to the document.
     ///
     /// # Errors
-    /// A value that is neither `true` nor `false`.
+    /// A value of `DEPLOY_EXAMPLES` other than `true` and `false`.
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
         let document = document::describe(settings.deploy_examples()?);
         let document = serde_json::to_string(&document).unwrap_or_default();
@@ -59,7 +59,7 @@ impl Deps {
     }
 }
 
-/// Answers one request.
+/// Handles one request.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
     let watch = deps.telemetry.watch(now);
     let call = Call::new(&request, now);
@@ -73,7 +73,7 @@ pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
             response
         }
         None => {
-            let error = OAuthError::new(ErrorKind::NotFound, "there is nothing here");
+            let error = OAuthError::new(ErrorKind::NotFound, "not found");
             error_response(&watch, call, error)
         }
     }

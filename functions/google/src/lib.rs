@@ -1,4 +1,4 @@
-//! Exchanges Google's ID token for an access token of ours.
+//! Exchanges a Google ID token for an access token.
 
 use lambda_http::http::header;
 use lambda_http::{Body, Request, Response};
@@ -23,12 +23,12 @@ use shared::store::identities::Identities;
 use shared::store::table::Table;
 use shared::trust::proof_of_possession::Possession;
 
-/// The form field and the cookie by which Google Identity Services shows that a post comes from our own
-/// page (developers.google.com/identity/gsi/web/guides/verify-google-id-token).
+/// Form field and cookie of the CSRF check of Google Identity Services
+/// (developers.google.com/identity/gsi/web/guides/verify-google-id-token).
 const CSRF_TOKEN: &str = "g_csrf_token";
 
-/// What this function needs: it checks Google's tokens, keeps the identities, begins
-/// sessions and signs tokens.
+/// Dependencies of this function. It verifies Google ID tokens, stores federated identities, begins token families and
+/// signs access tokens.
 pub struct Deps {
     google: TrustedIssuers,
     identities: Identities,
@@ -37,7 +37,7 @@ pub struct Deps {
 }
 
 impl Deps {
-    /// From the environment.
+    /// Builds the dependencies from the settings.
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
         let aws = Aws::from_settings(settings)?;
         let table = Table::new(aws.dynamodb(), settings.table_name()?);
@@ -49,13 +49,13 @@ impl Deps {
         })
     }
 
-    /// Opens the connections and loads the keys, Google's too, before the first request.
+    /// Opens the connections and loads our signing keys and Google's keys before the first request.
     pub async fn warm_up(&self, now: u64) {
         tokio::join!(self.google.warm_up(now), self.sessions.signer().warm_up(now));
     }
 }
 
-/// Answers one exchange.
+/// Handles one request.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
     let mut watch = deps.telemetry.watch(now);
     let call = Call::new(&request, now);
@@ -69,7 +69,10 @@ async fn issue(deps: &Deps, call: Call<'_>) -> Result<IssuedToken, OAuthError> {
     let possession = Possession::of(call, deps.sessions.signer().issuer())?;
     let federated = match deps.google.verify(id_token.expose_secret(), ID_TOKEN_TYPE, call.now).await {
         Ok(federated) if federated.may_be_exchanged_by(None) => federated,
-        Ok(_) => return Err(refused().with_cause("GOOGLE_CLIENT_IDS names clients for the token's audience")),
+        Ok(_) => {
+            return Err(refused()
+                .with_cause("GOOGLE_CLIENT_IDS reserves the token's audience for registered clients"));
+        }
         Err(IssuerError::Keys(error)) => return Err(error.into()),
         Err(error) => return Err(refused().with_cause(error)),
     };
@@ -83,12 +86,12 @@ async fn issue(deps: &Deps, call: Call<'_>) -> Result<IssuedToken, OAuthError> {
         confirmation: Confirmation { key: key.clone(), certificate: None },
         refresh: RefreshPolicy::for_public_client(key),
     };
-    // After the ID token. The route's rate limit is the only other limit here.
+    // After the verification of the ID token, because the rate limit of the route is the only other limit here.
     deps.sessions.record_use(&possession).await?;
     deps.sessions.begin(signed_in, token_request, call).await
 }
 
-/// The ID token, from whichever of the three places it stands in.
+/// The ID token from the header, the JSON body or the form.
 fn presented(request: &Request) -> Result<SecretString, OAuthError> {
     refuse_in_query(request, &["id_token", "credential"])?;
     if let Credentials::Bearer(token) = Credentials::read(request.headers())? {
@@ -98,31 +101,38 @@ fn presented(request: &Request) -> Result<SecretString, OAuthError> {
         return match read_json(request)? {
             GoogleRequest { id_token: Some(token), credential: None }
             | GoogleRequest { id_token: None, credential: Some(token) } => Ok(token),
-            _ => Err(OAuthError::invalid_request("give the ID token as id_token or as credential")),
+            _ => Err(OAuthError::invalid_request("send the ID token in either id_token or credential")),
         };
     }
     if is_content_type(request, "application/x-www-form-urlencoded") {
         let mut form = Form::read(request)?;
         check_csrf(request, form.text(CSRF_TOKEN))?;
-        return form.secret("credential").ok_or_else(|| OAuthError::invalid_request("credential is missing"));
+        return form
+            .secret("credential")
+            .ok_or_else(|| OAuthError::invalid_request("missing credential form field"));
     }
     if request.headers().contains_key(header::CONTENT_TYPE) {
-        return Err(OAuthError::new(ErrorKind::UnsupportedMediaType, "the content type is not read here"));
+        return Err(OAuthError::new(
+            ErrorKind::UnsupportedMediaType,
+            "unsupported content type; send application/json or application/x-www-form-urlencoded",
+        ));
     }
-    Err(OAuthError::invalid_request("there is no ID token: send it as bearer, as JSON or as Google's form"))
+    Err(OAuthError::invalid_request(
+        "missing ID token; send it as a bearer token, JSON id_token or form credential",
+    ))
 }
 
-/// The double-submit check: field and cookie must be there and equal, and there must be one cookie.
+/// The double-submit check: the field and exactly one cookie must be present and equal.
 fn check_csrf(request: &Request, field: Option<&str>) -> Result<(), OAuthError> {
     let cookies = request.headers().get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
     let values: Vec<&str> = pairs.filter(|(name, _)| *name == CSRF_TOKEN).map(|(_, value)| value).collect();
     match (field, values.as_slice()) {
         (Some(field), [cookie]) if field == *cookie => Ok(()),
-        _ => Err(OAuthError::invalid_request("the form's g_csrf_token is not the cookie's")),
+        _ => Err(OAuthError::invalid_request("g_csrf_token form field and cookie do not match")),
     }
 }
 
 fn refused() -> OAuthError {
-    OAuthError::new(ErrorKind::SignInFailed, "the ID token is not accepted")
+    OAuthError::new(ErrorKind::SignInFailed, "ID token rejected")
 }

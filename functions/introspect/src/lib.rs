@@ -1,4 +1,4 @@
-//! Token introspection: RFC 7662.
+//! Token introspection (RFC 7662).
 
 use lambda_http::{Body, Request, Response};
 use secrecy::{ExposeSecret, SecretString};
@@ -21,10 +21,10 @@ use shared::store::users::Users;
 use shared::trust::access_token::{AccessClaims, Expected};
 use shared::trust::trust::{TokenRejection, TrustCache, TrustStore};
 
-/// The scope with which a client may ask about tokens that are not its own: for resource servers.
+/// The scope that lets a resource server introspect tokens of other clients.
 pub const INTROSPECT_ALL: &str = "latchkey:introspect";
 
-/// What this function needs: it recognises clients, and knows which tokens are good.
+/// Dependencies of this function. It authenticates clients and validates tokens.
 pub struct Deps {
     clients: ClientAuth,
     families: TokenFamilies,
@@ -37,7 +37,7 @@ pub struct Deps {
 }
 
 impl Deps {
-    /// From the environment.
+    /// Builds the dependencies from the settings.
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
         let aws = Aws::from_settings(settings)?;
         let table = Table::new(aws.dynamodb(), settings.table_name()?);
@@ -53,35 +53,35 @@ impl Deps {
         })
     }
 
-    /// Loads the keys before the first request. A failure is left to that request.
+    /// Loads the keys before the first request. If this fails, the first request loads them.
     pub async fn warm_up(&self, now: u64) {
         let _ = self.trust.snapshot(now).await;
     }
 }
 
-/// Answers one question about a token.
+/// Handles one request.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
     let mut watch = deps.telemetry.watch(now);
     let call = Call::new(&request, now);
     let result = introspect(deps, call).await;
     watch.trust_age = deps.trust.age(now);
-    // As a JSON value, in which a name stands once.
+    // As a JSON value, which cannot contain a duplicate member.
     let answer = result.map(|(client_id, answer)| (client_id, json!(answer)));
     client_response(&watch, Outcome::Introspected, call, answer)
 }
 
-/// Who asks; about which token; and what they may know of it. Returns who asked, and the answer.
+/// Authenticates the client and introspects the token. Returns the client id and the response.
 async fn introspect(deps: &Deps, call: Call<'_>) -> Result<(String, Introspection), OAuthError> {
     refuse_in_query(call.request, &["client_id", "client_secret", "client_assertion", "token"])?;
     let mut form = Form::read(call.request)?;
     let client = deps.clients.authenticate(&mut form, call).await?.client;
-    let token = form.secret("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
+    let token = form.secret("token").ok_or_else(|| OAuthError::invalid_request("missing token"))?;
     let told = match RefreshToken::parse(token.clone()) {
         Some(token) => about_refresh_token(deps, &token, &client, call.now).await,
         None => about_access_token(deps, &token, &client, call).await,
     };
     let told = told.map_err(|error| error.with_client_id(&client.client_id))?;
-    // Nothing says why: unknown, expired, revoked and somebody else's are one answer (RFC 7662 §2.2).
+    // One response for unknown, expired, revoked and other clients' tokens (RFC 7662 §2.2).
     Ok((client.client_id, told.unwrap_or_default()))
 }
 
@@ -104,12 +104,12 @@ async fn about_access_token(
     if !may_know(client, &claims.client_id) || claims.expires_at <= now {
         return Ok(None);
     }
-    // The caller wants to know how it is now: whether the key or the token was revoked a moment ago.
+    // The caller wants the current state, so revocations are read from the store and not from the trust cache.
     let snapshot = deps.store.snapshot_about(claims, now).await?;
     Ok(snapshot.accept_text(token, &expected, now).ok().map(|token| told_of(token.claims())))
 }
 
-/// What the claims of a good access token come to.
+/// The response for an active access token.
 fn told_of(claims: &AccessClaims) -> Introspection {
     Introspection {
         active: true,

@@ -12,7 +12,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_introspect");
 #[tokio::test]
 async fn every_recorded_event_comes_to_what_is_expected_within_its_role() {
     let (stack, stores, mut function) = answer_every_recorded_event("introspect", BINARY, &[]).await;
-    // A client that signs instead of showing a secret, and the session of a user.
+    // A client that authenticates by assertion, and the token family of a user.
     let key = key(Algorithm::Es256);
     let keys = Some(jwks(&key));
     stack.client_with("app", introspect::INTROSPECT_ALL, |client| client.public_keys = keys).await;

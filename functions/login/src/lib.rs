@@ -1,4 +1,4 @@
-//! Signs people in with a user name and a password: as JSON at `/login`, as a form at `/token`.
+//! Sign-in with username and password, as JSON at `/login` and as a form at `/token`.
 
 use lambda_http::{Body, Request, Response};
 use secrecy::{ExposeSecret, SecretString};
@@ -23,8 +23,8 @@ use shared::store::table::Table;
 use shared::store::users::Users;
 use shared::trust::proof_of_possession::Possession;
 
-/// What this function needs: it reads users, renews their hashes, counts attempts, begins sessions and
-/// signs tokens.
+/// Dependencies of this function. It reads users, updates password hashes, counts attempts, begins token families and
+/// signs access tokens.
 pub struct Deps {
     users: Users,
     attempts: Attempts,
@@ -34,7 +34,7 @@ pub struct Deps {
 }
 
 impl Deps {
-    /// From the environment.
+    /// Builds the dependencies from the settings.
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
         let aws = Aws::from_settings(settings)?;
         let table = Table::new(aws.dynamodb(), settings.table_name()?);
@@ -47,20 +47,20 @@ impl Deps {
         })
     }
 
-    /// Opens the connections and loads the keys before the first request.
+    /// Opens the connections and loads the signing keys before the first request.
     pub async fn warm_up(&self, now: u64) {
         self.sessions.signer().warm_up(now).await;
     }
 }
 
-/// Answers one sign-in.
+/// Handles one request.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
     let mut watch = deps.telemetry.watch(now);
     let call = Call::new(&request, now);
     let (asked, body): (_, fn(&IssuedToken) -> Value) = match call.route_path() {
         "/login" => (from_json(&request), login_response),
         "/token" => (from_form(&request), IssuedToken::to_json),
-        _ => (Err(OAuthError::new(ErrorKind::NotFound, "there is nothing here")), IssuedToken::to_json),
+        _ => (Err(OAuthError::new(ErrorKind::NotFound, "not found")), IssuedToken::to_json),
     };
     let result = match asked {
         Ok(asked) => issue(deps, asked, call).await,
@@ -70,7 +70,7 @@ pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
     token_response(&watch, call, result, body)
 }
 
-/// What a person asks for, and what they show.
+/// The parameters of a sign-in request.
 struct Asked {
     username: String,
     password: SecretString,
@@ -95,14 +95,14 @@ async fn issue(deps: &Deps, asked: Asked, call: Call<'_>) -> Result<IssuedToken,
             confirmation: Confirmation { key: key.clone(), certificate: None },
             refresh: RefreshPolicy::for_public_client(key),
         };
-        // After the attempt limits and the password: a rejected sign-in records no proof.
+        // After the attempt limits and the password check: a rejected sign-in must not write to the replay store.
         deps.sessions.record_use(&possession).await?;
         deps.sessions.begin(signed_in, token_request, call).await
     };
     issued.await.map_err(|error| error.with_subject(&sub))
 }
 
-/// The JSON sign-in.
+/// Parses the JSON body.
 fn from_json(request: &Request) -> Result<Asked, OAuthError> {
     refuse_credentials_in_query(request)?;
     let LoginRequest { username, password } = read_json(request)?;
@@ -111,14 +111,14 @@ fn from_json(request: &Request) -> Result<Asked, OAuthError> {
     Ok(Asked { username, password, scope: None, resource: None })
 }
 
-/// The form sign-in, as FastAPI's clients and Swagger UI send it (RFC 6749 §4.3.2, without a client).
+/// Parses the form of FastAPI clients and Swagger UI (RFC 6749 §4.3.2, without a client).
 fn from_form(request: &Request) -> Result<Asked, OAuthError> {
     refuse_credentials_in_query(request)?;
     let mut form = Form::read(request)?;
     if form.text("grant_type").is_some_and(|grant_type| grant_type != PASSWORD) {
         return Err(OAuthError::new(
             ErrorKind::UnsupportedGrantType,
-            "this is the login form: see /oauth2/token",
+            "only grant_type=password is supported here; use /oauth2/token",
         ));
     }
     let password = needed(form.secret("password"))?;
@@ -136,10 +136,10 @@ fn refuse_credentials_in_query(request: &Request) -> Result<(), OAuthError> {
 }
 
 fn needed<T>(value: Option<T>) -> Result<T, OAuthError> {
-    value.ok_or_else(|| OAuthError::invalid_request("username and password are needed"))
+    value.ok_or_else(|| OAuthError::invalid_request("missing username or password"))
 }
 
-/// The answer of `/login`: the token response, and what existing callers look for.
+/// The response of `/login`: the token response with the members that existing callers read.
 fn login_response(issued: &IssuedToken) -> Value {
     let response = issued.response();
     json!(LoginResponse { message: "Login success", token: response.access_token, response })

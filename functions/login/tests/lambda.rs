@@ -13,7 +13,7 @@ const BCRYPT_OF_PASSWORD: &str = "$2b$10$ZeV0k3drzwhUi3gAwRcd.eOwY6QizMxuDSzQkRj
 #[tokio::test]
 async fn every_recorded_event_comes_to_what_is_expected_within_its_role() {
     let (stack, stores, mut login) = answer_every_recorded_event("login", BINARY, &[]).await;
-    // Who was taken over from another system, with a hash that is made anew, and proves a key.
+    // A user with an imported hash, which the sign-in replaces, and with a DPoP proof.
     let hash = PasswordHash::import(BCRYPT_OF_PASSWORD).unwrap();
     stack.user_with("ada", "a", hash).await;
     let proof = Holder::new().proof("POST", "http://api.example.com/token", None);

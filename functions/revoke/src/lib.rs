@@ -1,4 +1,4 @@
-//! Token revocation: RFC 7009.
+//! Token revocation (RFC 7009).
 
 use lambda_http::{Body, Request, Response};
 use secrecy::{ExposeSecret, SecretString};
@@ -22,7 +22,7 @@ use shared::trust::proof_of_possession::Possession;
 use shared::trust::revocation_limits::{Granted, Revocations};
 use shared::trust::trust::{TokenRejection, TrustCache, TrustSnapshot, TrustStore};
 
-/// What this function needs: it recognises clients, ends token families, and adds revocations to the trust bundle.
+/// Dependencies of this function. It authenticates clients and revokes token families and access tokens.
 pub struct Deps {
     clients: ClientAuth,
     families: TokenFamilies,
@@ -35,7 +35,7 @@ pub struct Deps {
 }
 
 impl Deps {
-    /// From the environment.
+    /// Builds the dependencies from the settings.
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
         let aws = Aws::from_settings(settings)?;
         let table = Table::new(aws.dynamodb(), settings.table_name()?);
@@ -51,13 +51,13 @@ impl Deps {
         })
     }
 
-    /// Loads the keys before the first request. A failure is left to that request.
+    /// Loads the keys before the first request. If this fails, the first request loads them.
     pub async fn warm_up(&self, now: u64) {
         let _ = self.trust.snapshot(now).await;
     }
 }
 
-/// Answers one request to revoke a token.
+/// Handles one request.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
     let mut watch = deps.telemetry.watch(now);
     let call = Call::new(&request, now);
@@ -67,19 +67,19 @@ pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
     client_response(&watch, Outcome::Revoked, call, answer)
 }
 
-/// Authenticates the caller, checks that the token is its own, and revokes it. Returns the caller's client id.
+/// Authenticates the client and revokes the token if it belongs to the client. Returns the client id.
 async fn revoke(deps: &Deps, call: Call<'_>) -> Result<String, OAuthError> {
     refuse_in_query(call.request, &["client_id", "client_secret", "client_assertion", "token"])?;
     let mut form = Form::read(call.request)?;
     let owner = match deps.clients.identify(&mut form, call).await? {
         ClientIdentity::Client(authenticated) => Owner::Client(authenticated.client.client_id),
-        // A user who signed in without a client signs out without one: the token speaks for itself.
+        // First-party sign-in has no client authentication. The possession of the token is enough to revoke it.
         ClientIdentity::FirstParty => Owner::FirstParty,
         ClientIdentity::Unidentified => {
-            return Err(OAuthError::invalid_client().with_cause("there is no client authentication"));
+            return Err(OAuthError::invalid_client().with_cause("request has no client authentication"));
         }
     };
-    let token = form.secret("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
+    let token = form.secret("token").ok_or_else(|| OAuthError::invalid_request("missing token"))?;
     let result = match RefreshToken::parse(token.clone()) {
         Some(token) => end_family(deps, &token, &owner, call).await,
         None => end_token(deps, &token, &owner, call.now).await,
@@ -88,11 +88,11 @@ async fn revoke(deps: &Deps, call: Call<'_>) -> Result<String, OAuthError> {
     Ok(owner.client_id().to_owned())
 }
 
-/// Who calls, and may revoke its own tokens alone.
+/// The caller, which may revoke only its own tokens.
 enum Owner {
-    /// A client that has authenticated itself.
+    /// An authenticated client.
     Client(String),
-    /// A user who signed in without one.
+    /// A user of first-party sign-in.
     FirstParty,
 }
 
@@ -104,23 +104,24 @@ impl Owner {
         }
     }
 
-    /// Whether the token of that client is the caller's.
+    /// Whether a token of this client belongs to the caller.
     ///
     /// # Errors
-    /// `unauthorized_client` for a client with another's token (RFC 7009 §2.1). Without authentication there is no
-    /// such answer: it would tell live tokens of other clients from dead ones.
+    /// `unauthorized_client` if an authenticated client sends a token of another client (RFC 7009 §2.1). An
+    /// unauthenticated caller gets no such error, because it would tell active tokens of other clients from inactive
+    /// ones.
     fn owns(&self, client_id: &str) -> Result<bool, OAuthError> {
         match self {
             _ if self.client_id() == client_id => Ok(true),
             Self::FirstParty => Ok(false),
             Self::Client(_) => {
-                Err(OAuthError::new(ErrorKind::UnauthorizedClient, "the token was issued to another client"))
+                Err(OAuthError::new(ErrorKind::UnauthorizedClient, "token was issued to another client"))
             }
         }
     }
 }
 
-/// Ends the token family that a refresh token belongs to, its access tokens too (RFC 7009 §2.1).
+/// Revokes the token family of a refresh token and its access tokens (RFC 7009 §2.1).
 async fn end_family(
     deps: &Deps,
     token: &RefreshToken,
@@ -132,22 +133,22 @@ async fn end_family(
     if !owner.owns(&family.client_id)? {
         return Ok(());
     }
-    // A found token that is bound to a key is worth nothing without it, here too.
+    // A stolen refresh token that is bound to a key cannot be revoked without the key either.
     if let Some(key) = &family.key {
         let possession = Possession::of(call, &deps.issuer)?;
         if possession.key().as_ref() != Some(key) {
             return Err(OAuthError::new(
                 ErrorKind::InvalidDpopProof,
-                "the refresh token is bound to a key: send a DPoP proof of it",
+                "refresh token is bound to a key; send a DPoP proof signed with that key",
             ));
         }
         possession.record_use(&deps.replays).await?;
     }
-    // Even if it has expired: another clock may see that otherwise. And of a family that was revoked already the
-    // access tokens are revoked all the same: a first try may have stopped in between.
+    // An expired family is revoked too, because the clock of another function may differ. The access tokens are revoked
+    // even if the family already is, because an earlier request may have stopped in between.
     if !family.revoked {
         deps.families.revoke(token.family()).await?;
-        // A refresh may have come in between, and what it gave must end too.
+        // A concurrent refresh may have issued a later token, which must end too.
         let revoked = deps.families.get(token.family()).await?;
         family = revoked.unwrap_or(family);
     }
@@ -158,13 +159,14 @@ async fn end_family(
     Ok(deps.revocations.session(Granted::of_family(&family), &family.session_id, latest_use).await?)
 }
 
-/// Revokes one access token. What is not a good token of ours is as good as revoked.
+/// Revokes one access token. An invalid token needs no revocation and is a success (RFC 7009 §2.2).
 async fn end_token(deps: &Deps, token: &SecretString, owner: &Owner, now: u64) -> Result<(), OAuthError> {
-    // Whichever of our domains it was issued on: «revoked» must not be said of a token that is good on another.
+    // Any issuer is accepted: a success for a token that is valid on another domain of this deployment would be wrong.
     let expected = Expected { issuer: None, audiences: None };
     let token = token.expose_secret();
     let accepted = match deps.trust.accept(token, &expected, now).await {
-        // The keys at hand may be too old to hold this one, and «revoked» must not be said of a live token.
+        // The cached keys may be older than the key of this token, and an active token must not get a success without a
+        // revocation.
         Err(TokenRejection::Token(JwtError::UnknownKey)) => {
             keys_now(deps, token, now).await?.accept_text(token, &expected, now)
         }
@@ -183,15 +185,15 @@ async fn end_token(deps: &Deps, token: &SecretString, owner: &Owner, now: u64) -
     if deps.store.is_revoked(token.claims(), now).await? {
         return Ok(());
     }
-    // The clock of whoever signed it may be ahead of ours.
+    // The clock of the function that signed the token may be ahead of this one.
     let now = now.max(*issued_at);
     Ok(deps.revocations.token(Granted { subject, client_id }, token_id, *expires_at, now).await?)
 }
 
-/// The keys as they are now.
+/// The published keys, read from the store.
 ///
 /// # Errors
-/// A token whose key is published in the future by our clock.
+/// The key of the token is published in the future by the local clock.
 async fn keys_now(deps: &Deps, token: &str, now: u64) -> Result<TrustSnapshot, OAuthError> {
     let timeline = deps.store.timeline().await?;
     let jwt = UnverifiedJwt::parse(token, MAX_ACCESS_TOKEN).ok();
@@ -203,7 +205,7 @@ async fn keys_now(deps: &Deps, token: &str, now: u64) -> Result<TrustSnapshot, O
     Ok(TrustSnapshot::of_keys(&timeline)?)
 }
 
-/// Our clock is behind that of whoever issued a token: it may be as good as can be, and isn't yet by our clock.
+/// The local clock is behind the clock of the function that issued the token. The token may be valid elsewhere.
 fn behind() -> OAuthError {
-    OAuthError::unavailable("the clock is behind that of whoever issued the token")
+    OAuthError::unavailable("token is not valid yet by the local clock")
 }

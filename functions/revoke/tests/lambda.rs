@@ -12,7 +12,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_revoke");
 #[tokio::test]
 async fn every_recorded_event_comes_to_what_is_expected_within_its_role() {
     let (stack, stores, mut revoke) = answer_every_recorded_event("revoke", BINARY, &[]).await;
-    // A client that signs instead of showing a secret, and a token of a key that nobody published.
+    // A client that authenticates by assertion, and a token whose key is not published.
     let key = key(Algorithm::Es256);
     stack.client_with("app", "a", |client| client.public_keys = Some(jwks(&key))).await;
     let signed = assertion(&stack, &key, |_| {});

@@ -1,4 +1,4 @@
-//! What wakes this function.
+//! The events that invoke this function.
 
 use serde::Deserialize;
 
@@ -6,18 +6,18 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub enum Event {
-    /// Secrets Manager wants a step taken
+    /// A rotation step of Secrets Manager
     /// (docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html).
     #[serde(rename_all = "PascalCase")]
     Rotation {
-        /// Which.
+        /// The step.
         step: Step,
-        /// The secret's ARN.
+        /// The ARN of the secret.
         secret_id: String,
-        /// The id of the version that is to be in use.
+        /// The id of the new version.
         client_request_token: String,
     },
-    /// EventBridge's clock has struck
+    /// The daily event of EventBridge
     /// (docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html).
     Daily {
         /// `aws.events`
@@ -26,25 +26,25 @@ pub enum Event {
     },
 }
 
-/// A step of a rotation.
+/// A rotation step.
 #[derive(Clone, Copy, Deserialize)]
 pub enum Step {
-    /// Make a key.
+    /// Generate a key.
     #[serde(rename = "createSecret")]
     Create,
-    /// Publish it.
+    /// Publish the public key.
     #[serde(rename = "setSecret")]
     Publish,
-    /// Try it out.
+    /// Test the private key against the public key.
     #[serde(rename = "testSecret")]
     Test,
-    /// Take it into use.
+    /// Make the new version the current one.
     #[serde(rename = "finishSecret")]
     Finish,
 }
 
 impl Step {
-    /// The word in the log: Secrets Manager's own.
+    /// The name of the step in Secrets Manager and in the log.
     pub fn word(self) -> &'static str {
         match self {
             Self::Create => "createSecret",
@@ -55,7 +55,7 @@ impl Step {
     }
 }
 
-/// Who sends scheduled events.
+/// The source of a scheduled event.
 #[derive(Deserialize)]
 pub enum Scheduler {
     /// EventBridge.

@@ -1,5 +1,5 @@
-//! Rotates the signing keys when Secrets Manager says so, one step an event; and once a day does what was left
-//! undone, and tells how long it is until the next time.
+//! Rotates the signing keys, one step for each event of Secrets Manager. Once a day it completes an interrupted
+//! rotation and logs the time until the next one.
 
 mod event;
 
@@ -16,10 +16,10 @@ use shared::trust::trust::TrustStore;
 pub use self::event::Event;
 use self::event::Step;
 
-/// Seconds.
+/// A day in seconds.
 const DAY: f64 = 86_400.0;
 
-/// What this function needs: it writes the signing secret and the published keys.
+/// Dependencies of this function. It writes the signing secret and the published keys.
 pub struct Deps {
     secret_id: String,
     secret: SigningSecret,
@@ -29,7 +29,7 @@ pub struct Deps {
 }
 
 impl Deps {
-    /// From the environment.
+    /// Builds the dependencies from the settings.
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
         let aws = Aws::from_settings(settings)?;
         let table = Table::new(aws.dynamodb(), settings.table_name()?);
@@ -45,21 +45,21 @@ impl Deps {
     }
 }
 
-/// Why an event came to nothing. Secrets Manager tries again.
+/// Why an event failed. Secrets Manager retries the step.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The step could not be taken.
+    /// The step failed.
     #[error(transparent)]
     Step(#[from] RotationError),
-    /// It was about another secret than ours.
-    #[error("the event is about another secret")]
+    /// The event is about another secret than `SIGNING_SECRET_ID`.
+    #[error("event names another secret than SIGNING_SECRET_ID")]
     OtherSecret,
 }
 
-/// Takes one step, or looks when the next rotation is.
+/// Handles one event.
 ///
 /// # Errors
-/// What could not be done. Done again, it converges.
+/// The step failed. Every step can be repeated.
 pub async fn handle(deps: &Deps, event: Event, now: u64) -> Result<(), Failure> {
     let watch = deps.telemetry.watch(now);
     let (step, result) = match &event {
@@ -90,19 +90,18 @@ async fn rotate(deps: &Deps, step: Step, secret_id: &str, token: &str, now: u64)
         Step::Finish => deps.rotation.finish(token, DEFAULT_LEAD, now).await,
     };
     if let Err(RotationError::Overtaken) = taken {
-        // As long as the version has its label, Secrets Manager goes on with it and with no other.
+        // Secrets Manager continues with this version, and with no other, as long as the version has its label.
         deps.rotation.give_up(token).await?;
     }
     Ok(taken?)
 }
 
-/// Does what a rotation may have left undone, and tells how many days it is until the next; none if Secrets
-/// Manager has no schedule for it.
+/// Completes an interrupted rotation. Returns the days until the next rotation, or none without a schedule.
 async fn look_after(deps: &Deps, now: u64) -> Result<Option<f64>, Failure> {
     deps.rotation.begin(DEFAULT_LEAD, now).await?;
     let next = deps.secret.next_rotation().await.map_err(RotationError::from)?;
     let seconds = next.map(|next| next - i64::try_from(now).unwrap_or(i64::MAX));
-    // A day has few seconds: nothing is lost.
+    // The number of seconds is small enough for an exact `f64`.
     #[expect(clippy::cast_precision_loss)]
     Ok(seconds.map(|seconds| seconds as f64 / DAY))
 }

@@ -58,7 +58,7 @@ async fn a_step_out_of_turn_and_another_secret_are_refused() {
     let before = stack.timeline().await;
     let mut rotation = Function::start(BINARY, &stack, &[]).await;
     for step in &STEPS[1..] {
-        let error = rotation.failure(&event(&stack, step, "nobody-created-a-version-of-this-id")).await;
+        let error = rotation.failure(&event(&stack, step, "no-version-was-created-with-this-id")).await;
         assert!(error.to_string().contains("begins with createSecret"), "{error}");
     }
     let mut other = event(&stack, "createSecret", "a-rotation-of-a-secret-of-others");

@@ -1,5 +1,5 @@
-//! The OAuth 2.0 token endpoint (RFC 6749 §3.2), at `/oauth2/token` and, for existing callers of the
-//! client credentials grant, at `/oauth2/authorize`.
+//! The OAuth 2.0 token endpoint (RFC 6749 §3.2) at `/oauth2/token`. Existing callers of the client credentials grant
+//! use `/oauth2/authorize`.
 
 use lambda_http::{Body, Request, Response};
 use shared::clients::authentication::{Authenticated, ClientAuth, ClientIdentity};
@@ -24,8 +24,8 @@ use shared::store::rate_limits::{Charge, RateLimits};
 use shared::store::table::Table;
 use shared::trust::proof_of_possession::Possession;
 
-/// What this function needs: it recognises clients, carries sessions on, takes other issuers' word, and
-/// signs tokens.
+/// Dependencies of this function. It authenticates clients, refreshes token families, exchanges tokens of trusted
+/// issuers and signs access tokens.
 pub struct Deps {
     clients: ClientAuth,
     quotas: RateLimits,
@@ -36,7 +36,7 @@ pub struct Deps {
 }
 
 impl Deps {
-    /// From the environment.
+    /// Builds the dependencies from the settings.
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
         let aws = Aws::from_settings(settings)?;
         let table = Table::new(aws.dynamodb(), settings.table_name()?);
@@ -56,7 +56,7 @@ impl Deps {
     }
 }
 
-/// Answers one request for a token.
+/// Handles one token request.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
     let mut watch = deps.telemetry.watch(now);
     let call = Call::new(&request, now);
@@ -65,7 +65,7 @@ pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
     token_response(&watch, call, result, IssuedToken::to_json)
 }
 
-/// What is asked; who asks; what they may have; the token.
+/// Dispatches by grant type.
 async fn issue(deps: &Deps, call: Call<'_>) -> Result<IssuedToken, OAuthError> {
     refuse_in_query(
         call.request,
@@ -77,8 +77,10 @@ async fn issue(deps: &Deps, call: Call<'_>) -> Result<IssuedToken, OAuthError> {
         Some(CLIENT_CREDENTIALS) => client_credentials(deps, &mut form, call).await,
         Some(REFRESH_TOKEN) if !only_client_credentials => refresh(deps, &mut form, call).await,
         Some(TOKEN_EXCHANGE) if !only_client_credentials => exchange(deps, &mut form, call).await,
-        Some(_) => Err(OAuthError::new(ErrorKind::UnsupportedGrantType, "the grant type is not supported")),
-        None => Err(OAuthError::invalid_request("grant_type is missing")),
+        Some(_) => {
+            Err(OAuthError::new(ErrorKind::UnsupportedGrantType, "unsupported grant_type for this endpoint"))
+        }
+        None => Err(OAuthError::invalid_request("missing grant_type")),
     }
 }
 
@@ -103,9 +105,8 @@ async fn client_credentials(deps: &Deps, form: &mut Form, call: Call<'_>) -> Res
 
 async fn refresh(deps: &Deps, form: &mut Form, call: Call<'_>) -> Result<IssuedToken, OAuthError> {
     let client = optional_client(deps, form, call).await?;
-    let token = form
-        .secret("refresh_token")
-        .ok_or_else(|| OAuthError::invalid_request("refresh_token is missing"))?;
+    let token =
+        form.secret("refresh_token").ok_or_else(|| OAuthError::invalid_request("missing refresh_token"))?;
     let of_client = |error| of_client(error, client.as_ref());
     let refresh_request = RefreshRequest {
         token,
@@ -160,7 +161,7 @@ async fn exchange(deps: &Deps, form: &mut Form, call: Call<'_>) -> Result<Issued
     Ok(issued)
 }
 
-/// The client, for grants that people use without one.
+/// The authenticated client. None for first-party sign-in, which has no client authentication.
 async fn optional_client(
     deps: &Deps,
     form: &mut Form,
@@ -172,7 +173,7 @@ async fn optional_client(
     }
 }
 
-/// Notes for the log which client has authenticated.
+/// Adds the authenticated client to the log entry of an error.
 fn of_client(error: OAuthError, client: Option<&Authenticated>) -> OAuthError {
     match client {
         Some(authenticated) => error.with_client_id(&authenticated.client.client_id),
@@ -180,14 +181,14 @@ fn of_client(error: OAuthError, client: Option<&Authenticated>) -> OAuthError {
     }
 }
 
-/// Counts one token of a client that has a quota.
+/// Counts one token against the quota of the client, if it has one.
 async fn charge(deps: &Deps, client: &Client, now: u64) -> Result<(), OAuthError> {
     let Some(quota) = client.quota else { return Ok(()) };
     let charge = deps.quotas.charge(&client.client_id, &random_id(""), quota, now).await;
     match charge? {
         Charge::Allowed => Ok(()),
         Charge::Exceeded(seconds) => {
-            let error = OAuthError::too_many_requests("the client has had all its tokens for now", seconds);
+            let error = OAuthError::too_many_requests("token quota exceeded; retry later", seconds);
             Err(error.with_client_id(&client.client_id))
         }
     }

@@ -12,14 +12,14 @@ const BINARY: &str = env!("CARGO_BIN_EXE_token");
 #[tokio::test]
 async fn every_recorded_event_comes_to_what_is_expected_within_its_role() {
     let (stack, stores, mut token) = answer_every_recorded_event("token", BINARY, &[]).await;
-    // A client whose tokens are counted and bound.
+    // A client with a quota, and with a DPoP proof.
     let quota = Quota { tokens: 10, seconds: 60 };
     let secret = stack.client_with("counted", "a", |client| client.quota = Some(quota)).await;
     let mut headers = basic("counted", &secret);
     headers["dpop"] = Holder::new().proof("POST", "http://api.example.com/oauth2/token", None).into();
     let event = form_event("/oauth2/token", headers, &[("grant_type", "client_credentials")]);
     assert_eq!(status_and_body(&token.call(&event).await).0, 200);
-    // A session that a thief carries on.
+    // A token family whose first refresh token is reused.
     stack.user("ada", "a").await;
     let first = stack.refresh_token("ada", PASSWORD).await;
     let mut last = first.clone();

@@ -1,4 +1,4 @@
-//! The example protected resource: says what the authorizer said of the caller, and nothing else.
+//! The example protected resource. It returns the authorizer context.
 
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
@@ -10,24 +10,24 @@ use shared::runtime::response::decision;
 use shared::runtime::settings::{ConfigError, Settings};
 use shared::runtime::telemetry::{Decision, Outcome, Telemetry};
 
-/// What this function needs.
+/// Dependencies of this function.
 pub struct Deps {
     telemetry: Telemetry,
 }
 
 impl Deps {
-    /// From the environment.
+    /// Builds the dependencies from the settings.
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
         Ok(Self { telemetry: Telemetry::from_settings("whoami", settings) })
     }
 }
 
-/// Answers one request.
+/// Handles one request.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
     let watch = deps.telemetry.watch(now);
     let call = Call::new(&request, now);
     let Some(caller) = call.authorizer_context() else {
-        // The route has no authorizer: nobody is known, so nothing is shown.
+        // The route has no authorizer, so there is no caller to return.
         let reason = Some("missing_token");
         watch.log(&Decision { reason, ..decision(Outcome::Refused, call) });
         return json_response(StatusCode::UNAUTHORIZED, &Message { message: "Unauthorized" });

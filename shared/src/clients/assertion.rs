@@ -1,51 +1,51 @@
-//! A client's signed assertion of who it is: `private_key_jwt` (RFC 7523 §3).
+//! The client assertion of `private_key_jwt` (RFC 7523 §3).
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use crate::jose::jwt::{JwtError, LEEWAY, UnverifiedJwt, VerifiedJwt};
 
-/// The longest assertion that is read, in bytes.
+/// Maximum length of an assertion, in bytes.
 const MAX_ASSERTION: usize = 8 * 1024;
 
-/// The longest life of an assertion, in seconds: an hour is what client libraries choose by themselves.
-/// Invariant: so long each used one is remembered.
+/// Maximum lifetime of an assertion, in seconds. Client libraries use up to an hour by default. Invariant: the replay
+/// store keeps a used assertion for this long.
 const MAX_TTL: u64 = 3600;
 
-/// The token endpoint's other path.
+/// The alternative path of the token endpoint.
 const AUTHORIZE: &str = "/oauth2/authorize";
 
-/// An assertion that nobody has checked yet.
+/// An unverified assertion.
 pub struct Assertion(SecretString);
 
-/// What makes an assertion good once.
+/// The replay store's key for an assertion.
 pub struct ReplayKey {
     /// `jti`
     pub token_id: String,
-    /// When it is refused at any rate, in seconds since 1970.
+    /// When the assertion has expired and the entry is no longer needed, in seconds since 1970.
     pub expires_at: u64,
 }
 
 impl Assertion {
-    /// As it was sent.
+    /// Wraps the assertion of a request.
     pub fn new(text: SecretString) -> Self {
         Self(text)
     }
 
-    /// Takes it apart.
+    /// Parses the JWT.
     pub fn parse(&self) -> Result<UnverifiedJwt<'_>, JwtError> {
         UnverifiedJwt::parse_foreign(self.0.expose_secret(), MAX_ASSERTION)
     }
 
-    /// Validates an assertion whose signature is good. Each of its audiences is one of ours, so that no other server can
-    /// use it here, nor we there.
+    /// Validates the claims of an assertion with a verified signature. Every audience must be one of ours, so that an
+    /// assertion for this server cannot be used at another one, or the reverse.
     pub fn validate(
         jwt: &VerifiedJwt,
         client_id: &str,
         audiences: &[String],
         now: u64,
     ) -> Result<ReplayKey, JwtError> {
-        // The JWT type of RFC 7523's revision; until then libraries write `JWT` or nothing.
+        // The type in the revision of RFC 7523. Today's libraries send `JWT` or nothing.
         if !matches!(jwt.media_type().as_deref(), None | Some("jwt" | "client-authentication+jwt")) {
             return Err(JwtError::InvalidClaim("typ"));
         }
@@ -67,8 +67,8 @@ impl Assertion {
     }
 }
 
-/// The audiences that an assertion may name in a request to `path`: our issuer and, unless it must be the issuer alone,
-/// our token endpoint, and its other path where that is what was posted to.
+/// The accepted audiences for a request to `path`: the issuer and, unless `issuer_alone`, the token endpoint. Its
+/// alternative path is accepted only in a request to it.
 pub fn audiences(issuer: &str, path: &str, issuer_alone: bool) -> Vec<String> {
     let endpoint = |path| format!("{}{path}", issuer.trim_end_matches('/'));
     let mut audiences = vec![issuer.to_owned()];

@@ -1,7 +1,7 @@
-//! Client authentication: who a request to the token endpoint and its neighbours is from.
+//! Client authentication, for the token, revocation and introspection endpoints.
 //!
-//! By a secret (RFC 6749 §2.3.1), by a signed assertion (RFC 7523), or by the certificate of a mutual-TLS
-//! connection (RFC 8705). One request uses one of them.
+//! A client authenticates by a secret (RFC 6749 §2.3.1), an assertion (RFC 7523) or a TLS client certificate (RFC
+//! 8705). A request uses exactly one of them.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -24,34 +24,35 @@ use crate::store::clients::{Client, ClientKeys, Clients};
 use crate::store::replay::ReplayStore;
 use crate::store::table::Table;
 
-/// A day in seconds: how exactly the use of a secret is noted.
+/// A day in seconds, the precision of a secret's last use.
 const DAY: u64 = 86_400;
 
-/// JWKS URLs whose keys are kept. Invariant: far above the clients of one deployment, and small enough
-/// that their keys don't fill the memory.
+/// How many JWKS URLs are cached. Invariant: more than the clients of a deployment, and few enough for the memory of a
+/// function.
 const MAX_KEY_URLS: usize = 256;
 
-/// A client that has shown who it is.
+/// An authenticated client.
 pub struct Authenticated {
     /// The client.
     pub client: Client,
-    /// The thumbprint of its certificate, if that is how it was recognised: its tokens are bound to it.
+    /// Thumbprint of the client certificate, if that is how the client authenticated. Its tokens are bound to the
+    /// certificate.
     pub certificate: Option<String>,
-    /// The name of the secret that it showed, if that is how it was recognised.
+    /// Name of the secret, if that is how the client authenticated.
     secret: Option<String>,
 }
 
-/// Whom a request is from.
+/// The caller of an endpoint where client authentication is optional.
 pub enum ClientIdentity {
     /// A registered client.
     Client(Box<Authenticated>),
-    /// Somebody who signed in here and needs no client: `client_id=latchkey`.
+    /// First-party sign-in, which needs no client authentication: `client_id=latchkey`.
     FirstParty,
-    /// Somebody who doesn't say.
+    /// The request identifies no client.
     Unidentified,
 }
 
-/// Recognises clients.
+/// Authenticates clients.
 pub struct ClientAuth {
     clients: Clients,
     replays: ReplayStore,
@@ -62,7 +63,7 @@ pub struct ClientAuth {
 }
 
 impl ClientAuth {
-    /// Reads `ISSUER` and `STRICT_ASSERTION_AUDIENCE`; the clients are in this table.
+    /// Reads `ISSUER` and `STRICT_ASSERTION_AUDIENCE`. The clients are in this table.
     pub fn from_settings(settings: &Settings, table: &Table) -> Result<Self, ConfigError> {
         Ok(Self {
             clients: Clients::new(table.clone()),
@@ -74,24 +75,25 @@ impl ClientAuth {
         })
     }
 
-    /// The client that a request is from.
+    /// Authenticates the client of a request.
     ///
     /// # Errors
-    /// `invalid_request` when there are two sets of credentials or two clients; `invalid_client`, the
-    /// same for every reason, when there is none or it is not authenticated. The log has the reason.
+    /// `invalid_request` if the request uses several authentication methods or names two clients. `invalid_client` if
+    /// client authentication is missing or fails. The caller sees the same response for every cause, and the log has
+    /// the cause.
     pub async fn authenticate(&self, form: &mut Form, call: Call<'_>) -> Result<Authenticated, OAuthError> {
         match self.identify(form, call).await? {
             ClientIdentity::Client(authenticated) => Ok(*authenticated),
             ClientIdentity::FirstParty | ClientIdentity::Unidentified => {
-                Err(OAuthError::invalid_client().with_cause("there is no client authentication"))
+                Err(OAuthError::invalid_client().with_cause("request has no client authentication"))
             }
         }
     }
 
-    /// Whom a request is from, where it need not be a client.
+    /// Authenticates the client of a request where client authentication is optional.
     ///
     /// # Errors
-    /// As [`ClientAuth::authenticate`], save that there may be no credentials at all.
+    /// As [`ClientAuth::authenticate`], except that client authentication may be missing.
     pub async fn identify(&self, form: &mut Form, call: Call<'_>) -> Result<ClientIdentity, OAuthError> {
         let authenticated = match presented(call, form)? {
             PresentedCredentials::Nothing { client_id } => return without_credentials(client_id.as_deref()),
@@ -106,18 +108,18 @@ impl ClientAuth {
         Ok(ClientIdentity::Client(Box::new(authenticated?)))
     }
 
-    /// A registered client by its id alone: for whoever has another way to know that it is meant.
+    /// A registered client by its id, without authentication.
     pub async fn find_client(&self, client_id: &str) -> Result<Option<Client>, OAuthError> {
         Ok(self.clients.get(client_id).await?)
     }
 
     async fn by_secret(&self, credentials: BasicCredentials, now: u64) -> Result<Authenticated, OAuthError> {
         let BasicCredentials { id, secret } = credentials;
-        // A malformed secret is rejected before any look-up.
+        // A malformed secret is rejected before the store is read.
         let presented = SecretDigest::of(SecretKind::ClientSecret, &secret)
-            .ok_or_else(|| claimed_by(&id).with_cause("the secret is no client secret of ours"))?;
+            .ok_or_else(|| claimed_by(&id).with_cause("malformed client secret"))?;
         let client = self.known(&id).await?;
-        // Every secret is compared, so that the time doesn't tell which one was right.
+        // All secrets are compared, so that the response time does not tell which one matched.
         let (mut right, mut expired) = (None, false);
         for secret in &client.secrets {
             match secret.digest.matches(&presented) {
@@ -128,8 +130,8 @@ impl ClientAuth {
         }
         match right {
             Some(name) => admit(client, None, Some(name)),
-            None if expired => Err(rejected(&client, "the secret has expired")),
-            None => Err(rejected(&client, "the secret is wrong")),
+            None if expired => Err(rejected(&client, "client secret has expired")),
+            None => Err(rejected(&client, "incorrect client secret")),
         }
     }
 
@@ -143,7 +145,7 @@ impl ClientAuth {
         let jwt = assertion.parse().map_err(unreadable)?;
         let client_id = jwt.unverified_issuer().ok_or_else(|| unreadable(JwtError::InvalidClaim("iss")))?;
         if named.is_some_and(|named| named != client_id) {
-            return Err(OAuthError::invalid_request("the assertion and the body name two clients"));
+            return Err(OAuthError::invalid_request("client_id does not match the client assertion"));
         }
         let client = self.known(&client_id).await?;
         let jwt = self.verified(&client, jwt, call.now).await?;
@@ -151,16 +153,16 @@ impl ClientAuth {
         let audiences = audiences(&issuer, call.route_path(), self.issuer_alone);
         let replay_key = Assertion::validate(&jwt, &client.client_id, &audiences, call.now);
         let replay_key = replay_key.map_err(|error| rejected(&client, error))?;
-        // Last, so that only a good assertion is remembered.
+        // Last, so that only a valid assertion is written to the replay store.
         let issuer = format!("client:{}", client.client_id);
         match self.replays.record_first_use(&issuer, &replay_key.token_id, replay_key.expires_at).await? {
             true => admit(client, None, None),
-            false => Err(rejected(&client, "the assertion was used before")),
+            false => Err(rejected(&client, "client assertion replayed")),
         }
     }
 
-    /// The assertion, if one of the client's keys has signed it. Keys that can't be had are one answer with a wrong
-    /// signature: another would tell which clients there are.
+    /// Verifies an assertion with the keys of the client. A failure to load the keys has the same response as a wrong
+    /// signature, because another one would tell which clients exist.
     async fn verified(
         &self,
         client: &Client,
@@ -168,7 +170,7 @@ impl ClientAuth {
         now: u64,
     ) -> Result<VerifiedJwt, OAuthError> {
         match &client.public_keys {
-            None => Err(rejected(client, "the client has no keys")),
+            None => Err(rejected(client, "client has no public keys")),
             Some(ClientKeys::Jwks(text)) => {
                 let keys = KeySet::read(text.as_bytes());
                 let key = keys.choose(&jwt).ok_or(JwtError::UnknownKey);
@@ -176,8 +178,7 @@ impl ClientAuth {
             }
             Some(ClientKeys::Url(url)) => {
                 let keys = self.remote_keys(url);
-                let keys =
-                    keys.ok_or_else(|| rejected(client, "the client's JWKS URL is not an https:// URL"))?;
+                let keys = keys.ok_or_else(|| rejected(client, "client JWKS URL is not an https:// URL"))?;
                 keys.verify(jwt, now).await.map_err(|error| rejected(client, error))
             }
         }
@@ -190,10 +191,10 @@ impl ClientAuth {
         keys.ok()
     }
 
-    /// The client of that id, which a request claims to be from.
+    /// The client that a request claims to be from.
     async fn known(&self, client_id: &str) -> Result<Client, OAuthError> {
         let client = self.find_client(client_id).await?;
-        client.ok_or_else(|| claimed_by(client_id).with_cause("the client is unknown"))
+        client.ok_or_else(|| claimed_by(client_id).with_cause("unknown client"))
     }
 
     async fn by_certificate(
@@ -204,13 +205,12 @@ impl ClientAuth {
     ) -> Result<Authenticated, OAuthError> {
         let client = self.known(client_id).await?;
         if client.certificate_subject.as_deref() != Some(subject) {
-            return Err(rejected(&client, "the certificate's subject is not the client's"));
+            return Err(rejected(&client, "certificate subject does not match the client"));
         }
         admit(client, Some(thumbprint), None)
     }
 
-    /// Notes on which day a client's secret was used last: one write a day at most. It is a note, so a
-    /// failure is no reason to refuse anything.
+    /// Records the day of the secret's last use, with at most one write a day. A failure does not fail the request.
     pub async fn record_secret_use(&self, authenticated: &Authenticated, now: u64) {
         let Authenticated { client, secret: Some(name), .. } = authenticated else { return };
         let today = now - now % DAY;
@@ -218,32 +218,32 @@ impl ClientAuth {
             return;
         }
         let mut days = client.secret_use.clone();
-        // Secrets that are gone take their notes along.
+        // Forgets the use of deleted secrets.
         days.retain(|name, _| client.secrets.iter().any(|secret| secret.name() == name));
         days.insert(name.clone(), today);
         let _ = self.clients.record_secret_use(&client.client_id, &days).await;
     }
 }
 
-/// What every client needs, whatever its credentials.
+/// The checks that every authentication method ends with.
 fn admit(
     client: Client,
     certificate: Option<String>,
     secret: Option<String>,
 ) -> Result<Authenticated, OAuthError> {
     if client.disabled {
-        return Err(rejected(&client, "the client is disabled"));
+        return Err(rejected(&client, "client is disabled"));
     }
     Ok(Authenticated { client, certificate, secret })
 }
 
-/// One answer for every cause.
+/// The error for a known client. Its response is the same for every cause.
 fn rejected(client: &Client, cause: impl Into<Box<dyn Error + Send + Sync>>) -> OAuthError {
     OAuthError::invalid_client().with_client_id(&client.client_id).with_cause(cause)
 }
 
-/// The same where no client of that id was found or looked up. The log gets what has the form of an id, and no secret
-/// of ours: people swap the two fields.
+/// The error for a client that is unknown or not looked up yet. The log gets the client id only if it has the form of
+/// one and does not look like a secret, because callers confuse the two fields.
 fn claimed_by(client_id: &str) -> OAuthError {
     let is_secret = client_id.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("lk_"));
     let error = OAuthError::invalid_client();
@@ -254,11 +254,11 @@ fn without_credentials(client_id: Option<&str>) -> Result<ClientIdentity, OAuthE
     match client_id {
         None => Ok(ClientIdentity::Unidentified),
         Some(FIRST_PARTY_CLIENT_ID) => Ok(ClientIdentity::FirstParty),
-        Some(id) => Err(claimed_by(id).with_cause("the client does not authenticate")),
+        Some(id) => Err(claimed_by(id).with_cause("client sent no credentials")),
     }
 }
 
-/// How a client shows who it is.
+/// The credentials in a request.
 enum PresentedCredentials {
     Nothing { client_id: Option<String> },
     Secret(BasicCredentials),
@@ -266,19 +266,20 @@ enum PresentedCredentials {
     Certificate { client_id: String, subject: String, thumbprint: String },
 }
 
-/// The one set of credentials in the request.
+/// Reads the credentials of a request.
 fn presented(call: Call<'_>, form: &mut Form) -> Result<PresentedCredentials, OAuthError> {
-    let several = || OAuthError::invalid_request("the client authenticates in more than one way");
+    let several = || OAuthError::invalid_request("multiple client authentication methods used; use one");
     let body_secret = form.secret("client_secret");
     let assertion = assertion(form)?;
     let body_id = form.text("client_id");
     let presented = match (Credentials::read(call.request.headers())?, body_secret, assertion) {
         (Credentials::Basic(basic), None, None) => {
             if body_id.is_some_and(|id| id != basic.id) {
-                return Err(OAuthError::invalid_request("the header and the body name two clients"));
+                return Err(OAuthError::invalid_request("client_id does not match the Authorization header"));
             }
             if is_public(&basic.id) && basic.secret.expose_secret().is_empty() {
-                // Libraries that know no clients without a secret send an empty one: it is as `client_id` in the body.
+                // Libraries that require a client secret send an empty one for a public client. This is the same as
+                // `client_id` in the body.
                 PresentedCredentials::Nothing { client_id: Some(basic.id) }
             } else {
                 PresentedCredentials::Secret(basic)
@@ -286,12 +287,12 @@ fn presented(call: Call<'_>, form: &mut Form) -> Result<PresentedCredentials, OA
         }
         (Credentials::Missing, Some(secret), None) => match body_id {
             Some(id) => PresentedCredentials::Secret(BasicCredentials { id: id.to_owned(), secret }),
-            None => return Err(OAuthError::invalid_client().with_cause("client_id is missing")),
+            None => return Err(OAuthError::invalid_client().with_cause("client_secret without client_id")),
         },
         (Credentials::Missing, None, Some(assertion)) => PresentedCredentials::Assertion(assertion),
         (Credentials::Missing, None, None) => by_connection(call, body_id),
         (Credentials::Basic(_), ..) | (_, Some(_), Some(_)) => return Err(several()),
-        _ => return Err(OAuthError::invalid_client().with_cause("the Authorization header is not Basic")),
+        _ => return Err(OAuthError::invalid_client().with_cause("Authorization scheme is not Basic")),
     };
     Ok(presented)
 }
@@ -302,12 +303,12 @@ fn assertion(form: &mut Form) -> Result<Option<Assertion>, OAuthError> {
         (None, false) => Ok(None),
         (Some(JWT_BEARER_ASSERTION), true) => Ok(form.secret("client_assertion").map(Assertion::new)),
         _ => Err(OAuthError::invalid_request(
-            "client_assertion and client_assertion_type belong together, and the type is jwt-bearer",
+            "client_assertion requires client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
         )),
     }
 }
 
-/// Without other credentials the certificate of the connection counts, for the client that the body names.
+/// Without other credentials, the certificate of the connection authenticates the client that the body names.
 fn by_connection(call: Call<'_>, client_id: Option<&str>) -> PresentedCredentials {
     let certificate = call.client_certificate();
     let thumbprint = certificate.as_ref().and_then(|certificate| certificate_thumbprint(certificate.pem));

@@ -1,4 +1,4 @@
-//! The keys of other issuers: fetched from their JWKS URL, cached as they ask, never trusted further.
+//! The JWKS of other issuers and of clients, fetched from a URL and cached as `Cache-Control` says.
 
 use std::time::Duration;
 
@@ -10,39 +10,39 @@ use crate::jose::key_set::KeySet;
 use crate::runtime::cache::{Cache, Limits, Loaded, Unavailable, display_chain};
 use crate::runtime::https::Https;
 
-/// The longest JWKS that is read, in bytes. Google's has about 1,500.
+/// Maximum length of a JWKS, in bytes. Google's has about 1,500.
 const MAX_JWKS: usize = 256 * 1024;
 
-/// The longest that a fetch may take. Invariant: well below the functions' own 10 s.
+/// Time-out of a fetch. Invariant: well below the functions' time-out of 10 s.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Bounds for what `Cache-Control` asks for, in seconds: often enough to learn of a revoked key, seldom
-/// enough to be no burden; and what holds when it says nothing.
+/// Bounds of `max-age`, in seconds. A shorter time would load the issuer's server, a longer one would delay the
+/// detection of a revoked key. The default applies without `max-age`.
 const MIN_FRESH: u64 = 60;
 const MAX_FRESH: u64 = 86_400;
 const DEFAULT_FRESH: u64 = 300;
 
-/// Keys go on serving for a day while their issuer can't be reached, and an unknown key id is looked
-/// for once a minute. A fetch that failed is tried again soon: until one succeeds nobody can sign in.
+/// A stale JWKS is used for a day while its server is down. An unknown key id leads to a reload at most once a minute.
+/// A failed fetch is repeated soon, because sign-ins may depend on it.
 const LIMITS: Limits = Limits { usable_for: 86_400, cool_down: 60, after_failure: 2 };
 
 /// Why a token of another issuer was not verified.
 #[derive(Debug, thiserror::Error)]
 pub enum IssuerError {
-    /// The token is bad.
+    /// The token is invalid.
     #[error(transparent)]
     Token(#[from] JwtError),
-    /// There is an answer at the JWKS URL of that host, without a key that we can use.
-    #[error("the JWKS at {0} holds no usable key")]
+    /// The JWKS of that host was loaded and contains no usable key.
+    #[error("JWKS at {0} contains no usable key")]
     NoUsableKey(String),
-    /// The issuer's keys can't be had.
+    /// The JWKS is unavailable.
     #[error(transparent)]
     Keys(#[from] Unavailable),
 }
 
 /// Why a fetch failed.
 #[derive(Debug, thiserror::Error)]
-#[error("the JWKS at {host}: {problem}")]
+#[error("cannot load the JWKS at {host}: {problem}")]
 struct FetchError {
     host: String,
     problem: String,
@@ -56,7 +56,7 @@ impl Https {
     }
 }
 
-/// The keys behind one JWKS URL.
+/// The keys of one JWKS URL.
 pub struct RemoteKeys {
     url: Uri,
     https: Https,
@@ -64,18 +64,19 @@ pub struct RemoteKeys {
 }
 
 impl RemoteKeys {
-    /// Nothing is fetched yet. Plain http is followed for the laptop's stand-in alone: a deployment's
-    /// URL is held to https by its configuration.
+    /// Nothing is fetched yet. Plain http is for the stand-in issuer of the local stack. The settings of a deployment
+    /// allow https only.
     pub fn new(url: Uri) -> Self {
         Self { url, https: Https::with_public_roots(), cache: Cache::new(LIMITS) }
     }
 
-    /// Fetches the keys. A failure is left to the first token.
+    /// Fetches the keys. If this fails, the first token fetches them.
     pub async fn warm_up(&self, now: u64) {
         let _ = self.cache.get(now, async || self.fetch(now).await).await;
     }
 
-    /// Checks a token's signature with the key that it names. It waits for one fetch at most, its own or another's.
+    /// Verifies the signature of a token with the key that it names. It waits for at most one fetch, by itself or by a
+    /// concurrent call.
     pub async fn verify(&self, jwt: UnverifiedJwt<'_>, now: u64) -> Result<VerifiedJwt, IssuerError> {
         let keys = match self.cache.ready(now) {
             Some(keys) => {
@@ -102,18 +103,18 @@ impl RemoteKeys {
         let fetched = tokio::time::timeout(TIMEOUT, self.fetch_untimed()).await;
         let fetched = fetched.unwrap_or_else(|_| Err(format!("no answer within {} s", TIMEOUT.as_secs())));
         let loaded = fetched.and_then(|loaded| match loaded.value.is_empty() {
-            // Good keys go on serving.
+            // The previous keys stay in use.
             true if self.cache.age(now).is_some_and(|age| age < LIMITS.usable_for) => {
-                Err("no usable key".to_owned())
+                Err("it contains no usable key".to_owned())
             }
-            // The answer is no outage. It is asked for again as soon as after one.
+            // The server responded, so this is not an outage. The JWKS is reloaded as soon as after a failure.
             true => Ok(Loaded { fresh_for: LIMITS.after_failure, ..loaded }),
             false => Ok(loaded),
         });
         loaded.map_err(|problem| FetchError { host: self.host(), problem })
     }
 
-    /// A redirect is a status like any other than 200: it is not followed.
+    /// A redirect is an error like any status other than 200.
     async fn fetch_untimed(&self) -> Result<Loaded<KeySet>, String> {
         let answer = self.https.send(Method::GET, self.url.clone()).await;
         let answer = answer.map_err(|error| display_chain(&error))?;
@@ -122,12 +123,13 @@ impl RemoteKeys {
         }
         let fresh_for = fresh_for(answer.headers());
         let body = Limited::new(answer.into_body(), MAX_JWKS).collect().await;
-        let body = body.map_err(|error| format!("no body of at most {MAX_JWKS} bytes: {error}"))?;
+        let body =
+            body.map_err(|error| format!("cannot read a body of at most {MAX_JWKS} bytes: {error}"))?;
         Ok(Loaded { value: KeySet::read(&body.to_bytes()), fresh_for })
     }
 }
 
-/// RFC 9111 §4.2: `max-age` less `Age`, within our bounds.
+/// RFC 9111 §4.2: `max-age` minus `Age`, within our bounds.
 fn fresh_for(headers: &HeaderMap) -> u64 {
     let text = |name| {
         headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok()).unwrap_or_default()

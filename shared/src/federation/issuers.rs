@@ -1,7 +1,7 @@
-//! The issuers whose tokens are exchanged for ours: who they are, and what their word is worth here.
+//! Trusted issuers, whose tokens are exchanged for ours.
 //!
-//! Google is the first; `TRUSTED_ISSUERS` names the others. Each has its keys, the audiences that its
-//! tokens must be for, and rules that say whose token comes out and with which scopes.
+//! Google is one of them. `TRUSTED_ISSUERS` configures the others. Each issuer has keys, the audiences that its tokens
+//! must be for, and claim rules, which map a token to a client or a user and its scopes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,48 +18,49 @@ use crate::oauth::error::ID_TOKEN_TYPE;
 use crate::oauth::scope::Scopes;
 use crate::runtime::settings::{ConfigError, JwksUrls, NO_ISSUER, Settings, is_issuer};
 
-/// The longest token of another issuer that is read, in bytes.
+/// Maximum length of a subject token, in bytes.
 const MAX_SUBJECT_TOKEN: usize = 16 * 1024;
 
-/// OpenID Connect Core §2: a subject has at most 255 characters.
+/// Maximum length of a subject (OpenID Connect Core §2).
 const MAX_SUBJECT: usize = 255;
 
-/// RFC 5321 §4.5.3.1.3: the longest email address, in bytes.
+/// Maximum length of an email address, in bytes (RFC 5321 §4.5.3.1.3).
 const MAX_EMAIL: usize = 254;
 
-/// The claim that is wrong when Google's token was asked for by an app that is not configured, and the remedy. An
-/// app on a phone asks for tokens with its own client id in `azp` and the server's in `aud`.
-const FOREIGN_PARTY: &str = "azp (GOOGLE_CLIENT_IDS must list the app's own client id beside the one in aud)";
+/// The rejected claim of a Google token for an app that is not configured, with the remedy. A mobile app requests
+/// tokens with its own client id in `azp` and the server's in `aud`.
+const FOREIGN_PARTY: &str = "azp (GOOGLE_CLIENT_IDS must list this client id as well as the one in aud)";
 
-/// The longest life of another issuer's token, in seconds: those of Kubernetes may live for a day, and those of Azure's
-/// managed identities for some minutes more. Google's live an hour, and one that claims more is not Google's.
+/// Maximum lifetime of a subject token, in seconds. Kubernetes tokens may live a day, and those of Azure's managed
+/// identities some minutes more. Google's tokens live an hour.
 const MAX_TTL: u64 = 25 * 3600;
 const GOOGLES_MAX_TTL: u64 = 3600 + LEEWAY;
 
-/// The two spellings of Google's issuer, the first of which identities are stored under
+/// The two spellings of Google's issuer. Identities are stored under the first one
 /// (developers.google.com/identity/openid-connect/openid-connect#validatinganidtoken).
 const GOOGLE: [&str; 2] = ["https://accounts.google.com", "accounts.google.com"];
 
-/// Whom an issuer vouches for, and what comes of it here.
+/// A verified subject token: the federated identity and what the claim rules map it to.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FederatedIdentity {
-    /// The issuer. With the subject it is the only lasting name: an email address can pass to others.
+    /// Issuer. Issuer and subject identify a user, because an email address can pass to another person.
     pub issuer: String,
     /// `sub`
     pub subject: String,
-    /// `email`, only when the issuer has verified it; an overlong one is left out.
+    /// `email`, if the issuer has verified it and it is not too long.
     pub email: Option<String>,
-    /// The client that the token stands for; none for a person.
+    /// The client that the token is mapped to. None for a user.
     pub client: Option<String>,
-    /// The scopes that the rule gives.
+    /// The scopes of the claim rule.
     pub scopes: Scopes,
-    /// Of each audience of ours that the token is for: the clients that may exchange it.
+    /// The clients that may exchange the token, for each accepted audience of the token.
     exchangers: Vec<BTreeSet<String>>,
 }
 
 impl FederatedIdentity {
-    /// Whether this client may exchange the token, or without one first-party sign-in. An audience that names
-    /// clients leaves it to them; any other to first-party sign-in and, for a client's own token, to that client.
+    /// Whether this client may exchange the token, or first-party sign-in if it is none. An audience with clients
+    /// allows these clients only. Any other audience allows first-party sign-in and, for a client's own token, that
+    /// client.
     pub fn may_be_exchanged_by(&self, client: Option<&str>) -> bool {
         let Some(client) = client else { return self.exchangers.iter().all(BTreeSet::is_empty) };
         let is_own = self.client.as_deref() == Some(client);
@@ -70,14 +71,14 @@ impl FederatedIdentity {
     }
 }
 
-/// An audience of an issuer's tokens, and who may exchange them: these clients, or without any first-party sign-in.
+/// An accepted audience, and the clients that may exchange its tokens. Without clients it is for first-party sign-in.
 struct Audience {
     name: String,
     exchangers: BTreeSet<String>,
 }
 
 impl Audience {
-    /// Adds audiences as they are configured, each `AUDIENCE` or `AUDIENCE=CLIENT`, and returns their names.
+    /// Adds configured audiences, each `AUDIENCE` or `AUDIENCE=CLIENT`, and returns their names.
     fn add(audiences: &mut Vec<Self>, entries: &[String]) -> Result<Vec<String>, &'static str> {
         let add = |entry: &String| {
             let (name, client) = match entry.rsplit_once('=') {
@@ -86,14 +87,16 @@ impl Audience {
             };
             if name.is_empty() || client.is_some_and(|client| !is_client_id(client)) {
                 return Err(
-                    "has an audience that is neither AUDIENCE nor AUDIENCE=CLIENT with a client's id",
+                    "has an audience that is neither AUDIENCE nor AUDIENCE=CLIENT with a valid client id",
                 );
             }
             let exchangers = client.map(str::to_owned);
             match audiences.iter_mut().find(|known| known.name == name) {
                 Some(known) if known.exchangers.is_empty() != exchangers.is_none() => {
-                    return Err("gives an audience with a client and without: name clients or leave it to \
-                                first-party sign-in, never both");
+                    return Err(
+                        "lists an audience both as AUDIENCE and as AUDIENCE=CLIENT; AUDIENCE is for \
+                                first-party sign-in, AUDIENCE=CLIENT for that client",
+                    );
                 }
                 Some(known) => known.exchangers.extend(exchangers),
                 None => audiences
@@ -105,21 +108,21 @@ impl Audience {
     }
 }
 
-/// What is made of tokens whose claims are as the rule says.
+/// A claim rule.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Rule {
-    /// Claims and what they must be: one value, or one of a list. A name that begins with `/` is a JSON
-    /// pointer (RFC 6901) to a claim within a claim.
+    /// The required claims, each with one value or a list of alternatives. A name that begins with `/` is a JSON
+    /// pointer (RFC 6901) to a nested claim.
     #[serde(default)]
     when: BTreeMap<String, Value>,
-    /// A registered client that the token is for; without it the token is for a person.
+    /// The registered client that the token is mapped to. None maps it to a user.
     client: Option<String>,
     #[serde(default)]
     scopes: Vec<String>,
 }
 
-/// One entry of `TRUSTED_ISSUERS`.
+/// An entry of `TRUSTED_ISSUERS`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
@@ -130,7 +133,7 @@ struct Entry {
 }
 
 struct AcceptedAudience {
-    /// Whether these are Google's people alone: anybody can have a service account's token for a public
+    /// Whether only Google users are accepted. Any Google customer can get a token of a service account for a public
     /// client id.
     people_alone: bool,
     audiences: Vec<String>,
@@ -144,12 +147,12 @@ struct TrustedIssuer {
     accepted: Vec<AcceptedAudience>,
 }
 
-/// All of them.
+/// All trusted issuers.
 pub struct TrustedIssuers(Vec<TrustedIssuer>);
 
 impl TrustedIssuers {
-    /// Reads `GOOGLE_CLIENT_IDS`, `GOOGLE_HOSTED_DOMAINS`, `GOOGLE_SCOPES` and `GOOGLE_JWKS_URL` alone:
-    /// the issuer of `/google`. Without a client id nobody can sign in with Google.
+    /// The issuer of `/google`, from `GOOGLE_CLIENT_IDS`, `GOOGLE_HOSTED_DOMAINS`, `GOOGLE_SCOPES` and
+    /// `GOOGLE_JWKS_URL`. Without a client id it accepts no token.
     pub fn google_alone(settings: &Settings) -> Result<Self, ConfigError> {
         let keys = RemoteKeys::new(settings.google_jwks_url()?);
         let mut google = TrustedIssuer::new(GOOGLE[0].to_owned(), keys);
@@ -157,8 +160,8 @@ impl TrustedIssuers {
         Ok(Self(vec![google]))
     }
 
-    /// Reads `TRUSTED_ISSUERS` too, a JSON array of objects with `issuer`, `jwks_url`, `audiences` and
-    /// `rules`. Google's entry adds to what the other variables say.
+    /// Adds the issuers of `TRUSTED_ISSUERS`, a JSON array of objects with `issuer`, `jwks_url`, `audiences` and
+    /// `rules`. An entry for Google extends the other variables.
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
         let mut issuers = Self::google_alone(settings)?.0;
         for entry in entries(settings)? {
@@ -169,14 +172,14 @@ impl TrustedIssuers {
                 }
                 Some(_) if issuer == GOOGLE[0] => {
                     return Err(complaint(
-                        "names Google twice, or gives it a jwks_url: that is GOOGLE_JWKS_URL",
+                        "lists Google twice or with a jwks_url; set GOOGLE_JWKS_URL instead",
                     ));
                 }
-                Some(_) => return Err(complaint("names an issuer twice")),
+                Some(_) => return Err(complaint("lists an issuer twice")),
                 None => {
                     if settings.optional("ISSUER") == Some(issuer.as_str()) {
                         return Err(complaint(
-                            "names our own issuer: its tokens are refreshed, not exchanged",
+                            "lists this deployment's own issuer, whose tokens are refreshed and not exchanged",
                         ));
                     }
                     if !is_issuer(&issuer) {
@@ -192,15 +195,15 @@ impl TrustedIssuers {
         Ok(Self(issuers))
     }
 
-    /// Fetches the keys of the only issuer before the first request. Of several nobody knows whose will
-    /// be needed.
+    /// Loads the keys of a single issuer before the first request. With several issuers it is unknown which one is
+    /// needed first.
     pub async fn warm_up(&self, now: u64) {
         if let [only] = self.0.as_slice() {
             only.keys.warm_up(now).await;
         }
     }
 
-    /// Whether this issuer's word still counts.
+    /// Whether tokens of this issuer are accepted.
     fn trusts(&self, issuer: &str) -> bool {
         self.0.iter().any(|known| known.name == issuer && !known.accepted.is_empty())
     }
@@ -216,7 +219,7 @@ impl TrustedIssuers {
         Some(of_users.fold(Scopes::default(), |all, (_, scopes)| all.union(scopes)))
     }
 
-    /// Verifies a token of one of them, of a type of RFC 8693 §3.
+    /// Verifies a subject token of this type (RFC 8693 §3).
     pub async fn verify(
         &self,
         token: &str,
@@ -240,7 +243,7 @@ impl TrustedIssuer {
         Self { name, keys, audiences: Vec::new(), accepted: Vec::new() }
     }
 
-    /// Takes tokens for these audiences by these rules too.
+    /// Accepts tokens for these audiences by these rules.
     fn accept(&mut self, audiences: &[String], rules: Vec<Rule>) -> Result<(), ConfigError> {
         let audiences = Audience::add(&mut self.audiences, audiences).map_err(complaint)?;
         self.accepted.push(acceptance(audiences, rules)?);
@@ -255,9 +258,10 @@ impl TrustedIssuer {
         self.name == name || (self.is_google() && GOOGLE.contains(&name))
     }
 
-    /// Judges the claims of a token whose signature is good.
+    /// Validates the claims of a token with a verified signature.
     fn validate(&self, jwt: &VerifiedJwt, token_type: &str, now: u64) -> Result<FederatedIdentity, JwtError> {
-        // An ID token says `JWT` or nothing, and an access token may (RFC 9068 §2.1 is younger than many issuers).
+        // An ID token has the type `JWT` or none. An access token may too, because many issuers are older than RFC 9068
+        // §2.1.
         let is_accepted = match jwt.media_type().as_deref() {
             None | Some("jwt") => true,
             Some("at+jwt") => token_type != ID_TOKEN_TYPE,
@@ -269,7 +273,7 @@ impl TrustedIssuer {
         if !jwt.claims.string("iss").is_some_and(|name| self.is_called(name)) {
             return Err(JwtError::InvalidClaim("iss"));
         }
-        // Google says when it issued a token; others need not (RFC 7519 §4.1.6).
+        // Google's tokens have an `iat`. Others need none (RFC 7519 §4.1.6).
         match self.is_google() {
             true => jwt.times(now, GOOGLES_MAX_TTL)?,
             false => jwt.validate_times_without_iat(now, MAX_TTL)?,
@@ -280,9 +284,9 @@ impl TrustedIssuer {
         let accepted = self.acceptance(jwt, &audiences, subject)?;
         let ours = self.audiences.iter().filter(|ours| audiences.contains(&ours.name.as_str()));
         let rule = accepted.rules.iter().find(|(rule, _)| rule.matches(jwt));
-        // Google sign-in has one rule, about the hosted domain.
+        // Google sign-in has one rule, for the hosted domain.
         let unmatched =
-            if accepted.people_alone { "hd" } else { "sub, or another that a rule names in when," };
+            if accepted.people_alone { "hd" } else { "sub, or another in the `when` of a claim rule," };
         let (rule, scopes) = rule.ok_or(JwtError::InvalidClaim(unmatched))?;
         let verified = jwt.claims.get("email_verified").is_some_and(|verified| verified == true);
         let email = jwt.claims.string("email").filter(|email| verified && email.len() <= MAX_EMAIL);
@@ -296,7 +300,7 @@ impl TrustedIssuer {
         })
     }
 
-    /// The audiences that the token is for. Google's is one string.
+    /// The audiences of a token. Google's is a single string.
     fn audiences_of<'a>(&self, jwt: &'a VerifiedJwt) -> Vec<&'a str> {
         match jwt.claims.get("aud") {
             Some(Value::String(one)) => vec![one],
@@ -307,8 +311,8 @@ impl TrustedIssuer {
         }
     }
 
-    /// The rules for a token: one of its audiences is ours. Google's `azp`, who asked for the token, is ours too
-    /// when it is there, or, where a rule asks for it, the service account itself.
+    /// The rules for a token with one of our audiences. Google's `azp`, the client that requested the token, must be
+    /// one of ours too, or the service account itself if a claim rule accepts it.
     fn acceptance(
         &self,
         jwt: &VerifiedJwt,
@@ -335,7 +339,7 @@ impl TrustedIssuer {
 
 impl Rule {
     fn matches(&self, jwt: &VerifiedJwt) -> bool {
-        // An address that nobody has verified is whatever its owner likes.
+        // An unverified address can be any text.
         let verified = jwt.claims.get("email_verified").is_some_and(|verified| verified == true);
         self.when.iter().all(|(name, wanted)| {
             if ["email", "/email"].contains(&name.as_str()) && !verified {
@@ -351,7 +355,7 @@ impl Rule {
     }
 }
 
-/// Whoever signs in with Google for one of our client ids, from a domain of ours if there are any.
+/// The rule for Google sign-in with our client ids, restricted to our hosted domains if there are any.
 fn google_sign_in(
     settings: &Settings,
     audiences: &mut Vec<Audience>,
@@ -368,7 +372,7 @@ fn google_sign_in(
         .collect();
     let restriction = (!domains.is_empty()).then(|| ("hd".to_owned(), Value::Array(domains)));
     let scopes = Scopes::from_names(settings.list("GOOGLE_SCOPES"))
-        .map_err(|_| ConfigError::new("GOOGLE_SCOPES", "holds a character that scopes can't have"))?;
+        .map_err(|_| ConfigError::new("GOOGLE_SCOPES", "contains an invalid scope"))?;
     let rule = Rule { when: restriction.into_iter().collect(), client: None, scopes: Vec::new() };
     Ok(Some(AcceptedAudience { people_alone: true, audiences, rules: vec![(rule, scopes)] }))
 }
@@ -382,13 +386,13 @@ fn entries(settings: &Settings) -> Result<Vec<Entry>, ConfigError> {
     let entries = serde_json::from_str(json).and_then(|Distinct(json)| serde_json::from_value(json));
     entries.map_err(|_| {
         complaint(
-            "is not a JSON array of objects with issuer, jwks_url, audiences and rules (when, client, scopes), or has \
-             a duplicate member",
+            "must be a JSON array of objects with issuer, jwks_url, audiences and rules (when, client, scopes), \
+             without duplicate members",
         )
     })
 }
 
-/// Whether a value is null, or holds one at any depth.
+/// Whether a value is null or contains null at any depth.
 fn holds_null(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -408,18 +412,18 @@ fn acceptance(audiences: Vec<String>, rules: Vec<Rule>) -> Result<AcceptedAudien
         return Err(complaint("has an issuer without audiences or without rules"));
     }
     let rules = rules.into_iter().map(|rule| {
-        // Anybody can get a token from GitHub: a rule for a client says for which of them it is.
+        // Any GitHub user can get a token from GitHub, so a rule for a client must have conditions.
         if rule.when.values().any(holds_null) {
-            return Err(complaint("has a rule whose when holds null: a claim that is null counts as absent"));
+            return Err(complaint("has a rule with null in `when`; a null claim counts as absent"));
         }
         if rule.client.is_some() && rule.when.is_empty() {
-            return Err(complaint("has a rule for a client without conditions"));
+            return Err(complaint("has a rule with `client` and without `when`"));
         }
         if rule.client.as_deref().is_some_and(|client| !is_client_id(client)) {
-            return Err(complaint("has a rule for a client whose name no client can have"));
+            return Err(complaint("has a rule with an invalid client id"));
         }
-        let scopes = Scopes::from_names(&rule.scopes)
-            .map_err(|_| complaint("has a rule with a scope that no scope can be"))?;
+        let scopes =
+            Scopes::from_names(&rule.scopes).map_err(|_| complaint("has a rule with an invalid scope"))?;
         Ok((rule, scopes))
     });
     Ok(AcceptedAudience { people_alone: false, rules: rules.collect::<Result<_, _>>()?, audiences })
@@ -439,7 +443,7 @@ mod tests {
         judge_as(issuers, claims, r#","typ":"JWT""#, ID_TOKEN_TYPE)
     }
 
-    /// With another `typ`, under another of RFC 8693's token types.
+    /// With another `typ` and another token type.
     fn judge_as(
         issuers: &TrustedIssuers,
         claims: &Value,

@@ -1,4 +1,4 @@
-//! Sign-in by another issuer's word, at `/google` and in token exchange alike.
+//! Sign-in with a token of a trusted issuer, at `/google` and by token exchange.
 
 use crate::federation::issuers::FederatedIdentity;
 use crate::oauth::error::OAuthError;
@@ -7,10 +7,10 @@ use crate::store::identities::{Identities, LinkedAccount};
 use crate::store::table::StoreError;
 use crate::store::users::Account;
 
-/// The user whom an issuer vouches for; made at the first sign-in.
+/// The user of a federated identity. The first sign-in creates the user.
 ///
 /// # Errors
-/// `refused` for a user who was disabled or deleted.
+/// `refused` if the user is disabled or deleted.
 pub async fn sign_in(
     identities: &Identities,
     federated: FederatedIdentity,
@@ -19,7 +19,7 @@ pub async fn sign_in(
 ) -> Result<SignedIn, OAuthError> {
     let account = account(identities, &federated, &refused, now).await?;
     if account.disabled {
-        return Err(refused().with_subject(&account.sub).with_cause("the user is disabled"));
+        return Err(refused().with_subject(&account.sub).with_cause("user is disabled"));
     }
     let FederatedIdentity { issuer, email, scopes, .. } = federated;
     Ok(SignedIn { account, email, scopes, issuer: Some(issuer) })
@@ -37,7 +37,7 @@ async fn account(
         Some(found) => found,
         None => match identities.create(issuer, subject, email.clone(), now).await {
             Ok(account) => LinkedAccount::Account(account),
-            // Two first sign-ins at once: the other one was first, and its user counts.
+            // A concurrent first sign-in created the user.
             Err(StoreError::Exists) => {
                 let found = identities.find(issuer, subject).await?;
                 found.ok_or(StoreError::Missing)?
@@ -47,7 +47,9 @@ async fn account(
     };
     match found {
         LinkedAccount::Account(account) => Ok(account),
-        LinkedAccount::Deleted => Err(refused().with_cause("the user was deleted")),
-        LinkedAccount::NotFederated => Err(refused().with_cause("the link leads to a user with a password")),
+        LinkedAccount::Deleted => Err(refused().with_cause("user was deleted")),
+        LinkedAccount::NotFederated => {
+            Err(refused().with_cause("federated identity is linked to a user with a password"))
+        }
     }
 }

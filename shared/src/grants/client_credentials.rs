@@ -1,4 +1,4 @@
-//! The client credentials grant: RFC 6749 §4.4.
+//! The client credentials grant (RFC 6749 §4.4).
 
 use crate::jose::confirmation::Confirmation;
 use crate::oauth::error::{ErrorKind, OAuthError};
@@ -8,11 +8,11 @@ use crate::oauth::token_request::{restrict_scopes, select_audience};
 use crate::signing::issue::AccessTokenSpec;
 use crate::store::clients::{Client, GrantType};
 
-/// What the client gets for itself.
+/// The access token that a client requests for itself.
 ///
 /// # Errors
-/// `unauthorized_client` for a client that may not use this grant; `invalid_scope` for a scope that is
-/// malformed or not the client's; `invalid_target` for a resource that is not the client's.
+/// `unauthorized_client` if the client may not use this grant, `invalid_scope` for a malformed scope or one that the
+/// client lacks, and `invalid_target` for a resource that the client lacks.
 pub fn grant(
     client: Client,
     confirmation: Confirmation,
@@ -20,13 +20,16 @@ pub fn grant(
     deployment_audiences: &[String],
 ) -> Result<AccessTokenSpec, OAuthError> {
     if !client.may_use(GrantType::ClientCredentials) {
-        return Err(OAuthError::new(ErrorKind::UnauthorizedClient, "this client has no tokens of its own"));
+        return Err(OAuthError::new(
+            ErrorKind::UnauthorizedClient,
+            "client is not authorized for the client_credentials grant",
+        ));
     }
     let scopes = client.scopes.clone();
     own_token(client, scopes, confirmation, form, deployment_audiences)
 }
 
-/// A token for the client itself, with some of these scopes.
+/// An access token for the client itself, with scopes out of `allowed`.
 pub(super) fn own_token(
     client: Client,
     allowed: Scopes,

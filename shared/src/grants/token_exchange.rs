@@ -1,7 +1,7 @@
-//! Token exchange: RFC 8693, from a trusted issuer's token to one of ours.
+//! Token exchange (RFC 8693): a token of a trusted issuer for one of ours.
 //!
-//! A rule says what the token stands for: a registered client, so that a job in the cloud needs no
-//! stored secret, or a person.
+//! A claim rule maps the subject token to a registered client or to a user. A job in the cloud thus needs no stored
+//! secret.
 
 use std::borrow::Cow;
 
@@ -25,35 +25,34 @@ use crate::signing::issue::AccessTokenSpec;
 use crate::store::clients::{Client, GrantType};
 use crate::store::identities::Identities;
 
-/// What a token is exchanged for.
+/// The result of an exchange.
 pub enum Exchanged {
-    /// A token for a client, with its quota to be charged.
+    /// An access token for a client, whose quota has to be charged.
     Client(Client, AccessTokenSpec),
-    /// A session for a person.
+    /// A sign-in of a user.
     User(SignedIn, TokenRequest),
 }
 
-/// What the exchange needs.
+/// The dependencies of an exchange.
 pub struct Exchange<'a> {
-    /// Whose tokens are taken.
+    /// The trusted issuers.
     pub issuers: &'a TrustedIssuers,
-    /// The people whom they vouch for.
+    /// The federated identities.
     pub identities: &'a Identities,
-    /// The clients that rules name.
+    /// The clients that claim rules name.
     pub clients: &'a ClientAuth,
-    /// The deployment's audiences.
+    /// The audiences of the deployment.
     pub audiences: &'a [String],
-    /// Our own issuer, whose tokens are refreshed and not exchanged: an access token that was found must not yield a
-    /// refresh token.
+    /// Our own issuer. Its tokens are rejected: an access token that leaked must not yield a refresh token.
     pub own_issuer: Option<Cow<'a, str>>,
 }
 
 impl Exchange<'_> {
-    /// Exchanges the token in the form. `actor` is the client that asks, if one has authenticated itself,
-    /// and `key` the one that the request proves to hold.
+    /// Exchanges the subject token of a form. `actor` is the authenticated client, if any, and `key` is the thumbprint
+    /// of the key that the request proves to hold.
     ///
     /// # Errors
-    /// `invalid_request` for every token that is not good (RFC 8693 §2.2.2).
+    /// `invalid_request` for every invalid subject token (RFC 8693 §2.2.2).
     pub async fn exchange(
         &self,
         actor: Option<&Authenticated>,
@@ -64,7 +63,7 @@ impl Exchange<'_> {
         if actor.is_some_and(|actor| !actor.client.may_use(GrantType::TokenExchange)) {
             return Err(OAuthError::new(
                 ErrorKind::UnauthorizedClient,
-                "this client may not exchange tokens",
+                "client is not authorized for the token-exchange grant",
             ));
         }
         let SubjectToken { token, token_type } = subject_token(form)?;
@@ -74,17 +73,17 @@ impl Exchange<'_> {
             Err(error) => return Err(refused().with_cause(error)),
         };
         if self.own_issuer.as_deref() == Some(federated.issuer.as_str()) {
-            return Err(refused().with_cause("the subject token is our own"));
+            return Err(refused().with_cause("subject token was issued by this deployment"));
         }
-        // Before a user is made: a rejected exchange leaves nothing behind.
+        // Before the user is created, so that a rejected exchange stores nothing.
         if !federated.may_be_exchanged_by(actor.map(|actor| actor.client.client_id.as_str())) {
             return Err(OAuthError::new(
                 ErrorKind::UnauthorizedClient,
-                "the subject token may not be exchanged by this client",
+                "client is not authorized to exchange this subject token",
             )
             .with_cause(
-                "the token's audience is for other callers: AUDIENCE is for first-party sign-in and AUDIENCE=CLIENT for \
-                 that client, in GOOGLE_CLIENT_IDS and in audiences of TRUSTED_ISSUERS",
+                "audience of the subject token is reserved for other callers; in GOOGLE_CLIENT_IDS and TRUSTED_ISSUERS \
+                 AUDIENCE is for first-party sign-in and AUDIENCE=CLIENT for that client",
             ));
         }
         let certificate = actor.and_then(|actor| actor.certificate.clone());
@@ -108,14 +107,14 @@ impl Exchange<'_> {
     ) -> Result<Exchanged, OAuthError> {
         let client = self.clients.find_client(client_id).await?.filter(|client| !client.disabled);
         let client = client.ok_or_else(|| {
-            refused().with_client_id(client_id).with_cause("the rule's client is unknown or disabled")
+            refused().with_client_id(client_id).with_cause("client of the claim rule is unknown or disabled")
         })?;
         let allowed = scopes.intersection(&client.scopes);
         let grant = own_token(client.clone(), allowed, confirmation, form, self.audiences)?;
         Ok(Exchanged::Client(client, grant))
     }
 
-    /// The terms for a user, of whom a rule gives these scopes.
+    /// The sign-in of a user with the scopes of a claim rule.
     fn terms(
         &self,
         scopes: &Scopes,
@@ -124,7 +123,7 @@ impl Exchange<'_> {
         form: &Form,
     ) -> Result<TokenRequest, OAuthError> {
         let client = actor.map(|actor| &actor.client);
-        // A client that acts for a user never gets more than it may have itself.
+        // A client never gets more scopes for a user than it has itself.
         let allowed = client.map_or_else(|| scopes.clone(), |client| scopes.intersection(&client.scopes));
         let audiences = client.map(|client| client.audiences.as_slice()).filter(|own| !own.is_empty());
         Ok(TokenRequest {
@@ -145,37 +144,37 @@ impl Exchange<'_> {
     }
 }
 
-/// The token that is exchanged, and what the client says it is.
+/// The subject token and its type.
 struct SubjectToken {
     token: SecretString,
     token_type: &'static str,
 }
 
-/// The token, when the request is one that can be answered.
+/// Reads the subject token of a supported request.
 fn subject_token(form: &mut Form) -> Result<SubjectToken, OAuthError> {
     if form.text("actor_token").is_some() || form.text("actor_token_type").is_some() {
-        return Err(OAuthError::invalid_request("actor tokens are not supported"));
+        return Err(OAuthError::invalid_request("actor_token and actor_token_type are not supported"));
     }
     issued_token_type(form)?;
     let token_type = form.text("subject_token_type");
     let token_type = SUBJECT_TOKEN_TYPES.into_iter().find(|known| token_type == Some(known));
-    let token_type = token_type
-        .ok_or_else(|| OAuthError::invalid_request("subject_token_type is missing or not supported"))?;
+    let token_type =
+        token_type.ok_or_else(|| OAuthError::invalid_request("missing or unsupported subject_token_type"))?;
     let token = form.secret("subject_token");
-    let token = token.ok_or_else(|| OAuthError::invalid_request("subject_token is missing"))?;
+    let token = token.ok_or_else(|| OAuthError::invalid_request("missing subject_token"))?;
     Ok(SubjectToken { token, token_type })
 }
 
-/// What the answer calls the access token: as the request does (RFC 8693 §2.2.1).
+/// The `issued_token_type` of the response, as requested (RFC 8693 §2.2.1).
 ///
 /// # Errors
-/// `invalid_request` for a token of another kind.
+/// `invalid_request` for an unsupported type.
 pub fn issued_token_type(form: &Form) -> Result<&'static str, OAuthError> {
     let Some(requested) = form.text("requested_token_type") else { return Ok(ACCESS_TOKEN_TYPE) };
     let known = REQUESTED_TOKEN_TYPES.into_iter().find(|known| *known == requested);
-    known.ok_or_else(|| OAuthError::invalid_request("only access tokens are issued"))
+    known.ok_or_else(|| OAuthError::invalid_request("unsupported requested_token_type"))
 }
 
 fn refused() -> OAuthError {
-    OAuthError::invalid_request("the subject token is not accepted")
+    OAuthError::invalid_request("subject token rejected")
 }

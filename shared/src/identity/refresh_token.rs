@@ -1,8 +1,8 @@
-//! Refresh tokens: a chain of secrets in which each is made from the one before.
+//! Refresh tokens: a chain of secrets, each derived from the previous one.
 //!
-//! A token is the id of its family, a secret and a checksum. The next one follows from it and from a
-//! random salt that the store keeps: whoever has the token alone can't make the next, nor can whoever
-//! reads the store alone; and when an answer was lost, asking again yields the same token.
+//! A token consists of the id of its family, a secret and a checksum. Its successor is derived from the token and a
+//! random salt in the store. Neither the token nor the store alone is enough to derive it, and a repeated request after
+//! a lost response derives the same successor.
 
 use aws_lc_rs::hmac;
 use secrecy::{ExposeSecret, SecretString};
@@ -24,7 +24,7 @@ impl RefreshToken {
         Self { text, digest }
     }
 
-    /// Reads a token; none if it is not one of ours.
+    /// Parses a token.
     pub fn parse(text: SecretString) -> Option<Self> {
         let digest = SecretDigest::of(SecretKind::RefreshToken, &text)?;
         Some(Self { text, digest })
@@ -37,12 +37,12 @@ impl RefreshToken {
         characters.get(..ID_CHARACTERS).unwrap_or_default()
     }
 
-    /// What is stored of it.
+    /// The digest for the store.
     pub fn digest(&self) -> &SecretDigest {
         &self.digest
     }
 
-    /// The token that follows, for this salt.
+    /// The successor for this salt.
     pub fn successor(&self, salt: &str) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.text.expose_secret().as_bytes());
         let secret = base62(hmac::sign(&key, salt.as_bytes()).as_ref());
@@ -57,7 +57,7 @@ impl ExposeSecret<str> for RefreshToken {
     }
 }
 
-/// 256 bits as a number to the base 62, most significant digit first.
+/// 256 bits as a base62 number, most significant digit first.
 fn base62(bytes: &[u8]) -> String {
     let mut number = bytes.to_vec();
     let mut digits = [b'0'; RANDOM_CHARACTERS];
@@ -65,7 +65,7 @@ fn base62(bytes: &[u8]) -> String {
         let mut remainder = 0_u32;
         for byte in &mut number {
             let part = remainder << 8 | u32::from(*byte);
-            // Below 256: the remainder before was below 62.
+            // Below 256, because the previous remainder was below 62.
             *byte = (part / 62) as u8;
             remainder = part % 62;
         }
@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(base62(&[0; 32]), "0".repeat(43));
         assert_eq!(base62(&[vec![0; 31], vec![61]].concat()), "0".repeat(42) + "z");
         assert_eq!(base62(&[vec![0; 31], vec![62]].concat()), "0".repeat(41) + "10");
-        // 2^256 - 1 to the base 62.
+        // 2^256 - 1 in base62.
         assert_eq!(base62(&[255; 32]), "yhjskwdA6OZ1AL1YmHWZWm8LLG7HjnuCA2j5rOw8Xp1");
     }
 }

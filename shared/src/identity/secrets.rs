@@ -1,8 +1,8 @@
-//! Secrets of machines: long, random, recognisable.
+//! Machine secrets: client secrets, API keys and refresh tokens.
 //!
-//! `lk_` + kind + 43 base62 characters (256 random bits) + 6 characters of checksum. The prefix and
-//! the checksum let a secret scanner find a leaked one, and let us refuse a malformed one before any
-//! look-up. Only the SHA-256 is stored: nobody guesses 256 bits, so a slow hash would add nothing.
+//! A secret is `lk_`, its kind, 43 base62 characters (256 random bits) and 6 characters of checksum. With the prefix
+//! and the checksum, a secret scanner can find a leaked secret, and a malformed one is rejected without a read of the
+//! store. Only the SHA-256 is stored. A slow hash would add nothing, because 256 random bits can't be guessed.
 
 use aws_lc_rs::{constant_time, digest, rand};
 use secrecy::{ExposeSecret, SecretString};
@@ -10,22 +10,22 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// Characters of randomness in a secret. Invariant: 62^43 > 2^256.
+/// Random characters of a secret. Invariant: 62^43 > 2^256.
 pub(crate) const RANDOM_CHARACTERS: usize = 43;
 
-/// Characters of an id. Invariant: 131 bits, so that none is met twice.
+/// Random characters of an id. Invariant: 131 bits, so that no two ids are equal.
 pub(crate) const ID_CHARACTERS: usize = 22;
 
 /// Characters of the checksum. Invariant: 62^6 > 2^32, so 32 bits of digest fit.
 const CHECKSUM_CHARACTERS: usize = 6;
 
-/// The longest text that [`is_name`] takes for an id, in bytes.
+/// Maximum length of an identifier for [`is_name`], in bytes.
 const MAX_NAME: usize = 128;
 
-/// What a secret is for.
+/// The kind of a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretKind {
-    /// A client's secret (RFC 6749 §2.3.1).
+    /// A client secret (RFC 6749 §2.3.1).
     ClientSecret,
     /// An API key.
     ApiKey,
@@ -42,8 +42,7 @@ impl SecretKind {
         }
     }
 
-    /// How many base62 characters stand between prefix and checksum. A refresh token names its family
-    /// first.
+    /// Number of base62 characters between prefix and checksum. A refresh token also contains the id of its family.
     fn characters(self) -> usize {
         match self {
             Self::ClientSecret | Self::ApiKey => RANDOM_CHARACTERS,
@@ -82,12 +81,12 @@ impl SecretDigest {
     }
 }
 
-/// Makes a new secret; with its digest, for the table.
+/// Generates a secret, and its digest for the store.
 pub fn generate(kind: SecretKind) -> (SecretString, SecretDigest) {
     with_checksum(kind, &random_base62(kind.characters()))
 }
 
-/// A secret of this kind with those characters, and its digest.
+/// A secret of this kind with these characters, and its digest.
 pub(crate) fn with_checksum(kind: SecretKind, characters: &str) -> (SecretString, SecretDigest) {
     let body = format!("{}{characters}", kind.prefix());
     let sum = checksum(&body);
@@ -96,7 +95,7 @@ pub(crate) fn with_checksum(kind: SecretKind, characters: &str) -> (SecretString
     (SecretString::from(secret), digest)
 }
 
-/// The digest of any text, as lower-case hex: a name for what must not be stored as it is.
+/// The digest of a text as lower-case hex, for texts that must not be stored.
 pub fn hex_digest(text: &str) -> String {
     hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
 }
@@ -106,20 +105,20 @@ pub fn random_id(prefix: &str) -> String {
     format!("{prefix}{}", random_base62(ID_CHARACTERS))
 }
 
-/// Whether the text can be the name of a client, an owner or an audience: letters, digits and
-/// `. _ -`, which read the same form-encoded and raw.
+/// Whether the text is a valid identifier of a client, an owner or an audience: letters, digits and `. _ -`, which are
+/// the same with and without form encoding.
 pub fn is_identifier(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= MAX_NAME
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
-/// Uniform base62 characters: bytes beyond the largest multiple of 62 are drawn again.
+/// Uniform base62 characters. Bytes beyond the largest multiple of 62 are drawn again.
 fn random_base62(length: usize) -> String {
     let mut text = String::with_capacity(length);
     let mut bytes = [0; 64];
     while text.len() < length {
-        // Fails only when the operating system has no randomness: nothing sane can be done then.
+        // Fails only if the operating system has no randomness. There is no safe way to continue.
         rand::fill(&mut bytes).expect("the system's random number generator works");
         let characters =
             bytes.iter().filter(|byte| **byte < 248).map(|byte| BASE62[usize::from(*byte) % 62] as char);

@@ -1,20 +1,20 @@
-//! Names of users.
+//! Usernames.
 
 use caseless::default_case_fold_str;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::identity::subjects::is_user_subject;
 
-/// The longest name of a user, in characters.
+/// Maximum length of a username, in characters.
 const MAX_USERNAME: usize = 128;
 
-/// Whether a name is longer than any user's, blanks at its ends apart.
+/// Whether a name is longer than any username, apart from spaces at its ends.
 pub(crate) fn is_too_long(name: &str) -> bool {
     name.trim().chars().count() > MAX_USERNAME
 }
 
-/// Whether a name can be given to a user: no control characters, no blanks at its ends, and not like a
-/// subject of ours.
+/// Whether a name can be given to a user: no control characters, no spaces at its ends, and not in the form of a
+/// subject.
 pub fn is_username(name: &str) -> bool {
     !name.is_empty()
         && !is_too_long(name)
@@ -23,8 +23,8 @@ pub fn is_username(name: &str) -> bool {
         && !is_user_subject(&canonicalize(name))
 }
 
-/// Names that look the same are the same: without blanks at the ends, which no name of a user has, case-folded, then
-/// NFC.
+/// The canonical form of a username: without spaces at the ends, case-folded, then NFC. Names with the same form are
+/// the same.
 pub fn canonicalize(name: &str) -> String {
     default_case_fold_str(&name.trim().nfc().collect::<String>()).nfc().collect()
 }

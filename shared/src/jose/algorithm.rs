@@ -1,8 +1,8 @@
-//! JOSE's words: RFC 7518 §3.1, RFC 8037 §3.1 and RFC 9864 §2.2.
+//! JOSE algorithms (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2).
 
 use serde::{Deserialize, Serialize};
 
-/// The algorithms that Latchkey verifies; there are no others.
+/// The supported algorithms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
@@ -11,7 +11,7 @@ pub enum Algorithm {
     /// ECDSA on P-256 with SHA-256.
     #[serde(rename = "ES256")]
     Es256,
-    /// ECDSA on P-384 with SHA-384: only verified.
+    /// ECDSA on P-384 with SHA-384, for verification only.
     #[serde(rename = "ES384")]
     Es384,
     /// Ed25519.
@@ -20,15 +20,15 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// Those that our own tokens are signed with.
+    /// The algorithms of our own tokens.
     pub const SIGNING: [Self; 3] = [Self::Rs256, Self::Es256, Self::EdDsa];
 
-    /// Whether our own tokens are signed with it.
+    /// Whether our own tokens can have this algorithm.
     pub fn signs(self) -> bool {
         Self::SIGNING.contains(&self)
     }
 
-    /// The name that stands in `alg`.
+    /// The `alg` value.
     pub fn name(self) -> &'static str {
         match self {
             Self::Rs256 => "RS256",
@@ -38,10 +38,10 @@ impl Algorithm {
         }
     }
 
-    /// Every name that is read, with the newer one that RFC 9864 gives to EdDSA on Ed25519.
+    /// All accepted `alg` values, with RFC 9864's name of EdDSA on Ed25519.
     pub const NAMES: [&str; 5] = ["RS256", "ES256", "ES384", "EdDSA", "Ed25519"];
 
-    /// The algorithm of that name; names are case-sensitive.
+    /// The algorithm with this case-sensitive name.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "RS256" => Some(Self::Rs256),
@@ -52,7 +52,7 @@ impl Algorithm {
         }
     }
 
-    /// The algorithm of that name, if our own tokens are signed with it.
+    /// The algorithm with this name, if our own tokens can have it.
     pub fn for_signing(name: &str) -> Option<Self> {
         Self::from_name(name).filter(|algorithm| algorithm.signs())
     }

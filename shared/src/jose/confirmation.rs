@@ -1,4 +1,4 @@
-//! What binds a token to whoever may use it: the `cnf` claim (RFC 7800 §3.1).
+//! The confirmation claim `cnf`, which binds a token to a key (RFC 7800 §3.1).
 
 use aws_lc_rs::digest;
 use base64::Engine;
@@ -10,17 +10,17 @@ use serde_json::{Map, Value};
 use crate::jose::jwt::JwtError;
 use crate::jose::strict_object::StrictObject;
 
-/// The keys that a token is bound to; without any, whoever bears it may use it.
+/// The keys that a token is bound to. Without one it is a bearer token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Confirmation {
-    /// `jkt`: the thumbprint of a key whose possession each request proves (RFC 9449 §6.1).
+    /// `jkt`: the thumbprint of a key that each request proves (RFC 9449 §6.1).
     pub key: Option<String>,
-    /// `x5t#S256`: the thumbprint of the certificate that the caller connects with (RFC 8705 §3.1).
+    /// `x5t#S256`: the thumbprint of the client certificate (RFC 8705 §3.1).
     pub certificate: Option<String>,
 }
 
 impl Confirmation {
-    /// The claim, if there is anything to say.
+    /// The claim, or none without a key.
     pub fn to_json(&self) -> Option<Value> {
         let pair = |name: &str, value: &Option<String>| Some((name.to_owned(), value.as_deref()?.into()));
         let members: Map<String, Value> =
@@ -28,7 +28,7 @@ impl Confirmation {
         (!members.is_empty()).then_some(Value::Object(members))
     }
 
-    /// Reads the claim. One that says something else binds the token to something that nobody checks here.
+    /// Parses the claim. An unknown confirmation method is an error, because nothing would check it.
     pub fn read(claims: &StrictObject) -> Result<Self, JwtError> {
         let mut confirmation = Self::default();
         let Some(claim) = claims.get("cnf") else { return Ok(confirmation) };
@@ -44,7 +44,7 @@ impl Confirmation {
         Ok(confirmation)
     }
 
-    /// `token_type` of a token that is bound so (RFC 9449 §5, RFC 8705 §3).
+    /// The `token_type` of the token (RFC 9449 §5, RFC 8705 §3).
     pub fn token_type(&self) -> &'static str {
         if self.key.is_some() { "DPoP" } else { "Bearer" }
     }
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_certificate_has_a_thumbprint_and_other_text_has_none() {
-        // Base64 of `test` in a certificate's armour: the thumbprint is of whatever bytes there are.
+        // Base64 of `test` in PEM. The thumbprint is that of any bytes.
         let pem = "-----BEGIN CERTIFICATE-----\ndGVzdA==\n-----END CERTIFICATE-----\n";
         let sha256_of_test = "n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg";
         assert_eq!(certificate_thumbprint(pem).as_deref(), Some(sha256_of_test));

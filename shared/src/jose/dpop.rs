@@ -1,4 +1,4 @@
-//! Proofs of possession: a JWT that the caller signs for one request (RFC 9449).
+//! DPoP proofs (RFC 9449): a JWT that the caller signs for one request.
 
 use aws_lc_rs::digest;
 use base64::Engine;
@@ -9,37 +9,37 @@ use percent_encoding::percent_decode_str;
 use crate::jose::jwt::{JwtError, LEEWAY, UnverifiedJwt};
 use crate::jose::key::{PublicKey, thumbprint};
 
-/// The longest proof that is read, in bytes: one with a key of 8192 bits fits.
+/// Maximum length of a proof, in bytes. It is enough for a key of 8192 bits.
 const MAX_PROOF: usize = 8 * 1024;
 
-/// How old a proof may be, in seconds, by the caller's clock. Invariant: a used proof is remembered at
-/// least this long.
+/// Maximum age of a proof, in seconds, by the caller's clock. Invariant: the replay store keeps a used proof at least
+/// this long.
 const MAX_AGE: u64 = 60;
 
-/// The request that a proof is for.
+/// The request that a proof must match.
 #[derive(Clone, Copy)]
 pub struct Target<'a> {
     /// The HTTP method.
     pub method: &'a str,
     /// The URL, without query and fragment.
     pub url: &'a str,
-    /// The access token that comes with the request, if one does.
+    /// The access token of the request, if any.
     pub access_token: Option<&'a str>,
 }
 
-/// A proof that is good, if it is used for the first time.
+/// A valid proof, whose replay is not checked yet.
 #[derive(Debug)]
 pub struct Proof {
-    /// The thumbprint of the key that the caller holds (RFC 7638).
+    /// The thumbprint of the proven key (RFC 7638).
     pub key: String,
-    /// `jti`: a proof is good once.
+    /// `jti`, for the replay store.
     pub token_id: String,
-    /// When the proof is too old at any rate, in seconds since 1970.
+    /// When the proof has expired, in seconds since 1970.
     pub expires_at: u64,
 }
 
 impl Proof {
-    /// Judges a proof by RFC 9449 §4.3. Whether it was used before is for the caller to find out.
+    /// Validates a proof (RFC 9449 §4.3). The caller checks for a replay.
     pub fn validate(text: &str, target: Target<'_>, now: u64) -> Result<Self, JwtError> {
         let jwt = UnverifiedJwt::parse_foreign(text, MAX_PROOF)?;
         let bad_key = JwtError::InvalidHeader("jwk");
@@ -80,8 +80,8 @@ fn hash(access_token: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, access_token.as_bytes()))
 }
 
-/// Whether two URLs name the same resource: query and fragment don't count, nor does how scheme, host,
-/// default port and escapes are written (RFC 9449 §4.3, RFC 3986 §6.2.2 and §6.2.3).
+/// Whether two URLs are equal without query and fragment, and after normalization of scheme, host, default port and
+/// escapes (RFC 9449 §4.3, RFC 3986 §6.2.2 and §6.2.3).
 fn is_same_resource(one: &str, other: &str) -> bool {
     let parts = |url: &str| {
         let uri: Uri = url.split('#').next()?.parse().ok()?;
@@ -121,7 +121,7 @@ mod tests {
         json!({"alg": "EdDSA", "typ": "dpop+jwt", "jwk": forge.public_jwk()})
     }
 
-    /// The verdict when one claim is something else, or is missing.
+    /// The result if one claim has another value or is missing.
     fn with(name: &str, value: Value) -> Result<Proof, JwtError> {
         let (forge, mut claims) = (TestSigner::new(), claims());
         match value {

@@ -1,8 +1,8 @@
-//! JSON Web Tokens in compact form (RFC 7519, RFC 7515). Our own are read strictly; foreign ones, which clients and
-//! other issuers make, with the leniency of [`UnverifiedJwt::parse_foreign`].
+//! JSON Web Tokens in compact form (RFC 7519, RFC 7515). Our own tokens are parsed strictly. Tokens of clients and
+//! other issuers are parsed with the leniency of [`UnverifiedJwt::parse_foreign`].
 //!
-//! [`UnverifiedJwt`] shows only what choosing a key needs; the claims come out of
-//! [`UnverifiedJwt::verify`] and from nowhere else.
+//! [`UnverifiedJwt`] exposes only what the choice of a key needs. The claims are available after
+//! [`UnverifiedJwt::verify`] only.
 
 use aws_lc_rs::digest;
 use base64::Engine;
@@ -14,44 +14,44 @@ use crate::jose::algorithm::Algorithm;
 use crate::jose::key::PublicKey;
 use crate::jose::strict_object::StrictObject;
 
-/// How far the clocks of two machines may differ, in seconds. Invariant: the only tolerance there is,
-/// applied once to each of `exp`, `nbf` and `iat`.
+/// The allowed difference between two clocks, in seconds. Invariant: no other tolerance exists, and it is applied once
+/// to each of `exp`, `nbf` and `iat`.
 pub const LEEWAY: u64 = 30;
 
-/// Header members that change what a token means and that nothing here understands
-/// (RFC 7515 §4.1.11, RFC 7797, RFC 7516 §4.1.3, RFC 7519 §5.2).
+/// Header parameters that change the meaning of a token and are not supported (RFC 7515 §4.1.11, RFC 7797, RFC 7516
+/// §4.1.3, RFC 7519 §5.2).
 const FORBIDDEN_HEADERS: [&str; 4] = ["crit", "b64", "zip", "cty"];
 
-/// Why a token is refused.
+/// Why a token is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JwtError {
-    /// It is not a token that we read.
-    #[error("the token is malformed")]
+    /// Not a token in the supported form.
+    #[error("token is malformed")]
     Malformed,
     /// A header parameter is missing, malformed or not accepted.
-    #[error("the token's header parameter {0} is missing or not acceptable")]
+    #[error("token header parameter {0} is missing or not accepted")]
     InvalidHeader(&'static str),
-    /// No key of ours has its `kid`.
-    #[error("the token names a key that is not known")]
+    /// No key has the token's key id and algorithm.
+    #[error("no public key matches the token's kid and alg")]
     UnknownKey,
     /// The signature does not match.
-    #[error("the token's signature is not valid")]
+    #[error("token signature is invalid")]
     InvalidSignature,
-    /// Its time is over.
-    #[error("the token has expired")]
+    /// The token has expired.
+    #[error("token has expired")]
     Expired,
-    /// A claim is missing, malformed or not what is expected.
-    #[error("the token's claim {0} is missing or not acceptable")]
+    /// A claim is missing, malformed or not accepted.
+    #[error("token claim {0} is missing or not accepted")]
     InvalidClaim(&'static str),
 }
 
-/// The longest `jti` that is remembered, in bytes.
+/// Maximum length of a `jti` for the replay store, in bytes.
 const MAX_TOKEN_ID: usize = 256;
 
-/// The SHA-256 of a token's text, signature and all: one token and no other.
+/// SHA-256 of a token's text with its signature.
 pub type TokenDigest = [u8; digest::SHA256_OUTPUT_LEN];
 
-/// A token whose signature nobody has checked yet.
+/// A token whose signature is not verified.
 pub struct UnverifiedJwt<'a> {
     text: &'a str,
     foreign: bool,
@@ -64,7 +64,7 @@ pub struct UnverifiedJwt<'a> {
     signature: &'a str,
 }
 
-/// A token whose signature is good. Its claims are still to be judged.
+/// A token with a verified signature. Its claims are not validated yet.
 #[derive(Clone)]
 pub struct VerifiedJwt {
     typ: Option<String>,
@@ -73,13 +73,13 @@ pub struct VerifiedJwt {
 }
 
 impl<'a> UnverifiedJwt<'a> {
-    /// Takes a token of ours apart. `cap` is the longest one that is read, in bytes.
+    /// Parses a token of ours of at most `cap` bytes.
     pub fn parse(text: &'a str, cap: usize) -> Result<Self, JwtError> {
         Self::read(text, cap, false)
     }
 
-    /// Takes a token apart that a client or another issuer made: an assertion, a proof, a subject token. A `null`
-    /// counts as absent, a time may have a fraction, and there are algorithms that we only verify.
+    /// Parses a token of a client or of another issuer: an assertion, a proof or a subject token. `null` counts as
+    /// absent, a time may have a fraction, and the algorithms include those that we only verify.
     pub fn parse_foreign(text: &'a str, cap: usize) -> Result<Self, JwtError> {
         Self::read(text, cap, true)
     }
@@ -121,35 +121,34 @@ impl<'a> UnverifiedJwt<'a> {
         })
     }
 
-    /// What tells it from every other token.
+    /// Identifies the token.
     pub fn digest(&self) -> TokenDigest {
         let mut digest = TokenDigest::default();
         digest.copy_from_slice(digest::digest(&digest::SHA256, self.text.as_bytes()).as_ref());
         digest
     }
 
-    /// The algorithm that the token claims to be signed with.
+    /// The algorithm in the header.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// The key that the token claims to be signed with.
+    /// The key id in the header.
     pub fn key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
     }
 
-    /// The key that the header itself holds (`jwk`, RFC 7515 §4.1.3). A proof of possession is about it;
-    /// for every other token it is whatever an attacker likes.
+    /// The key in the header (`jwk`, RFC 7515 §4.1.3), for DPoP proofs. For any other token, an attacker can choose it.
     pub fn embedded_key(&self) -> Option<&StrictObject> {
         self.embedded_key.as_ref()
     }
 
-    /// Who the token claims to be from, which says whose keys to try.
+    /// The issuer in the claims, for the choice of the keys only.
     pub fn unverified_issuer(&self) -> Option<String> {
         members(&decode(self.payload).ok()?).ok()?.string("iss").map(str::to_owned)
     }
 
-    /// Checks the signature. The key's own algorithm must be the token's.
+    /// Verifies the signature. The key's algorithm must be that of the token.
     pub fn verify(self, key: &PublicKey) -> Result<VerifiedJwt, JwtError> {
         if self.algorithm != key.algorithm() || !key.verifies(self.signing_input, self.signature) {
             return Err(JwtError::InvalidSignature);
@@ -165,31 +164,31 @@ impl<'a> UnverifiedJwt<'a> {
 }
 
 impl VerifiedJwt {
-    /// The header's `typ` as it was written.
+    /// The header's `typ`, unchanged.
     pub fn typ(&self) -> Option<&str> {
         self.typ.as_deref()
     }
 
-    /// The header's `typ` as RFC 7515 §4.1.9 compares it, for foreign tokens: in lower case, without `application/`.
+    /// The header's `typ` for comparison (RFC 7515 §4.1.9): in lower case, without `application/`.
     pub fn media_type(&self) -> Option<String> {
         let typ = self.typ.as_ref()?.to_ascii_lowercase();
         Some(typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ))
     }
 
-    /// `jti`, of a token that is good once and remembered by it.
+    /// `jti`, for the replay store.
     pub fn token_id(&self) -> Result<&str, JwtError> {
         let id = self.claims.string("jti").filter(|id| (1..=MAX_TOKEN_ID).contains(&id.len()));
         id.ok_or(JwtError::InvalidClaim("jti"))
     }
 
-    /// Judges the token's times: `exp` and `iat` are needed, `nbf` counts when present, and the whole
-    /// life is at most `max_ttl` seconds. Returns `iat` and `exp`.
+    /// Validates the times: `exp` and `iat` are required, `nbf` is optional, and the lifetime is at most `max_ttl`
+    /// seconds. Returns `iat` and `exp`.
     pub fn times(&self, now: u64, max_ttl: u64) -> Result<(u64, u64), JwtError> {
         let issued_at = self.claims.integer("iat").ok_or(JwtError::InvalidClaim("iat"))?;
         self.times_from(issued_at, now, max_ttl)
     }
 
-    /// As [`VerifiedJwt::times`], for tokens that need not say when they were issued: it counts as now.
+    /// As [`VerifiedJwt::times`], with an optional `iat`, which defaults to now.
     pub fn validate_times_without_iat(&self, now: u64, max_ttl: u64) -> Result<(u64, u64), JwtError> {
         match self.claims.get("iat") {
             Some(_) => self.times(now, max_ttl),
@@ -218,18 +217,18 @@ impl VerifiedJwt {
     }
 }
 
-/// Reads base64url: no padding, no stray bits.
+/// Decodes base64url without padding and stray bits.
 fn decode(text: &str) -> Result<Vec<u8>, JwtError> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| JwtError::Malformed)
 }
 
-/// Reads a JSON object without duplicate members.
+/// Parses a JSON object without duplicate members.
 fn members(json: &[u8]) -> Result<StrictObject, JwtError> {
     serde_json::from_slice(json).map_err(|_| JwtError::Malformed)
 }
 
-/// Truncates the times with a fraction to seconds (RFC 7519 §2, NumericDate). Only their text tells a fraction
-/// from an exponent, which stays what it is: no integer.
+/// Truncates times with a fraction to seconds (RFC 7519 §2, NumericDate). A time with an exponent stays and is not an
+/// integer, which only the JSON text tells.
 fn truncate_times(payload: &[u8], claims: &mut StrictObject) -> Result<(), JwtError> {
     #[derive(Deserialize)]
     struct Times<'a> {
@@ -286,7 +285,7 @@ mod tests {
             format!("{header}.{payload}=.{signature}"),
             format!("{header}=.{payload}.{signature}"),
             good.replace('.', ". "),
-            // JSON serialization (RFC 7515 §7.2) is no compact form.
+            // JSON serialization (RFC 7515 §7.2) is not the compact form.
             format!(r#"{{"protected":"{header}","payload":"{payload}","signature":"{signature}"}}"#),
         ] {
             assert!(forge.verify(&bad).is_err(), "{bad:?}");
@@ -296,11 +295,11 @@ mod tests {
     #[test]
     fn stray_bits_at_the_end_of_a_part_are_refused() {
         let forge = TestSigner::new();
-        // Two bytes need three characters, of which the last has two bits over.
+        // Two bytes need three characters, of which the last has two spare bits.
         assert!(forge.verify(&forge.sign(&format!("{}.e30", URL_SAFE_NO_PAD.encode(HEADER)))).is_ok());
         assert!(forge.verify(&forge.sign(&format!("{}.e31", URL_SAFE_NO_PAD.encode(HEADER)))).is_err());
         let good = forge.token(HEADER, "{}");
-        // 64 bytes need 86 characters, of which the last has four bits over.
+        // 64 bytes need 86 characters, of which the last has four spare bits.
         let last = good.chars().last().unwrap();
         let next = char::from_u32(u32::from(last) + 1).unwrap();
         assert!(forge.verify(&format!("{}{next}", &good[..good.len() - 1])).is_err());

@@ -1,5 +1,5 @@
-//! Public keys as JSON Web Keys (RFC 7517). Our own and those within proofs are read strictly, those that others
-//! publish with the leniency of [`PublicKey::from_published_jwk`].
+//! Public keys as JSON Web Keys (RFC 7517). Our own keys and those in proofs are parsed strictly. The keys of a JWKS of
+//! others are parsed with the leniency of [`PublicKey::from_published_jwk`].
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, EcdsaVerificationAlgorithm, ParsedPublicKey,
@@ -14,32 +14,32 @@ use serde_json::{Value, json};
 use crate::jose::algorithm::Algorithm;
 use crate::jose::strict_object::StrictObject;
 
-/// RSA moduli in bytes. Invariant: from 2048 bits, below which RSA is weak (RFC 7518 §3.3), to 8192,
-/// above which one verification is long enough to tie a function up.
+/// Length of an RSA modulus, in bytes. Invariant: from 2048 bits, because RSA is weak below (RFC 7518 §3.3), to 8192
+/// bits, because a verification takes too long above.
 const RSA_MODULUS: std::ops::RangeInclusive<usize> = 256..=1024;
 
-/// Members of a JWK that only a private or a symmetric key has (RFC 7518 §6).
+/// Members of private and symmetric keys (RFC 7518 §6).
 pub const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
-/// A key that checks signatures of one algorithm. Parsed once, and not for every signature.
+/// A parsed public key for signatures of one algorithm.
 #[derive(Clone)]
 pub struct PublicKey {
     algorithm: Algorithm,
     key: ParsedPublicKey,
 }
 
-/// Why a JWK is not taken.
+/// Why a JWK is rejected.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum KeyError {
-    /// Not one of our algorithms, or not meant for signatures.
-    #[error("the key is not meant for a signature that we check")]
+    /// Not a key for signatures of a supported algorithm.
+    #[error("unsupported key type, curve, use or algorithm")]
     Unsuitable,
-    /// A member is missing or can't be read.
-    #[error("the key's member {0} is missing or malformed")]
+    /// A member is missing or malformed.
+    #[error("key member {0} is missing or malformed")]
     Malformed(&'static str),
 }
 
-/// Two keys are equal when they verify the same signatures: by algorithm and key material, whatever their ids.
+/// Two keys are equal if they verify the same signatures, whatever their ids.
 impl PartialEq for PublicKey {
     fn eq(&self, other: &Self) -> bool {
         self.algorithm == other.algorithm && self.key.as_ref() == other.key.as_ref()
@@ -49,20 +49,20 @@ impl PartialEq for PublicKey {
 impl Eq for PublicKey {}
 
 impl PublicKey {
-    /// Reads a JWK. Its `kty`, `crv`, `alg`, `use` and `key_ops` must all agree that it checks
-    /// signatures of one of our algorithms. A private key that somebody shows is nobody's any more.
+    /// Parses a JWK. `kty`, `crv`, `alg`, `use` and `key_ops` must allow the verification of a supported algorithm. A
+    /// JWK with private members is rejected, because its private key is public.
     pub fn from_jwk(jwk: &StrictObject) -> Result<Self, KeyError> {
         Self::read(jwk, exact)
     }
 
-    /// Reads a key of a JWKS that a client or another issuer published, as [`PublicKey::from_jwk`] does, but base64url
-    /// may be padded, and `n` and `e` may begin with zeros, which Java's big integers do.
+    /// As [`PublicKey::from_jwk`], for a key of a JWKS of others. Base64url may be padded, and `n` and `e` may have
+    /// leading zeros, as Java's big integers do.
     pub fn from_published_jwk(jwk: &StrictObject) -> Result<Self, KeyError> {
         Self::read(jwk, published)
     }
 
     fn read(jwk: &StrictObject, bytes: ReadBytes) -> Result<Self, KeyError> {
-        // Serializers write `null` for what a key has not.
+        // Some serializers write absent members as `null`.
         let member = |name| jwk.get(name).filter(|value| !value.is_null());
         if PRIVATE_MEMBERS.iter().any(|name| member(name).is_some()) {
             return Err(KeyError::Unsuitable);
@@ -99,12 +99,12 @@ impl PublicKey {
         Ok(Self { algorithm, key })
     }
 
-    /// The one algorithm that the key is for.
+    /// The algorithm of the key.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// Whether `signature` (base64url) is this key's over `message`.
+    /// Whether `signature` (base64url) is a signature of `message` by this key.
     pub fn verifies(&self, message: &str, signature: &str) -> bool {
         let signature = URL_SAFE_NO_PAD.decode(signature);
         signature.is_ok_and(|signature| self.key.verify_sig(message.as_bytes(), &signature).is_ok())
@@ -112,7 +112,7 @@ impl PublicKey {
 }
 
 fn rsa(modulus: Vec<u8>, exponent: Vec<u8>) -> Result<ParsedPublicKey, KeyError> {
-    // RFC 7518 §2: no leading zero octets. An even or tiny exponent is no RSA key.
+    // RFC 7518 §2: no leading zero octets. An even or tiny exponent is invalid in RSA.
     if !RSA_MODULUS.contains(&modulus.len()) || modulus.first() == Some(&0) {
         return Err(KeyError::Malformed("n"));
     }
@@ -138,7 +138,7 @@ fn ec(
     ParsedPublicKey::new(algorithm, [&[4], x, y].concat()).map_err(|_| KeyError::Malformed("x"))
 }
 
-/// Reads the bytes of a member.
+/// Decodes the bytes of a member.
 type ReadBytes = fn(&StrictObject, &'static str) -> Result<Vec<u8>, KeyError>;
 
 fn exact(jwk: &StrictObject, name: &'static str) -> Result<Vec<u8>, KeyError> {
@@ -157,8 +157,7 @@ fn decode(text: Option<&str>, name: &'static str) -> Result<Vec<u8>, KeyError> {
     text.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()).ok_or(KeyError::Malformed(name))
 }
 
-/// A key's id: the RFC 7638 thumbprint over its required members. What else the key says of itself has no part in it,
-/// well-formed or not.
+/// The key id: the RFC 7638 thumbprint of the required members. Other members do not matter, well-formed or not.
 pub fn thumbprint(jwk: &Value) -> Option<String> {
     let required = ["crv", "e", "kty", "n", "x", "y"];
     let required = required.into_iter().filter_map(|name| Some((name.to_owned(), jwk.get(name)?.clone())));
@@ -186,7 +185,7 @@ mod tests {
     #[test]
     fn null_in_a_key_is_as_absent() {
         let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
-        // As .NET's serializers write a key.
+        // A key as .NET's serializers write it.
         let mut jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": x});
         for name in ["alg", "use", "key_ops", "x5c", "n", "e"].into_iter().chain(PRIVATE_MEMBERS) {
             jwk[name] = json!(null);
@@ -205,7 +204,7 @@ mod tests {
         assert_eq!(published(&with_zeros(1, 256), "AQAB"), Ok(Algorithm::Rs256));
         assert_eq!(published(&with_zeros(0, 256), "AAEAAQ=="), Ok(Algorithm::Rs256));
         assert_eq!(published(&with_zeros(0, 256), "AAAAAQAB"), Ok(Algorithm::Rs256));
-        // Zeros make no key longer.
+        // Leading zeros do not count as key length.
         assert_eq!(published(&with_zeros(2, 255), "AQAB"), Err(KeyError::Malformed("n")));
         assert_eq!(published(&with_zeros(1, 1025), "AQAB"), Err(KeyError::Malformed("n")));
         for exponent in ["AAE", "AQAC", "AAAA", "", "="] {
@@ -215,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_point_of_p_384_has_coordinates_of_its_size() {
-        // RFC 7517 has none: the base point (SEC 2 §2.5.1).
+        // RFC 7517 has no example: the base point (SEC 2 §2.5.1).
         let x = "qofKIr6LBTeOscce8yCtdG4dO2KLp5uYWfdB4IJUKjhVAvJdv1UpbDpUXjhydgq3";
         let y = "NhfeSpYmLG9dnpi_kpLcKfj0Hb0omhR86doxE7XwuMAKYLHOHX6BnXpDHXyQ6g5f";
         let key = |x: &str, y: &str| key(json!({"kty": "EC", "crv": "P-384", "x": x, "y": y}));

@@ -1,4 +1,4 @@
-//! The keys that a client or another issuer publishes: a JWKS (RFC 7517 §5).
+//! JWKS of clients and other issuers (RFC 7517 §5).
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -7,20 +7,20 @@ use crate::jose::jwt::UnverifiedJwt;
 use crate::jose::key::PublicKey;
 use crate::jose::strict_object::StrictObject;
 
-/// Those keys of a JWKS that verify signatures of one of our algorithms.
+/// The keys of a JWKS that verify a supported algorithm.
 #[derive(Default)]
 pub struct KeySet(Vec<(Option<String>, PublicKey)>);
 
 impl KeySet {
-    /// Reads a JWKS. What is no such key, or can't be read, is skipped: others stand beside ours (RFC 7517 §5), and one
-    /// that is broken must not stop those that work. Without a key that can be used the set is empty.
+    /// Parses a JWKS. Unsupported and malformed keys are skipped (RFC 7517 §5), so that a broken key does not disable
+    /// the others. Without a usable key the set is empty.
     pub fn read(json: &[u8]) -> Self {
         #[derive(Default, Deserialize)]
         struct Jwks<'a> {
             #[serde(borrow)]
             keys: Vec<&'a RawValue>,
         }
-        // Some servers begin a text with a byte order mark, which a reader may skip (RFC 8259 §8.1).
+        // Some servers send a byte order mark, which a parser may ignore (RFC 8259 §8.1).
         let json = json.strip_prefix("\u{feff}".as_bytes()).unwrap_or(json);
         let Jwks { keys } = serde_json::from_slice(json).unwrap_or_default();
         let key = |json: &RawValue| {
@@ -35,8 +35,8 @@ impl KeySet {
         self.0.is_empty()
     }
 
-    /// The key of the token's algorithm that the token names. For a token that names none, the only one of its
-    /// algorithm; for one whose name no key has, the only one without a name.
+    /// The key of a token: the one with its algorithm and key id. Without a key id in the token it is the only key of
+    /// the algorithm. If no key has the key id, it is the only one without an id.
     pub fn choose(&self, jwt: &UnverifiedJwt<'_>) -> Option<&PublicKey> {
         let wanted = jwt.key_id();
         let fitting = || self.0.iter().filter(|(_, key)| key.algorithm() == jwt.algorithm());
@@ -105,7 +105,7 @@ mod tests {
         );
     }
 
-    /// What issuers and hand-written servers publish beside a good key.
+    /// What issuers and hand-written servers publish beside a usable key.
     #[test]
     fn what_is_no_usable_key_is_skipped() {
         let good = TestSigner::new().public_jwk();

@@ -9,35 +9,35 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// What the error of a duplicate says.
+/// The error of a duplicate member.
 const DUPLICATE: &str = "duplicate member";
 
-/// A JSON object.
+/// A JSON object without duplicate members.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StrictObject(BTreeMap<String, Value>);
 
 impl StrictObject {
-    /// A member, whatever it is.
+    /// A member of any type.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
     }
 
-    /// A member that is a string.
+    /// A string member.
     pub fn string(&self, name: &str) -> Option<&str> {
         self.get(name)?.as_str()
     }
 
-    /// A member that is an integer of at least 0. `1.0` and `1e9` are not integers here.
+    /// An integer member of at least 0. `1.0` and `1e9` are not integers.
     pub fn integer(&self, name: &str) -> Option<u64> {
         self.get(name)?.as_u64()
     }
 
-    /// A member of a member, by its JSON pointer (RFC 6901).
+    /// A nested member, by its JSON pointer (RFC 6901).
     pub fn pointer(&self, pointer: &str) -> Option<Value> {
         self.clone().into_object().pointer(pointer).cloned()
     }
 
-    /// Drops the members that are `null`.
+    /// Removes the members that are `null`.
     pub fn drop_nulls(&mut self) {
         self.0.retain(|_, value| !value.is_null());
     }
@@ -52,7 +52,7 @@ impl StrictObject {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// All members, as an object again.
+    /// All members as a JSON value.
     pub fn into_object(self) -> Value {
         Value::Object(self.0.into_iter().collect())
     }
@@ -90,7 +90,7 @@ impl<'de> Deserialize<'de> for StrictObject {
     }
 }
 
-/// Any JSON value, read like [`Value`], in which no object has a duplicate member at any depth.
+/// A JSON value without duplicate members at any depth.
 pub struct Distinct(pub Value);
 
 impl<'de> Deserialize<'de> for Distinct {
@@ -186,7 +186,7 @@ mod tests {
         }
     }
 
-    /// `serde_json::Value` reads this member of its own as JSON within a string.
+    /// `serde_json::Value` reads its private member as JSON in a string.
     #[test]
     fn no_member_is_read_as_more_than_it_is() {
         let text = r#"{"a":{"$serde_json::private::RawValue":"{\"b\":1}"}}"#;

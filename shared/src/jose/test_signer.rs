@@ -1,4 +1,4 @@
-//! For tests: tokens that say whatever a test wants, signed with a good key.
+//! A signer for tests, which signs any claims with a valid key.
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
@@ -24,7 +24,7 @@ impl TestSigner {
         jwk(&self.pair)
     }
 
-    /// A token with just this header and these claims, as text.
+    /// A token with this header and these claims, as text.
     pub fn token(&self, header: &str, claims: &str) -> String {
         self.sign(&format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims)))
     }
@@ -33,7 +33,7 @@ impl TestSigner {
         format!("{input}.{}", URL_SAFE_NO_PAD.encode(self.pair.sign(input.as_bytes())))
     }
 
-    /// Reads and verifies a token as the authorizer does, up to its claims.
+    /// Parses and verifies a token as the authorizer does, without its claims.
     pub fn verify(&self, token: &str) -> Result<VerifiedJwt, JwtError> {
         UnverifiedJwt::parse(token, 8192)?.verify(&self.public_key)
     }

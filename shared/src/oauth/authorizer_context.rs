@@ -1,39 +1,39 @@
-//! Who calls a protected route, as the authorizer hands it on.
+//! The authorizer context: the caller of a protected route, as the authorizer passes it to the back end.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The caller, in flat values alone: REST APIs take no others.
+/// The caller. All members are flat values, because REST APIs accept no others.
 #[derive(Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AuthorizerContext {
-    /// A client's id, a user's `usr_…` or an API key's `key_…`.
+    /// Subject: a client id, the `usr_…` id of a user or the `key_…` id of an API key.
     pub sub: String,
-    /// Whose token it is.
+    /// Client that the token was issued to.
     pub client_id: String,
-    /// The scopes, separated by blanks.
+    /// Scopes, separated by spaces.
     pub scope: String,
-    /// `user`, `client` or `api_key`.
+    /// Kind of caller: `user`, `client` or `api_key`.
     pub kind: String,
-    /// Id of the token or the API key.
+    /// Id of the token or of the API key.
     pub jti: String,
-    /// The user's name.
+    /// Username.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preferred_username: Option<String>,
-    /// The user's email address, where it is known.
+    /// Email address of the user, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// The API key's owner.
+    /// Owner of the API key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
-    /// The client's own claims.
+    /// Custom claims of the client.
     #[serde(flatten)]
     pub custom: BTreeMap<String, Value>,
 }
 
-/// What API Gateway says when it lets nobody through; the example resource says it as well.
+/// The error body of API Gateway. The example resource uses it too.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Message {

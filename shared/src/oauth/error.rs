@@ -1,4 +1,4 @@
-//! OAuth's words, and the one place that writes an error to a client (RFC 6749 §5.2).
+//! The vocabulary of OAuth, and the error response (RFC 6749 §5.2).
 
 use std::error::Error;
 use std::fmt;
@@ -17,55 +17,55 @@ pub const REFRESH_TOKEN: &str = "refresh_token";
 pub const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 /// `client_assertion_type` of RFC 7523 §2.2.
 pub const JWT_BEARER_ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-/// The token types of RFC 8693 §3 that are known here.
+/// A supported token type (RFC 8693 §3).
 pub const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
 /// See [`ACCESS_TOKEN_TYPE`].
 pub const ID_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:id_token";
 /// See [`ACCESS_TOKEN_TYPE`].
 pub const JWT_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
-/// What a token that is exchanged may be.
+/// Supported values of `subject_token_type`.
 pub const SUBJECT_TOKEN_TYPES: [&str; 3] = [ID_TOKEN_TYPE, JWT_TYPE, ACCESS_TOKEN_TYPE];
-/// What a token that is got for it may be called.
+/// Supported values of `requested_token_type`.
 pub const REQUESTED_TOKEN_TYPES: [&str; 2] = [ACCESS_TOKEN_TYPE, JWT_TYPE];
-/// `grant_type` of RFC 6749 §4.3; only the login form knows it.
+/// `grant_type` of RFC 6749 §4.3, for the login form only.
 pub const PASSWORD: &str = "password";
 
-/// After how many seconds to ask again when something behind us can't be reached. Invariant: no shorter than any
-/// cache's pause after a failure, in which the answer would be the same.
+/// `Retry-After` while a service is unavailable, in seconds. Invariant: no shorter than the backoff of any cache,
+/// within which a retry would get the same response.
 pub const RETRY_AFTER: u64 = 5;
 
-/// Why a request was refused: what kind of error it is on the wire.
+/// The kind of an error, which determines its code and status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     /// The request is malformed (RFC 6749 §5.2).
     InvalidRequest,
-    /// As `InvalidRequest`, for a content type that the endpoint does not read (RFC 9110 §15.5.16).
+    /// As `InvalidRequest`, for an unsupported content type (RFC 9110 §15.5.16).
     UnsupportedMediaType,
-    /// As `InvalidRequest`, for a body over the cap (RFC 9110 §15.5.14).
+    /// As `InvalidRequest`, for a body that is too long (RFC 9110 §15.5.14).
     ContentTooLarge,
-    /// As `InvalidRequest`, for a method that the endpoint does not know (RFC 9110 §15.5.6).
+    /// As `InvalidRequest`, for an unsupported method (RFC 9110 §15.5.6).
     MethodNotAllowed,
-    /// As `InvalidRequest`, for a path that the function does not serve.
+    /// As `InvalidRequest`, for an unknown path.
     NotFound,
     /// Client authentication failed (RFC 6749 §5.2).
     InvalidClient,
-    /// The grant is wrong, expired or not this client's (RFC 6749 §5.2).
+    /// The grant is invalid, expired, revoked or another client's (RFC 6749 §5.2).
     InvalidGrant,
-    /// As `InvalidGrant`, where a person or their ID token was not recognised.
+    /// As `InvalidGrant`, for a sign-in with a password or an ID token.
     SignInFailed,
-    /// This client may not use this grant (RFC 6749 §5.2).
+    /// The client may not use this grant (RFC 6749 §5.2).
     UnauthorizedClient,
-    /// Nobody may use this grant here (RFC 6749 §5.2).
+    /// The endpoint does not support this grant (RFC 6749 §5.2).
     UnsupportedGrantType,
-    /// The scope is malformed or more than was granted (RFC 6749 §5.2).
+    /// The scope is malformed or exceeds the granted scope (RFC 6749 §5.2).
     InvalidScope,
-    /// The resource is not one of this client's (RFC 8707 §2).
+    /// The resource is not allowed for the client (RFC 8707 §2).
     InvalidTarget,
-    /// The proof of possession is missing a part, false or used (RFC 9449 §5).
+    /// The DPoP proof is invalid or replayed (RFC 9449 §5).
     InvalidDpopProof,
-    /// Too much was asked in too short a time (RFC 6585 §4).
+    /// A rate limit is exceeded (RFC 6585 §4).
     TooManyRequests,
-    /// Something behind us can't be reached; nothing was granted (RFC 6749 §4.1.2.1 has the name).
+    /// A service is unavailable, and nothing was granted. RFC 6749 §4.1.2.1 has the name.
     TemporarilyUnavailable,
 }
 
@@ -103,7 +103,7 @@ impl ErrorKind {
         }
     }
 
-    /// The header that must come with the status, if any.
+    /// The header that the status requires.
     fn header(self) -> Option<(header::HeaderName, HeaderValue)> {
         match self {
             Self::InvalidClient => Some((
@@ -119,17 +119,17 @@ impl ErrorKind {
     }
 }
 
-/// How a refusal reads (RFC 6749 §5.2).
+/// Error response (RFC 6749 §5.2).
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ErrorResponse {
-    /// The kind of error, for programs.
+    /// Error code, for programs.
     pub error: &'static str,
-    /// What is wrong, for people.
+    /// Fixed text for developers: what is wrong, and the remedy.
     pub error_description: &'static str,
 }
 
-/// A refusal: a kind and a text for the client, and a cause for the log.
+/// An error: kind and description for the caller, cause for the log.
 #[derive(Debug)]
 pub struct OAuthError {
     kind: ErrorKind,
@@ -141,7 +141,7 @@ pub struct OAuthError {
 }
 
 impl OAuthError {
-    /// A refusal with its public text: printable ASCII without `"` and `\` (RFC 6749 §5.2).
+    /// An error with its description: printable ASCII without `"` and `\` (RFC 6749 §5.2).
     pub fn new(kind: ErrorKind, description: &'static str) -> Self {
         Self { kind, description, cause: None, subject: None, client: None, retry_after: None }
     }
@@ -151,66 +151,68 @@ impl OAuthError {
         Self::new(ErrorKind::InvalidRequest, description)
     }
 
-    /// Failed client authentication: one body for every reason, so that nobody learns which it was.
+    /// Failed client authentication. The description is the same for every cause, so that a caller can't tell them
+    /// apart.
     pub fn invalid_client() -> Self {
         Self::new(ErrorKind::InvalidClient, "client authentication failed")
     }
 
-    /// Something behind us can't be reached. The cause goes to the log, never to the client.
+    /// A service is unavailable. The log gets the cause, the caller does not.
     pub fn unavailable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        let error = Self::new(ErrorKind::TemporarilyUnavailable, "try again in a moment");
+        let error =
+            Self::new(ErrorKind::TemporarilyUnavailable, "service temporarily unavailable; retry later");
         Self { retry_after: Some(RETRY_AFTER), ..error.with_cause(cause) }
     }
 
-    /// Too much was asked; in so many seconds more may be.
+    /// An exceeded rate limit, with the seconds until the next request is allowed.
     pub fn too_many_requests(description: &'static str, retry_after: u64) -> Self {
         Self { retry_after: Some(retry_after), ..Self::new(ErrorKind::TooManyRequests, description) }
     }
 
-    /// Notes for the log which user the rejection concerns: one that was looked up and found.
+    /// Adds the user to the log entry. The user must exist.
     pub fn with_subject(mut self, subject: &str) -> Self {
         self.subject = Some(subject.to_owned());
         self
     }
 
-    /// Notes for the log which client the request is from.
+    /// Adds the client to the log entry.
     pub fn with_client_id(mut self, client_id: &str) -> Self {
         self.client = Some(client_id.to_owned());
         self
     }
 
-    /// Notes for the log the claim, key or check that failed. The caller doesn't see it.
+    /// Adds the cause to the log entry: the claim, key or check that failed. The caller does not see it.
     pub fn with_cause(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
         self
     }
 
-    /// The user whom the rejection concerns.
+    /// The user of the log entry.
     pub fn subject(&self) -> Option<&str> {
         self.subject.as_deref()
     }
 
-    /// The client that the rejection concerns.
+    /// The client of the log entry.
     pub fn client(&self) -> Option<&str> {
         self.client.as_deref()
     }
 
-    /// What kind of error it is.
+    /// The kind.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// What failed, for the log.
+    /// The cause, for the log.
     pub fn cause(&self) -> Option<&(dyn Error + Send + Sync)> {
         self.cause.as_deref()
     }
 
-    /// The public text.
+    /// The `error_description`.
     pub fn description(&self) -> &'static str {
         self.description
     }
 
-    /// The answer to the client.
+    /// The error response.
     pub fn into_response(self) -> Response<Body> {
         let body = ErrorResponse { error: self.kind.code(), error_description: self.description };
         let mut response = json_response(self.kind.status(), &body);
@@ -282,7 +284,7 @@ mod tests {
         let Body::Text(body) = response.body() else { panic!("text") };
         assert_eq!(
             body,
-            r#"{"error":"temporarily_unavailable","error_description":"try again in a moment"}"#
+            r#"{"error":"temporarily_unavailable","error_description":"service temporarily unavailable; retry later"}"#
         );
     }
 }

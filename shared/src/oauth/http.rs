@@ -1,4 +1,4 @@
-//! HTTP as our endpoints speak it: form and JSON bodies, Basic and bearer credentials, no-store answers.
+//! Form and JSON bodies, Basic and bearer credentials, and responses that must not be cached.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,32 +13,31 @@ use serde::de::DeserializeOwned;
 
 use crate::oauth::error::{ErrorKind, OAuthError};
 
-/// The longest body that is read, in bytes: far above any honest request, far below what could tie
-/// a function up.
+/// Maximum length of a body, in bytes: far above valid requests, and small enough to parse quickly. The error
+/// description names it.
 const MAX_BODY: usize = 32 * 1024;
 
-/// What clients call the charset of a form or of JSON. Each is read as UTF-8: an encoded form is ASCII whatever its
-/// charset (WHATWG URL §5.1), and JSON is UTF-8 (RFC 8259 §8.1). Invariant: each of them has ASCII's characters at
-/// ASCII's places, so that no other reader of the same bytes finds other parameters.
+/// Accepted charsets of forms and JSON. All are read as UTF-8: an encoded form is ASCII in any charset (WHATWG URL
+/// §5.1), and JSON is UTF-8 (RFC 8259 §8.1). Invariant: each charset is a superset of ASCII, so that another parser of
+/// the same bytes finds the same parameters.
 const CHARSETS: [&str; 5] = ["utf-8", "utf8", "us-ascii", "iso-8859-1", "windows-1252"];
 
-/// The fields of a form. Each may hold a secret, so there is no `Debug`.
+/// The fields of a form. There is no `Debug`, because fields may be secrets.
 pub struct Form {
     fields: BTreeMap<String, String>,
     targets: BTreeSet<String>,
 }
 
 impl Form {
-    /// Reads an `application/x-www-form-urlencoded` body, by RFC 6749 §3.2's rules: no duplicate parameter,
-    /// and an empty one counts as omitted. `resource` and `audience` may be repeated (RFC 8707 §2, RFC 8693
-    /// §2.1).
+    /// Parses an `application/x-www-form-urlencoded` body (RFC 6749 §3.2): a duplicate parameter is an error, and an
+    /// empty one counts as omitted. `resource` and `audience` may be repeated (RFC 8707 §2, RFC 8693 §2.1).
     pub fn read(request: &Request) -> Result<Self, OAuthError> {
         let body = body(request, "application/x-www-form-urlencoded")?;
         let (mut fields, mut targets) = (BTreeMap::new(), BTreeSet::new());
         for (name, value) in form_urlencoded::parse(body.as_bytes()) {
-            // The replacement character stands where the bytes were not UTF-8.
+            // The parser writes the replacement character in place of bytes that are not UTF-8.
             if name.contains('\u{fffd}') || value.contains('\u{fffd}') {
-                return Err(OAuthError::invalid_request("the form is not UTF-8"));
+                return Err(OAuthError::invalid_request("request body is not valid UTF-8"));
             }
             if ["resource", "audience"].contains(&name.as_ref()) {
                 if !value.is_empty() {
@@ -47,7 +46,7 @@ impl Form {
                 continue;
             }
             match fields.entry(name.into_owned()) {
-                Entry::Occupied(_) => return Err(OAuthError::invalid_request("a parameter stands twice")),
+                Entry::Occupied(_) => return Err(OAuthError::invalid_request("duplicate parameter")),
                 Entry::Vacant(entry) => entry.insert(value.into_owned()),
             };
         }
@@ -55,74 +54,74 @@ impl Form {
         Ok(Self { fields, targets })
     }
 
-    /// The one audience that `resource` and `audience` ask for: two names of one parameter here.
+    /// The requested audience. `resource` and `audience` are two names of one parameter.
     ///
     /// # Errors
-    /// `invalid_target` for several different ones: a token has one audience.
+    /// `invalid_target` for several different values, because a token has one audience.
     pub fn target(&self) -> Result<Option<&str>, OAuthError> {
         let mut targets = self.targets.iter().map(String::as_str);
         match (targets.next(), targets.next()) {
             (target, None) => Ok(target),
             _ => Err(OAuthError::new(
                 ErrorKind::InvalidTarget,
-                "resource and audience must name one target: request one token for each target",
+                "multiple resource or audience values; request one token for each",
             )),
         }
     }
 
-    /// A field's value.
+    /// The value of a field.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.fields.get(name).map(String::as_str)
     }
 
-    /// A field's value, taken out as a secret.
+    /// Removes the value of a field and returns it as a secret.
     pub fn secret(&mut self, name: &str) -> Option<SecretString> {
         self.fields.remove(name).map(SecretString::from)
     }
 }
 
-/// Reads an `application/json` body that holds an object. Serde would take an array for one.
+/// Parses an `application/json` body with an object. Serde would also accept an array.
 pub fn read_json<T: DeserializeOwned>(request: &Request) -> Result<T, OAuthError> {
     let body = body(request, "application/json")?;
     if !body.trim_ascii_start().starts_with('{') {
-        return Err(OAuthError::invalid_request("the body is not a JSON object"));
+        return Err(OAuthError::invalid_request("request body is not a JSON object"));
     }
     serde_json::from_str(body)
-        .map_err(|_| OAuthError::invalid_request("the body is not the JSON object expected"))
+        .map_err(|_| OAuthError::invalid_request("request body does not match the expected JSON schema"))
 }
 
-/// Whether the request says that its body is of this media type.
+/// Whether the body has this media type.
 pub fn is_content_type(request: &Request, media_type: &str) -> bool {
     content_type(request).is_some_and(|(found, _)| found.eq_ignore_ascii_case(media_type))
 }
 
-/// The media type and its parameters, as they were sent.
+/// The media type and its parameters, unchanged.
 fn content_type(request: &Request) -> Option<(&str, &str)> {
     let value = request.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
     let (media_type, parameters) = value.split_once(';').unwrap_or((value, ""));
     Some((media_type.trim(), parameters))
 }
 
-/// The body of a POST, after its method, type, charset, size and bytes are found good.
+/// The body of a POST, after the checks of method, media type, charset, length and encoding.
 fn body<'a>(request: &'a Request, media_type: &str) -> Result<&'a str, OAuthError> {
     if request.method() != Method::POST {
-        return Err(OAuthError::new(ErrorKind::MethodNotAllowed, "only POST is answered here"));
+        return Err(OAuthError::new(ErrorKind::MethodNotAllowed, "method not allowed; use POST"));
     }
     let supported = content_type(request).is_some_and(|(found, parameters)| {
         found.eq_ignore_ascii_case(media_type) && has_known_charset(parameters)
     });
     if !supported {
-        return Err(OAuthError::new(ErrorKind::UnsupportedMediaType, "the content type is not read here"));
+        return Err(OAuthError::new(ErrorKind::UnsupportedMediaType, "unsupported content type or charset"));
     }
     let body: &[u8] = request.body();
     if body.len() > MAX_BODY {
-        return Err(OAuthError::new(ErrorKind::ContentTooLarge, "the body is too large"));
+        return Err(OAuthError::new(ErrorKind::ContentTooLarge, "request body exceeds 32 KiB"));
     }
-    str::from_utf8(body).map_err(|_| OAuthError::invalid_request("the body is not UTF-8"))
+    str::from_utf8(body).map_err(|_| OAuthError::invalid_request("request body is not valid UTF-8"))
 }
 
-/// Whether each `charset` among a media type's parameters is one of [`CHARSETS`]. Parameters that are not known
-/// are ignored (RFC 9110 §8.3.1); `;` and `=` within quotes belong to a value (§5.6.6).
+/// Whether each `charset` parameter is one of [`CHARSETS`]. Unknown parameters are ignored (RFC 9110 §8.3.1). `;` and
+/// `=` in quotes belong to a value (§5.6.6).
 fn has_known_charset(parameters: &str) -> bool {
     let (mut quoted, mut escaped) = (false, false);
     let mut parameters = parameters.split(|char| {
@@ -138,38 +137,41 @@ fn has_known_charset(parameters: &str) -> bool {
     })
 }
 
-/// Refuses a request that carries any of these parameters in its query, where logs and histories
-/// would keep them (RFC 6749 §2.3.1).
+/// Rejects a request with any of these parameters in the query, which ends up in logs and histories (RFC 6749 §2.3.1).
 pub fn refuse_in_query(request: &Request, names: &[&str]) -> Result<(), OAuthError> {
     let query = request.query_string_parameters_ref();
     let found = query.is_some_and(|query| query.iter().any(|(name, _)| names.contains(&name)));
-    if found { Err(OAuthError::invalid_request("credentials do not belong in the query")) } else { Ok(()) }
+    if found {
+        Err(OAuthError::invalid_request("credentials must not be sent in the query string"))
+    } else {
+        Ok(())
+    }
 }
 
-/// A client's id and secret from `Authorization: Basic`.
+/// Client id and client secret of `Authorization: Basic`.
 pub struct BasicCredentials {
-    /// The client's id.
+    /// Client id.
     pub id: String,
-    /// The client's secret.
+    /// Client secret.
     pub secret: SecretString,
 }
 
-/// The credentials in the `Authorization` header.
+/// The credentials of the `Authorization` header.
 pub enum Credentials {
-    /// There is no such header.
+    /// No such header.
     Missing,
-    /// `Basic` (RFC 7617), its parts form-decoded (RFC 6749 §2.3.1).
+    /// `Basic` (RFC 7617), with form-decoded parts (RFC 6749 §2.3.1).
     Basic(BasicCredentials),
     /// `Bearer` (RFC 6750 §2.1).
     Bearer(SecretString),
-    /// A scheme that is not known here.
+    /// Another scheme.
     Other,
 }
 
 impl Credentials {
-    /// Reads the header. A second one, or one that doesn't parse, is an error.
+    /// Parses the header. A duplicate or malformed header is an error.
     pub fn read(headers: &HeaderMap) -> Result<Self, OAuthError> {
-        let malformed = || OAuthError::invalid_request("the Authorization header is malformed");
+        let malformed = || OAuthError::invalid_request("malformed Authorization header");
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
         let (value, second) = (values.next(), values.next());
         let Some(value) = value else { return Ok(Self::Missing) };
@@ -187,8 +189,7 @@ impl Credentials {
     }
 }
 
-/// The scheme of an `Authorization` header and what follows it, with one blank or more in between (`1*SP`, RFC 9110
-/// §11.4).
+/// The scheme of an `Authorization` header and the rest, separated by one or more spaces (`1*SP`, RFC 9110 §11.4).
 pub fn scheme(value: &str) -> Option<(&str, &str)> {
     value.split_once(' ').map(|(scheme, credentials)| (scheme, credentials.trim_start_matches(' ')))
 }
@@ -199,17 +200,17 @@ fn basic(credentials: &str) -> Option<BasicCredentials> {
     Some(BasicCredentials { id: form_decode(id), secret: form_decode(secret).into() })
 }
 
-/// Undoes `application/x-www-form-urlencoded` for one value. Ids and secrets are made of characters
-/// that read the same whether a client encodes them or not.
+/// Decodes one `application/x-www-form-urlencoded` value. Ids and secrets have only characters that are the same with
+/// and without encoding.
 fn form_decode(text: &str) -> String {
-    // As the value of a nameless field; `&` would end it and can't stand in an id or a secret.
+    // As the value of a field without a name. `&` would end the value, and is not allowed in ids and secrets.
     form_urlencoded::parse(format!("={}", text.replace('&', "%26")).as_bytes())
         .map(|(_, value)| value.into_owned())
         .next()
         .unwrap_or_default()
 }
 
-/// A JSON answer that no cache may keep (RFC 6749 §5.1).
+/// A JSON response that must not be cached (RFC 6749 §5.1).
 pub fn json_response(status: StatusCode, body: &impl Serialize) -> Response<Body> {
     let mut response = Response::new(Body::from(serde_json::to_string(body).unwrap_or_default()));
     *response.status_mut() = status;

@@ -1,62 +1,62 @@
-//! What is told of a token: RFC 7662 §2.2.
+//! The introspection response (RFC 7662 §2.2).
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// The answer to a question about a token. For one that isn't good, or not the client's to know of, it
-/// says `active: false` and no more.
+/// Introspection response. For a token that is invalid, or that the client may not introspect, it is `active: false`
+/// and nothing else.
 #[derive(Default, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Introspection {
-    // First, so that none takes the place of what follows.
-    /// The subject's own claims.
+    // First, so that no custom claim overwrites a member below.
+    /// Custom claims of the subject.
     #[serde(flatten)]
     pub custom: BTreeMap<String, String>,
-    /// Whether the token is good now.
+    /// Whether the token is valid now.
     pub active: bool,
-    /// `Bearer` or `DPoP`, for an access token.
+    /// Type of an access token: `Bearer` or `DPoP`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_type: Option<&'static str>,
-    /// Who issued it.
+    /// Issuer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iss: Option<String>,
-    /// Whom it speaks for: a client's id, or a user's `usr_…`.
+    /// Subject: a client id, or the `usr_…` id of a user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sub: Option<String>,
-    /// Whom it is for.
+    /// Audience.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aud: Option<String>,
-    /// The client that it was issued to.
+    /// Client that the token was issued to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// The user's name.
+    /// Username.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// The scopes, separated by blanks. Omitted without scopes.
+    /// Scopes, separated by spaces. Omitted if there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
-    /// When it was issued, in seconds since 1970.
+    /// Time of issue, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iat: Option<u64>,
-    /// When it expires, in seconds since 1970.
+    /// Time of expiry, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exp: Option<u64>,
-    /// Its id.
+    /// Id of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jti: Option<String>,
-    /// The sign-in that it comes from.
+    /// Id of the token family.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
-    /// The key or the certificate that it is bound to (RFC 7800 §3.1).
+    /// Confirmation: the key or the certificate that the token is bound to (RFC 7800 §3.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub cnf: Option<Value>,
-    /// The user's name, as the token has it.
+    /// Username, under the name of the token's claim.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preferred_username: Option<String>,
-    /// The user's email address, where it is known.
+    /// Email address of the user, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
 }

@@ -1,25 +1,25 @@
-//! Scopes: RFC 6749 §3.3.
+//! Scopes (RFC 6749 §3.3).
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A set of scopes; empty is a set like any other.
+/// A set of scopes, which may be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Scopes(BTreeSet<String>);
 
-/// Text that breaks RFC 6749's grammar for scopes.
+/// A text that violates RFC 6749's grammar for scopes.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("a scope is made of printable ASCII without blanks, quotes and backslashes")]
+#[error("a scope is printable ASCII without spaces, quotes and backslashes")]
 pub struct InvalidScope;
 
 impl Scopes {
-    /// Parses `scope = scope-token *( SP scope-token )`; the empty string is the empty set.
+    /// Parses `scope = scope-token *( SP scope-token )`. The empty string is the empty set.
     ///
     /// # Errors
-    /// Double, leading and trailing blanks, and characters that no scope may have.
+    /// Double, leading and trailing spaces, and invalid characters.
     pub fn parse(text: &str) -> Result<Self, InvalidScope> {
         if text.is_empty() {
             return Ok(Self::default());
@@ -27,7 +27,7 @@ impl Scopes {
         Self::from_names(text.split(' '))
     }
 
-    /// A set from single scopes.
+    /// A set of these scopes.
     pub fn from_names<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Result<Self, InvalidScope> {
         names
             .into_iter()
@@ -53,7 +53,8 @@ impl Scopes {
         Self(self.0.union(&other.0).cloned().collect())
     }
 
-    /// The scopes as a parameter or a claim; none without scopes: RFC 6749 §3.3 has no empty `scope`.
+    /// The scopes as a parameter or a claim, or none if the set is empty, because `scope` must not be empty (RFC 6749
+    /// §3.3).
     pub fn to_claim(&self) -> Option<String> {
         (!self.0.is_empty()).then(|| self.to_string())
     }
@@ -101,7 +102,7 @@ mod tests {
         assert_eq!(Scopes::default().to_claim(), None);
     }
 
-    /// Few names, so that sets have some in common.
+    /// Few names, so that sets overlap.
     fn scopes() -> impl Strategy<Value = Scopes> {
         proptest::collection::btree_set("[a-c]{1,2}", 0..6).prop_map(Scopes)
     }
@@ -114,7 +115,7 @@ mod tests {
             }
         }
 
-        /// Neither their order nor how often one stands there counts.
+        /// Order and repetition do not matter.
         #[test]
         fn a_set_is_written_in_one_way(mut names in proptest::collection::vec("[!#-\\[\\]-~]{1,4}", 1..8)) {
             let one = Scopes::parse(&names.join(" ")).unwrap();
@@ -127,7 +128,7 @@ mod tests {
             prop_assert_eq!(one.to_string(), names.join(" "));
         }
 
-        /// One character that no scope may have spoils the whole, wherever it stands.
+        /// One invalid character at any place invalidates the text.
         #[test]
         fn a_bad_character_spoils_it(
             before in "([a-c]{1,2} ){0,2}[a-c]{0,2}",
@@ -145,7 +146,7 @@ mod tests {
             prop_assert!(!chain || one.contains_all(&third));
         }
 
-        /// The most that both hold, and no more.
+        /// The intersection is the largest common subset.
         #[test]
         fn what_both_hold_is_what_each_holds(one in scopes(), other in scopes(), third in scopes()) {
             let both = one.intersection(&other);

@@ -1,34 +1,35 @@
-//! What a caller asks for, held against what it may have.
+//! Requested scopes and audiences, restricted to the allowed ones.
 
 use crate::oauth::error::{ErrorKind, OAuthError};
 use crate::oauth::scope::Scopes;
 
-/// The scopes that were asked for, if they are among those that may be had; all of those if none was.
+/// The requested scopes, or all allowed scopes if the request names none.
 ///
 /// # Errors
-/// `invalid_scope` for a scope that is malformed or more than may be had.
+/// `invalid_scope` if the scope is malformed or exceeds the allowed scopes.
 pub fn restrict_scopes(allowed: &Scopes, requested: Option<&str>) -> Result<Scopes, OAuthError> {
     let Some(requested) = requested else { return Ok(allowed.clone()) };
-    let requested = Scopes::parse(requested)
-        .map_err(|_| OAuthError::new(ErrorKind::InvalidScope, "the scope is malformed"))?;
+    let requested = Scopes::parse(requested).map_err(|_| {
+        OAuthError::new(ErrorKind::InvalidScope, "malformed scope; separate scopes by single spaces")
+    })?;
     if allowed.contains_all(&requested) {
         Ok(requested)
     } else {
-        Err(OAuthError::new(ErrorKind::InvalidScope, "the scope is more than may be had"))
+        Err(OAuthError::new(ErrorKind::InvalidScope, "requested scope exceeds the granted scope"))
     }
 }
 
-/// The audience for the resource that was asked for; the first of those that may be had if none was
-/// (RFC 8707 §2).
+/// The audience of the requested resource, or the first allowed audience if the request names none (RFC 8707 §2).
 ///
 /// # Errors
-/// `invalid_target` for any other.
+/// `invalid_target` if the resource is not an allowed audience.
 pub fn select_audience(requested: Option<&str>, allowed: &[String]) -> Result<String, OAuthError> {
     let found = match requested {
         Some(requested) => allowed.iter().find(|audience| *audience == requested),
         None => allowed.first(),
     };
-    let refused = || OAuthError::new(ErrorKind::InvalidTarget, "the resource is not one that may be had");
+    let refused =
+        || OAuthError::new(ErrorKind::InvalidTarget, "requested resource is not allowed for this client");
     found.cloned().ok_or_else(refused)
 }
 
@@ -38,8 +39,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Whatever is asked for: what is had was allowed, is what was asked, and narrows further and never
-        /// back.
+        /// Granted scopes are allowed and requested, and a later restriction can only remove scopes.
         #[test]
         fn narrowing_never_widens(
             allowed in "([a-c]{1,2}( [a-c]{1,2}){0,4})?",

@@ -1,4 +1,4 @@
-//! Passwords of users: Argon2id, and bcrypt for hashes that were imported.
+//! Password hashing with Argon2id, and verification of imported bcrypt and Argon2id hashes.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,100 +10,100 @@ use secrecy::{ExposeSecret, SecretString};
 
 use unicode_normalization::UnicodeNormalization;
 
-/// OWASP's minimum for Argon2id: the parameters of every hash that is made here.
+/// OWASP's minimum for Argon2id: the parameters of new hashes.
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// The cheapest Argon2 hash that is imported, with [`PASSES`]: Spring Security's default. A guess at it costs five
-/// sixths of one at ours, until the next good sign-in replaces it.
+/// The weakest Argon2 hash that can be imported, with [`PASSES`]: Spring Security's default. A guess at it costs five
+/// sixths of one at ours. The next sign-in replaces it.
 const MIN_MEMORY_KIB: u32 = 16_384;
 
-/// The dearest hashes that are imported: Django's Argon2id (m=102400, t=2, p=8), Symfony's bcrypt.
-/// Invariants: the memory is a fraction of what the function has; [`longest_verification`] is longer than both take.
+/// The most expensive hashes that can be imported: Django's Argon2id (m=102400, t=2, p=8) and Symfony's bcrypt.
+/// Invariants: the memory is a fraction of the function's, and [`longest_verification`] is longer than both take.
 const MAX_MEMORY_TIMES_PASSES: u32 = 204_800;
 const MAX_LANES: u32 = 8;
 const BCRYPT_COSTS: std::ops::RangeInclusive<u32> = 10..=13;
 
-/// What bcrypt takes at the lowest of [`BCRYPT_COSTS`] on the function's one core, at most. Each further cost doubles
-/// it: the highest took 454 ms where it was measured, and Argon2 at [`MAX_MEMORY_TIMES_PASSES`] 188 ms
-/// (`cargo test -p shared --all-features longest_verification -- --nocapture`).
+/// Maximum time of bcrypt at the lowest of [`BCRYPT_COSTS`] on the function's one core. Each further cost doubles it.
+/// The highest cost took 454 ms where it was measured, and Argon2 at [`MAX_MEMORY_TIMES_PASSES`] 188 ms (`cargo test -p
+/// shared --all-features longest_verification -- --nocapture`).
 const LOWEST_BCRYPT: Duration = Duration::from_millis(100);
 
-/// The part of a password that bcrypt reads, in bytes. It reads a NUL behind a shorter one.
+/// How many bytes of a password bcrypt reads. It reads a NUL after a shorter password.
 const BCRYPT_LENGTH: usize = 72;
 
-/// What Django (`argon2$argon2id$…`, `bcrypt$$2b$…`) and Spring Security write before a hash.
+/// Prefixes of hashes from Django (`argon2$argon2id$…`, `bcrypt$$2b$…`) and Spring Security.
 const PREFIXES: [&str; 5] = ["argon2", "bcrypt$", "{argon2}", "{argon2@SpringSecurity_v5_8}", "{bcrypt}"];
 
-/// What hashes of another bcrypt begin with: see [`PasswordError`].
+/// Prefixes of unsupported bcrypt variants. See [`PasswordError`].
 const BROKEN_BCRYPT: &str = "$2x$";
 const BCRYPT_OF_DIGEST: [&str; 2] = ["bcrypt_sha256$", "$bcrypt-sha256$"];
 
-/// NIST SP 800-63B §5.1.1.2: at least eight characters.
+/// Minimum length of a password (NIST SP 800-63B §5.1.1.2).
 const MIN_CHARACTERS: usize = 8;
 
-/// The hash that a password is verified against where there is none: an unknown user costs what a known one does.
-/// Invariant: made with the parameters above, of a password that was thrown away.
+/// The dummy hash, against which the password of an unknown user is verified, so that the response takes as long as for
+/// a known one. Invariant: it has the parameters above, and its password was discarded.
 const DUMMY_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bGF0Y2hrZXktbm9ib2R5IQ$KbjU2sszeVdkCCDD2zYlonLdBXbZ3rMl+F828Yjr2N0";
 
-/// Passwords that attackers try first and that are long enough to be allowed otherwise.
+/// Common passwords that are long enough to be allowed otherwise.
 const COMMON: &str = include_str!("common_passwords.txt");
 
 pub use crate::store::users::PasswordHash;
 
-/// Why a password or a hash can't be taken.
+/// Why a password or a hash is rejected.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PasswordError {
-    /// No hash may see one: bcrypt repeats the password behind it.
-    #[error("the password holds a NUL character")]
+    /// bcrypt repeats a password after its NUL, so no hash may get one.
+    #[error("password contains a NUL character")]
     Nul,
     /// Below the minimum length.
-    #[error("the password has fewer than {MIN_CHARACTERS} characters")]
+    #[error("password has fewer than {MIN_CHARACTERS} characters")]
     TooShort,
-    /// On the list of common passwords, or the user's own name.
-    #[error("the password is one that attackers try first")]
+    /// On the list of common passwords, or equal to the username.
+    #[error("password is too common")]
     TooCommon,
-    /// Not a hash that we verify.
+    /// Not a supported hash.
     #[error(
-        "the hash is neither bcrypt ($2a$, $2b$, $2y$) nor a PHC string of Argon2id ($argon2id$v=19$): create this \
-         user with a new password"
+        "hash is neither bcrypt ($2a$, $2b$, $2y$) nor Argon2id in PHC form ($argon2id$v=19$); create this user with \
+         a new password"
     )]
     UnknownHash,
-    /// `$2x$` marks the hashes of a crypt_blowfish that ignored most of a password that is not ASCII.
-    #[error("the hash is of a broken bcrypt ($2x$): create this user with a new password")]
+    /// `$2x$` marks hashes of a crypt_blowfish that ignored most of a password that is not ASCII.
+    #[error("$2x$ hashes come from a broken bcrypt; create this user with a new password")]
     BrokenBcrypt,
     /// Django's `bcrypt_sha256$$2b$` and passlib's `$bcrypt-sha256$`.
-    #[error("the hash is bcrypt of a SHA-256 of the password: create this user with a new password")]
+    #[error("bcrypt of a SHA-256 of the password is not supported; create this user with a new password")]
     BcryptOfDigest,
-    /// Too cheap to guess, or too dear to compute at a sign-in.
+    /// Too easy to guess, or too expensive for a sign-in.
     #[error(
-        "the hash's cost is out of bounds (Argon2id: m from {MIN_MEMORY_KIB}, t from {PASSES}, m × t up to \
-         {MAX_MEMORY_TIMES_PASSES}, p 1 to {MAX_LANES}; bcrypt: cost {} to {}): create this user with a new password",
+        "hash cost is out of bounds (Argon2id: m from {MIN_MEMORY_KIB}, t from {PASSES}, m × t up to \
+         {MAX_MEMORY_TIMES_PASSES}, p 1 to {MAX_LANES}; bcrypt: cost {} to {}); create this user with a new password",
         BCRYPT_COSTS.start(), BCRYPT_COSTS.end()
     )]
     CostOutOfBounds,
 }
 
-/// What a verification found.
+/// The result of a verification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verification {
     /// The password is wrong.
     Wrong,
     /// The password is right.
     Right,
-    /// The password is right, and the stored hash should be replaced by one with today's parameters.
+    /// The password is right, and the stored hash should be replaced by one with the current parameters.
     RightButOutdated,
 }
 
-/// The form of a password that is hashed (NIST SP 800-63B §5.1.1.2): keyboards compose characters differently.
+/// The normalized form that is hashed (NIST SP 800-63B §5.1.1.2), because keyboards compose characters differently.
 fn normalized(password: &SecretString) -> SecretString {
     password.expose_secret().nfkc().collect::<String>().into()
 }
 
-/// What a stored hash is tried with: the password as typed, since older and imported hashes are of that, and its
-/// normalized form where it differs.
+/// The forms that are verified: the password as typed, because older and imported hashes are of that, and its
+/// normalized form if it differs.
 fn spellings(password: &SecretString) -> Vec<SecretString> {
     let mut spellings = vec![password.clone(), normalized(password)];
     spellings.dedup_by(|one, other| one.expose_secret() == other.expose_secret());
@@ -114,25 +114,25 @@ fn holds_nul(password: &SecretString) -> bool {
     password.expose_secret().contains('\0')
 }
 
-/// The longest that a verification of this password takes, of whichever hash: the dearest one's time for each of the
-/// password's spellings.
+/// The longest time that a verification of this password takes: that of the most expensive hash, for each form of the
+/// password.
 pub fn longest_verification(password: &SecretString) -> Duration {
     let doublings = BCRYPT_COSTS.end() - BCRYPT_COSTS.start();
     spellings(password).iter().map(|_| LOWEST_BCRYPT * (1 << doublings)).sum()
 }
 
-/// Today's parameters.
+/// The current parameters.
 fn params() -> Params {
     Params::new(MEMORY_KIB, PASSES, LANES, None).expect("the constants are valid parameters")
 }
 
 impl PasswordHash {
-    /// Hashes a password that a user chose, after checking it. Takes tens of milliseconds of CPU.
+    /// Checks and hashes a password that a user chose. It takes tens of milliseconds of CPU.
     pub fn of(username: &str, password: &SecretString) -> Result<Self, PasswordError> {
         if holds_nul(password) {
             return Err(PasswordError::Nul);
         }
-        // As typed too: a single character can be normalized to eighteen.
+        // The typed form too, because a single character can be normalized to eighteen.
         if spellings(password).iter().any(|text| text.expose_secret().chars().count() < MIN_CHARACTERS) {
             return Err(PasswordError::TooShort);
         }
@@ -146,7 +146,7 @@ impl PasswordHash {
         Ok(Self::compute(password))
     }
 
-    /// Hashes a password with today's parameters. The caller has checked or verified it.
+    /// Hashes a password with the current parameters. The caller has checked or verified it.
     pub fn compute(password: &SecretString) -> Self {
         let (params, salt, mut hash) = (params(), Salt::generate(), [0; Params::DEFAULT_OUTPUT_LEN]);
         let named = ParamsString::try_from(&params).expect("parameters have names");
@@ -162,8 +162,7 @@ impl PasswordHash {
         Self(hash.to_string())
     }
 
-    /// Takes a hash that another system made, in its own spelling. It is stored without what Django and Spring
-    /// Security write before it.
+    /// Imports a hash of another system, without the prefixes of Django and Spring Security.
     pub fn import(text: &str) -> Result<Self, PasswordError> {
         let hash = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
         if hash.starts_with(BROKEN_BCRYPT) {
@@ -184,8 +183,8 @@ impl PasswordHash {
         if within_bounds { Ok(Self(hash.to_owned())) } else { Err(PasswordError::CostOutOfBounds) }
     }
 
-    /// Verifies a password against a stored hash, or against the dummy hash where there is none. Takes tens to hundreds of
-    /// milliseconds of CPU, at most [`longest_verification`].
+    /// Verifies a password against a stored hash, or against the dummy hash if there is none. It takes tens to hundreds
+    /// of milliseconds of CPU, at most [`longest_verification`].
     pub fn verify(stored: Option<&Self>, password: &SecretString) -> Verification {
         let stored = stored.filter(|_| !holds_nul(password));
         let hash = stored.map_or(DUMMY_HASH, |hash| hash.0.as_str());
@@ -211,8 +210,8 @@ fn argon2id(params: Params, password: &[u8], salt: &[u8], hash: &mut [u8]) -> ar
     })
 }
 
-/// Memory for hashes, one piece for each that is computed at a time, kept for the next. A fresh allocation for each
-/// hash costs more than clearing does, and the allocator keeps several times as much (measured once by hand).
+/// Memory for hashing, one buffer for each concurrent computation, which is reused. A new allocation for each hash
+/// costs more than clearing the buffer, and the allocator keeps several times as much (measured once by hand).
 static MEMORY: Mutex<Vec<Vec<Block>>> = Mutex::new(Vec::new());
 
 fn with_memory<T>(blocks: usize, work: impl FnOnce(&mut [Block]) -> T) -> T {
@@ -220,10 +219,10 @@ fn with_memory<T>(blocks: usize, work: impl FnOnce(&mut [Block]) -> T) -> T {
     let mut memory = kept().pop().unwrap_or_default();
     memory.resize(blocks.max(memory.len()), Block::new());
     let result = work(&mut memory);
-    // All of it, or the password could be guessed from what is left at a fraction of the hash's cost: the last pass
-    // can be undone, down to a block that follows from the password by two BLAKE2b.
+    // All blocks are cleared. Otherwise the password could be guessed from the rest at a fraction of the hash's cost,
+    // because the last pass can be undone down to a block that follows from the password by two BLAKE2b.
     memory.fill(Block::new());
-    // What an imported hash took more is given back.
+    // Frees the additional memory of an imported hash.
     memory.truncate(MEMORY_KIB as usize);
     memory.shrink_to_fit();
     kept().push(memory);
@@ -236,7 +235,7 @@ enum Scheme {
 }
 
 impl Scheme {
-    /// The scheme of a hash; none if it is not one of ours.
+    /// The scheme of a hash, or none if it is not supported.
     fn of(hash: &str) -> Option<Self> {
         if hash.starts_with("$argon2id$v=19$") {
             let hash = Phc::new(hash).ok()?;
@@ -251,7 +250,7 @@ impl Scheme {
         Some(Self::Bcrypt { cost })
     }
 
-    /// Whether a hash, of this scheme, is this password's.
+    /// Whether a hash of this scheme matches the password.
     fn is_of(&self, hash: &str, password: &SecretString) -> bool {
         let password = password.expose_secret().as_bytes();
         match self {
@@ -263,7 +262,7 @@ impl Scheme {
                 let computed = argon2id(params.clone(), password, &salt, &mut found);
                 computed.is_ok() && verify_slices_are_equal(&found, expected.as_bytes()).is_ok()
             }
-            // A password that is longer than what bcrypt reads costs the same and is rejected, not cut.
+            // A password beyond bcrypt's length costs the same and is rejected, not truncated.
             Self::Bcrypt { .. } => {
                 let right = bcrypt::verify(password, hash).unwrap_or(false);
                 right && password.len() <= BCRYPT_LENGTH
@@ -271,7 +270,7 @@ impl Scheme {
         }
     }
 
-    /// Whether the password that a hash is of can be no other. Bcrypt reads no end of one that fills its 72 bytes: the
+    /// Whether the hash proves the whole password. bcrypt ignores the end of a password that fills its 72 bytes, so the
     /// hash may be of a longer one.
     fn proves(&self, password: &SecretString) -> bool {
         match self {
@@ -280,7 +279,7 @@ impl Scheme {
         }
     }
 
-    /// Whether a hash that is made today has the same parameters.
+    /// Whether the hash has the current parameters.
     fn is_current(&self) -> bool {
         match self {
             Self::Argon2(params) => {
@@ -302,7 +301,7 @@ mod tests {
         "$argon2id$v=19$m=4096,t=3,p=1$c29tZXNhbHRzb21lc2FsdA$iWh06vD8Fy27wf9npn6FXWiCX4K6pW6Ue1Bnzz07Z8A";
     const BCRYPT_13: &str = "$2b$13$abcdefghijklmnopqrstuuOcGvNgpRSKa7I8bIYwbgPnPO4dLyAaS";
 
-    /// One word, decomposed, composed and in full width.
+    /// One word in decomposed, composed and full-width form.
     const DECOMPOSED: &str = "re\u{301}sume\u{301} 42";
     const COMPOSED: &str = "r\u{e9}sum\u{e9} 42";
     const FULL_WIDTH: &str = "r\u{e9}sum\u{e9}\u{3000}\u{ff14}\u{ff12}";
@@ -311,7 +310,7 @@ mod tests {
         PasswordHash::verify(Some(&PasswordHash(hash.to_owned())), &password.into())
     }
 
-    /// A hash of the password as it is typed, with today's parameters.
+    /// A hash of the typed form with the current parameters.
     fn hash_as_typed(password: &str) -> String {
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params());
         argon2.hash_password(password.as_bytes()).unwrap().to_string()
@@ -364,7 +363,7 @@ mod tests {
 
     #[test]
     fn bcrypt_password_with_nul_is_rejected() {
-        // Bcrypt repeats its key: these are all the same to it.
+        // bcrypt repeats its key, so it can't tell these passwords apart.
         for (password, others) in [
             (
                 "correct horse",
@@ -504,7 +503,7 @@ mod tests {
         }
     }
 
-    /// In the thread's own CPU time: what else the machine does must not count.
+    /// In the CPU time of the thread, so that the load of the machine does not count.
     #[test]
     fn longest_verification_is_longer_than_that_of_the_dearest_import() {
         let cpu_time = || Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap());

@@ -1,4 +1,4 @@
-//! Sign-in with a user name and a password.
+//! Sign-in with username and password.
 
 use std::time::Duration;
 
@@ -14,30 +14,30 @@ use crate::store::table::StoreError;
 use crate::store::users::Account;
 use crate::store::users::{User, Users};
 
-/// What the look-ups before a verification take at most, if the store answers at the first attempt.
+/// The longest that the reads before a password verification take, if the store answers at the first attempt.
 const LOOK_UPS: Duration = Duration::from_millis(200);
 
-/// How long a rejection of this password takes at least: as long as the look-ups and the dearest verification, so that
-/// the time does not tell whether there was a hash, and of which cost. The caller knows the password that it depends on.
+/// The minimum time of a rejection: the reads and the slowest verification of this password. The response time must not
+/// tell whether the user has a password hash, and of which cost. It may depend on the password, which the caller knows.
 fn rejection_time(password: &SecretString) -> Duration {
     LOOK_UPS + longest_verification(password)
 }
 
-/// What a person shows.
+/// A sign-in attempt.
 pub struct SignIn {
-    /// The user's name.
+    /// Username.
     pub username: String,
-    /// The password.
+    /// Password.
     pub password: SecretString,
-    /// Where the request comes from.
+    /// Source address of the request.
     pub source: String,
 }
 
-/// Who the person is.
+/// Verifies a username and a password.
 ///
 /// # Errors
-/// An unknown user, a wrong password, a disabled user and an account that was tried too often are one
-/// and the same to the caller, in words and in time.
+/// An unknown user, a wrong password, a disabled user and a locked account have the same response and the same response
+/// time.
 pub async fn sign_in(
     sign_in: SignIn,
     users: &Users,
@@ -46,7 +46,7 @@ pub async fn sign_in(
 ) -> Result<SignedIn, OAuthError> {
     let rejected_at = Instant::now() + rejection_time(&sign_in.password);
     let result = try_once(sign_in, users, attempts, now).await;
-    // A source that has used up its attempts gets its answer at once: it depends on no account, and costs no hash.
+    // A source over its attempt limit is rejected at once: this depends on no account, and no hash was computed.
     let is_about_an_account = |error: &OAuthError| {
         !matches!(error.kind(), ErrorKind::TemporarilyUnavailable | ErrorKind::TooManyRequests)
     };
@@ -68,10 +68,13 @@ async fn try_once(
     let reservation = match turn {
         AttemptOutcome::Reserved(reservation) => reservation,
         AttemptOutcome::Locked => {
-            return Err(refused(user.as_ref()).with_cause("too many tries at this account"));
+            return Err(refused(user.as_ref()).with_cause("account is locked: attempt limit reached"));
         }
         AttemptOutcome::TooMany(seconds) => {
-            return Err(OAuthError::too_many_requests("too many sign-ins failed", seconds));
+            return Err(OAuthError::too_many_requests(
+                "too many failed sign-in attempts; retry later",
+                seconds,
+            ));
         }
     };
     let verification = verify(user.as_ref(), password.clone()).await?;
@@ -79,9 +82,9 @@ async fn try_once(
         Some(user) if verification != Verification::Wrong && !user.disabled => user,
         user => {
             let cause = match &user {
-                None => "the user is unknown",
-                Some(_) if verification == Verification::Wrong => "the password is wrong",
-                Some(_) => "the user is disabled",
+                None => "unknown user",
+                Some(_) if verification == Verification::Wrong => "incorrect password",
+                Some(_) => "user is disabled",
             };
             return Err(refused(user.as_ref()).with_cause(cause));
         }
@@ -89,20 +92,20 @@ async fn try_once(
     if verification == Verification::RightButOutdated {
         renew(&user, password, users).await?;
     }
-    // Whoever signed in is not kept waiting or out by a counter that stays one too high.
+    // A counter that stays one too high is no reason to fail a sign-in.
     let _ = attempts.release(reservation).await;
     Ok(signed_in(user))
 }
 
 async fn verify(user: Option<&User>, password: SecretString) -> Result<Verification, OAuthError> {
     let stored = user.and_then(|user| user.password_hash.clone());
-    // A hash takes tens of milliseconds: beside the runtime, so that nothing else waits for it.
+    // A verification takes tens of milliseconds, which would block the runtime.
     let verification = spawn_blocking(move || PasswordHash::verify(stored.as_ref(), &password)).await;
     verification.map_err(OAuthError::unavailable)
 }
 
 fn refused(user: Option<&User>) -> OAuthError {
-    let error = OAuthError::new(ErrorKind::SignInFailed, "the user name or the password is wrong");
+    let error = OAuthError::new(ErrorKind::SignInFailed, "incorrect username or password");
     match user {
         Some(user) => error.with_subject(&user.sub),
         None => error,
@@ -124,21 +127,21 @@ fn signed_in(user: User) -> SignedIn {
     SignedIn { account, email, scopes, issuer: None }
 }
 
-/// Replaces an imported or outdated hash, now that the password is known to be right.
+/// Replaces an outdated or imported hash after the password was verified.
 async fn renew(user: &User, password: SecretString, users: &Users) -> Result<(), OAuthError> {
     let read = user.password_hash.as_ref().ok_or_else(|| refused(Some(user)))?;
     let hash =
         spawn_blocking(move || PasswordHash::compute(&password)).await.map_err(OAuthError::unavailable)?;
     match users.renew_hash(&user.username, read, &hash).await {
         Err(StoreError::Changed) => {
-            // Deleted, or given another password, a moment ago: nothing to renew, and nothing to grant. Or another
-            // sign-in renewed it.
+            // Another sign-in has updated the hash, or the user was deleted or got another password. Only the first is
+            // a success.
             let found = users.get(&user.username).await.map_err(OAuthError::unavailable)?;
             let is_as_before = found.is_some_and(|found| found.sub == user.sub && found.epoch == user.epoch);
             if is_as_before {
                 Ok(())
             } else {
-                Err(refused(Some(user)).with_cause("the user has changed meanwhile"))
+                Err(refused(Some(user)).with_cause("user changed during the sign-in"))
             }
         }
         result => result.map_err(OAuthError::unavailable),

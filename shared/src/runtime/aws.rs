@@ -1,5 +1,5 @@
-//! The way to AWS from inside a function: credentials and region from Lambda's environment, one HTTP
-//! client with Amazon's own roots, and time-outs, of which the SDK has none by itself.
+//! AWS clients for the functions. Credentials and region come from Lambda's environment. The HTTP client trusts
+//! Amazon's roots only and has time-outs, which the SDK has not by default.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ use rustls_pki_types::CertificateDer;
 use crate::runtime::https::Https;
 use crate::runtime::settings::{ConfigError, Settings};
 
-/// Amazon Root CA 1 to 4 and Starfield Services Root G2 (amazontrust.com/repository): every AWS endpoint
-/// chains to one of them. Reading the system's hundred and fifty was most of a cold start, and reading these as
-/// PEM a twentieth.
+/// Amazon Root CA 1 to 4 and Starfield Services Root G2 (amazontrust.com/repository). Every AWS endpoint chains to one
+/// of them. Loading the 150 roots of the system took most of a cold start, and parsing these five as PEM took a
+/// twentieth.
 const AMAZON_ROOTS: [&[u8]; 5] = [
     include_bytes!("amazon_roots/AmazonRootCA1.cer"),
     include_bytes!("amazon_roots/AmazonRootCA2.cer"),
@@ -27,20 +27,21 @@ const AMAZON_ROOTS: [&[u8]; 5] = [
     include_bytes!("amazon_roots/SFSRootCAG2.cer"),
 ];
 
-/// Invariant: a request that meets three operations in a row which hang, retries included, is answered in
-/// time to say 503 within 10 s, when API Gateway gives up and Lambda ends the function: a password login
-/// whose store goes away behind its back waits for that many. And two attempts that hang, on connections that
-/// nobody said were gone, and the pauses after them, 150 ms at most, leave time for a third. An attempt has time for a
-/// connection whose first packet is lost: the next is sent after a second (RFC 6298 §2).
+/// The time budget of a request. Invariant: a store that hangs leads to 503 before API Gateway and Lambda give up.
+///
+/// - An attempt takes at most 1.15 s. A lost first packet is sent again after 1 s (RFC 6298 §2).
+/// - An operation takes at most 2.6 s: two attempts that hang, pauses of at most 150 ms, and the start of a third.
+/// - A request waits for at most three operations in a row that hang, as a password sign-in does: 7.8 s.
+/// - API Gateway and Lambda give up after 10 s.
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1150);
 pub(crate) const OPERATION_TIMEOUT: Duration = Duration::from_millis(2600);
 
-/// How often an operation is tried. Invariant: of the logins, which take six operations, 99 in a hundred
-/// succeed though a fifth of all tries is throttled: five tries fail together once in three thousand. The
-/// pauses between them, 50 ms that double, are over well within the operation's time.
+/// Attempts of an operation. Invariant: with a fifth of all attempts throttled, 99 of 100 sign-ins of six operations
+/// succeed, because five attempts fail together once in 3,000. The pauses start at 50 ms, double, and end well within
+/// the operation's time.
 pub(crate) const ATTEMPTS: u32 = 5;
 
-/// What the clients of AWS's services have in common.
+/// The configuration that all AWS clients share.
 pub struct Aws {
     pub(crate) region: Region,
     pub(crate) credentials: Credentials,
@@ -50,7 +51,7 @@ pub struct Aws {
     pub(crate) secrets_manager_endpoint: Option<String>,
 }
 
-/// An `aws_config` for one service; the SDK gives each service a builder type of its own.
+/// The `aws_config` of one service. The SDK has a builder type for each service.
 macro_rules! service_config {
     ($builder:expr, $aws:expr, $endpoint:expr) => {{
         let mut builder = $builder
@@ -59,9 +60,9 @@ macro_rules! service_config {
             .credentials_provider($aws.credentials.clone())
             .http_client($aws.https.clone())
             .interceptor($crate::runtime::aws::ShortUserAgent)
-            // The credentials are fixed: Lambda starts another process before they expire.
+            // The credentials do not change: Lambda starts a new process before they expire.
             .identity_cache(::aws_sdk_dynamodb::config::IdentityCache::no_cache())
-            // The operation's time-out bounds reading the body too.
+            // The operation's time-out covers the reading of the body.
             .stalled_stream_protection(::aws_sdk_dynamodb::config::StalledStreamProtectionConfig::disabled())
             .retry_config(
                 ::aws_sdk_dynamodb::config::retry::RetryConfig::standard()
@@ -81,8 +82,8 @@ macro_rules! service_config {
 #[allow(unused_imports, reason = "`signing` alone uses it elsewhere")]
 pub(crate) use service_config;
 
-/// Replaces the SDK's user agent, which takes a tenth of a request's instructions to compose, and a fifth of the first
-/// request's. CloudTrail shows ours.
+/// Replaces the SDK's user agent, which costs a tenth of the instructions of a request and a fifth of those of the
+/// first one. CloudTrail shows ours.
 #[derive(Debug)]
 pub(crate) struct ShortUserAgent;
 
@@ -117,8 +118,8 @@ impl Intercept for ShortUserAgent {
 }
 
 impl Aws {
-    /// Reads Lambda's own variables (docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html)
-    /// and the SDK's `AWS_ENDPOINT_URL_…`.
+    /// Reads Lambda's variables (docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html) and the SDK's
+    /// `AWS_ENDPOINT_URL_…`.
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
         let text = |name: &str| settings.optional(name).map(str::to_owned);
         Ok(Self {
@@ -136,14 +137,14 @@ impl Aws {
         })
     }
 
-    /// A client for DynamoDB.
+    /// A DynamoDB client.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         let config = service_config!(aws_sdk_dynamodb::Config::builder(), self, self.dynamodb_endpoint);
         aws_sdk_dynamodb::Client::from_conf(config)
     }
 }
 
-/// The roots that every AWS endpoint chains to.
+/// The roots of all AWS endpoints.
 pub fn amazon_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(AMAZON_ROOTS.map(CertificateDer::from));
@@ -160,7 +161,7 @@ mod tests {
         assert_eq!(amazon_roots().len(), AMAZON_ROOTS.len());
     }
 
-    /// As Amazon publishes them, beside the certificates.
+    /// The fingerprints that Amazon publishes beside the certificates.
     #[test]
     fn the_roots_are_amazons() {
         let fingerprints = [

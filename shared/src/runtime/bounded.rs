@@ -1,17 +1,17 @@
-//! Maps of bounded size: a full map evicts one entry for each new one, and keeps what is asked for often.
+//! Maps of bounded size. A full map evicts one entry for each new one, and keeps frequently used entries.
 
 use std::hash::Hash;
 
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, UnitWeighter};
 
-/// A map that never holds more entries than it was made for.
+/// A map with a fixed capacity.
 pub type BoundedMap<K, V> = Cache<K, V>;
 
 /// An empty map of at most `capacity` entries.
 ///
-/// It has one shard: a function answers one call at a time, and the library would otherwise ask the operating
-/// system for its processors at every cold start.
+/// It has one shard, because a function handles one call at a time. By default the library asks the operating system
+/// for the number of processors, which slows down a cold start.
 pub fn bounded_map<K: Eq + Hash, V: Clone>(capacity: usize) -> BoundedMap<K, V> {
     let options = OptionsBuilder::new()
         .shards(1)

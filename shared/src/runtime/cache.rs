@@ -1,7 +1,8 @@
-//! A value that is fetched from elsewhere and kept for a while.
+//! A cache of one value, such as a JWKS or the trust snapshot.
 //!
-//! One load at a time; a value that is no longer fresh goes on serving while its source is down, up to
-//! a limit; and a source that fails is left alone for a moment.
+//! - Single flight: concurrent callers share one load.
+//! - Stale on error: a stale value is served while its source is down, up to a limit.
+//! - Backoff: a source that failed is not asked again for a moment.
 
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,35 +12,35 @@ use crate::oauth::error::OAuthError;
 /// The limits of a cache, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How long a value may serve after it was loaded, while it can't be loaded anew.
+    /// How long a value may be served after it was loaded, if it can't be reloaded.
     pub usable_for: u64,
-    /// How long the source is left alone after a load that something missing from the value asked for.
+    /// The minimum time between two reloads that a missing entry of the value requested.
     pub cool_down: u64,
-    /// How long the source is left alone after a failure.
+    /// The backoff after a failed load.
     pub after_failure: u64,
 }
 
-/// A value as its source gave it.
+/// A loaded value.
 pub struct Loaded<T> {
     /// The value.
     pub value: T,
-    /// How long it is good without a word from the source, in seconds.
+    /// How long the value is fresh, in seconds.
     pub fresh_for: u64,
 }
 
-/// There is no value that may be used.
+/// The cache has no usable value.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Unavailable(Arc<str>);
 
 impl Unavailable {
-    /// With the reason, for the log.
+    /// With the cause, for the log.
     pub fn new(reason: impl AsRef<str>) -> Self {
         Self(reason.as_ref().into())
     }
 }
 
-/// The errors of a chain, outermost first, in one line. `Display` of an SDK error hides its sources.
+/// An error and its sources in one line. `Display` of an SDK error omits its sources.
 pub fn display_chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -57,7 +58,7 @@ struct Held<T> {
     fresh_for: u64,
 }
 
-/// Whether something lasts that began then. If the clock was set back meanwhile it lasts twice as long, at most.
+/// Whether a period that began at `since` still lasts. After the clock was set back, it lasts at most twice as long.
 fn lasts(since: u64, seconds: u64, now: u64) -> bool {
     now.abs_diff(since) < seconds
 }
@@ -68,7 +69,7 @@ struct State<T> {
     asked_at: Option<u64>,
 }
 
-/// The cache.
+/// A cache.
 pub struct Cache<T> {
     limits: Limits,
     state: Mutex<State<T>>,
@@ -82,7 +83,7 @@ impl<T> Cache<T> {
         Self { limits, state: Mutex::new(state), loading: tokio::sync::Mutex::new(()) }
     }
 
-    /// The value: from memory while it is fresh, else from `load`.
+    /// The cached value if it is fresh, else the value that `load` returns.
     pub async fn get<E: Error>(
         &self,
         now: u64,
@@ -91,7 +92,7 @@ impl<T> Cache<T> {
         if let Some(answer) = self.ready(now) {
             return answer;
         }
-        // While somebody else loads, a usable value serves; without one there is nothing but to wait.
+        // Another caller is loading. A usable value is served meanwhile.
         let turn = match self.loading.try_lock() {
             Ok(turn) => turn,
             Err(_) => match self.usable(now) {
@@ -107,8 +108,7 @@ impl<T> Cache<T> {
         answer
     }
 
-    /// The value, loaded anew because `seen` lacks something: at most once a cool-down, however often
-    /// it is asked for.
+    /// Reloads the value because `seen` lacks an entry, at most once per `cool_down`.
     pub async fn reload<E: Error>(
         &self,
         now: u64,
@@ -129,22 +129,22 @@ impl<T> Cache<T> {
         }
         let answer = self.load(now, load).await;
         let mut state = self.state();
-        // What a failed load would have brought is asked for again once the source has had its rest.
+        // After a failed load, the missing entry may be requested again as soon as the backoff ends.
         state.asked_at = state.failed.is_none().then_some(now);
         answer
     }
 
-    /// The value that was loaded last, however old; none without one.
+    /// The last loaded value, whatever its age.
     pub fn held(&self) -> Option<Arc<T>> {
         self.state().held.as_ref().map(|held| held.value.clone())
     }
 
-    /// How long ago the value was loaded, in seconds; none without a value.
+    /// Age of the value, in seconds.
     pub fn age(&self, now: u64) -> Option<u64> {
         self.state().held.as_ref().map(|held| now.saturating_sub(held.loaded_at))
     }
 
-    /// An answer that needs no load: a fresh value, or what a recent failure leaves.
+    /// The answer without a load: a fresh value, or the result of the backoff.
     pub fn ready(&self, now: u64) -> Option<Result<Arc<T>, Unavailable>> {
         let state = self.state();
         if let Some(held) = state.held.as_ref().filter(|held| lasts(held.loaded_at, held.fresh_for, now)) {
@@ -165,7 +165,7 @@ impl<T> Cache<T> {
         lasts(held.loaded_at, self.limits.usable_for, now).then(|| held.value.clone())
     }
 
-    /// Whether the source is still left alone after it failed.
+    /// Whether the backoff after a failure still lasts.
     fn rests(&self, failed_at: u64, now: u64) -> bool {
         lasts(failed_at, self.limits.after_failure, now)
     }
@@ -175,7 +175,7 @@ impl<T> Cache<T> {
         now: u64,
         load: impl AsyncFnOnce() -> Result<Loaded<T>, E>,
     ) -> Result<Arc<T>, Unavailable> {
-        // On the heap: a load is rare and its future large, and every caller's future would hold it.
+        // Boxed, because loads are rare and their future is large. Otherwise it would be part of every caller's future.
         match Box::pin(load()).await {
             Ok(Loaded { value, fresh_for }) => {
                 let value = Arc::new(value);
@@ -192,7 +192,7 @@ impl<T> Cache<T> {
         }
     }
 
-    /// The state; never held across an `await`. A panic elsewhere can't leave it half-written.
+    /// Locks the state, which is never locked across an `await`. A panic elsewhere can't leave it inconsistent.
     fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -212,7 +212,7 @@ mod tests {
 
     const LIMITS: Limits = Limits { usable_for: 60, cool_down: 20, after_failure: 5 };
 
-    /// A source that counts its loads and can be switched off.
+    /// A source that counts its loads and can fail.
     #[derive(Default)]
     struct Source {
         loads: Cell<u32>,

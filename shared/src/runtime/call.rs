@@ -19,7 +19,7 @@ pub struct Call<'a> {
 pub struct ClientCertificate<'a> {
     /// The certificate.
     pub pem: &'a str,
-    /// Its subject's distinguished name.
+    /// Distinguished name of its subject.
     pub subject: &'a str,
 }
 

@@ -1,8 +1,7 @@
-//! HTTPS from inside a function, for AWS and for other issuers' keys: HTTP/1.1 and TLS, with the roots that
-//! the other side needs and no others.
+//! The HTTPS client of the functions, for AWS and for the JWKS of other issuers. It speaks HTTP/1.1 and TLS and trusts
+//! the given roots only.
 //!
-//! The SDK's own client also speaks HTTP/2, knows proxies and reads the system's certificates: a tenth of a
-//! function's package that it would never use.
+//! The SDK's client adds HTTP/2, proxies and the system's certificates, which is a tenth of a function's package.
 
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
@@ -18,15 +17,14 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use lambda_http::http::{HeaderMap, Method, Request, Uri};
 use rustls::{ClientConfig, RootCertStore};
 
-/// A client, with its connections.
+/// An HTTPS client with its connection pool.
 #[derive(Clone, Debug)]
 pub struct Https(Client<HttpsConnector<TcpConnector>, SdkBody>);
 
 impl Https {
-    /// A client that trusts these roots. It has no time-outs: whoever sends a request bounds the whole of it,
-    /// connecting included (the connector's own is divided among a host's addresses). Plain http is
-    /// followed, for the laptop: whoever must not be spoken to in the clear is held to https by the
-    /// configuration.
+    /// A client that trusts these roots. It has no time-outs. The sender of a request must bound the whole request with
+    /// its connection, because the connector divides its own time-out among the addresses of a host. It allows plain
+    /// http for the local stack. The settings restrict other URLs to https.
     pub fn new(roots: RootCertStore) -> Self {
         let tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         let mut tcp = TcpConnector::new();
@@ -60,7 +58,7 @@ impl HttpConnector for Https {
         let client = self.0.clone();
         HttpConnectorFuture::new(async move {
             let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
-            // Whatever comes between is an error of the way there, which the SDK tries again.
+            // An I/O error, which the SDK retries.
             let answer = client.request(request).await.map_err(|error| ConnectorError::io(error.into()))?;
             HttpResponse::try_from(answer.map(SdkBody::from_body_1_x))
                 .map_err(|error| ConnectorError::other(error.into(), None))
@@ -69,8 +67,8 @@ impl HttpConnector for Https {
 }
 
 impl HttpClient for Https {
-    /// The SDK's settings are time-outs of connecting and reading: that of an attempt, which it holds itself,
-    /// covers both.
+    /// The SDK passes time-outs of connecting and reading. The time-out of an attempt, which the SDK enforces, covers
+    /// both.
     fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
     }

@@ -1,7 +1,7 @@
-//! From Lambda's event to an HTTP request and back, for every function that answers over HTTP.
+//! The Lambda adaptor: from an event to an HTTP request, and from the response to Lambda's format.
 //!
-//! `lambda_http` does the translation, but panics on events whose URI or base64 it can't read. What
-//! it would trip over is refused here first, so that no input can take a function down.
+//! `lambda_http` converts the events, but panics if the URI or the base64 is invalid. This module rejects such events
+//! first, so that no input can crash a function.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -19,12 +19,13 @@ use crate::oauth::error::OAuthError;
 use crate::runtime::settings::{ConfigError, Settings};
 use crate::runtime::{clock, telemetry};
 
-/// The longest path and query that are read, in bytes. API Gateway takes 10,240 for the request
-/// line and all headers together.
+/// Maximum length of path and query, in bytes. API Gateway accepts 10,240 for the request line and all headers
+/// together.
 const MAX_URI: usize = 10_240;
 
-/// The longest text of an event's headers that is read, in bytes. API Gateway takes 10,240 bytes, and JSON may write
-/// one of them as six. Invariant: with seven bytes for the shortest, there are fewer than a `HeaderMap` can hold.
+/// Maximum length of an event's headers as JSON, in bytes. API Gateway accepts 10,240 bytes, and JSON may write one of
+/// them as six. Invariant: with seven bytes for the shortest header, there are fewer headers than a `HeaderMap` can
+/// hold.
 const MAX_HEADERS: usize = 64 * 1024;
 
 /// The body of every HTTP function's `main`: builds its dependencies from the environment with `start`, then answers
@@ -48,9 +49,8 @@ pub fn serve<D>(
     })
 }
 
-/// An event, whatever its kind, read in one go. By itself the runtime keeps track of where in the event it is,
-/// with a copy of every member's name, so that its error can tell; ours tells nothing, since it goes into the
-/// log and an event may hold a secret.
+/// An event of any type. The runtime's own deserializer copies every member's name for its error messages. This one
+/// does not, and its error contains nothing of the event, which may contain a secret.
 pub struct Event<T>(pub T);
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Event<T> {
@@ -65,11 +65,11 @@ fn read<T: DeserializeOwned>(text: &RawValue) -> Option<T> {
 }
 
 fn unreadable<E: serde::de::Error>() -> E {
-    E::custom("the event is not of the kind that this function reads")
+    E::custom("unexpected Lambda event type")
 }
 
-/// An event of an HTTP API, payload format 2.0, or none if its headers are too long. It is read as what it is:
-/// `LambdaRequest` would have to find out first, and reads it twice.
+/// An event of an HTTP API, payload format 2.0, or none if its headers are too long. `LambdaRequest` would have to find
+/// out the format first and parse the event twice.
 pub struct HttpEvent(Option<ApiGatewayV2httpRequest>);
 
 impl<'de> Deserialize<'de> for HttpEvent {
@@ -82,8 +82,8 @@ impl<'de> Deserialize<'de> for HttpEvent {
     }
 }
 
-/// Whether the headers of an event are longer than API Gateway would let them be, or can't be found in it. A
-/// `HeaderMap` panics when it is given more than 24,576 of them.
+/// Whether the headers of an event are longer than API Gateway allows, or can't be found. A `HeaderMap` panics with
+/// more than 24,576 headers.
 fn has_long_headers(event: &str) -> bool {
     #[derive(Deserialize)]
     struct Head<'a> {
@@ -91,23 +91,23 @@ fn has_long_headers(event: &str) -> bool {
         headers: Option<&'a RawValue>,
     }
     let fits = |head: Head<'_>| head.headers.is_none_or(|headers| headers.get().len() <= MAX_HEADERS);
-    // Nothing is read twice but what is far longer than any honest event.
+    // Only events that are longer than any valid header list are parsed twice.
     event.len() > MAX_HEADERS && !(event.starts_with('{') && serde_json::from_str(event).is_ok_and(fits))
 }
 
-/// Answers one event.
+/// Handles one event.
 pub async fn answer<H, F>(event: HttpEvent, handle: &H) -> ApiGatewayV2httpResponse
 where
     H: Fn(Request) -> F,
     F: Future<Output = Response<Body>>,
 {
     let request = event.0.and_then(admit);
-    // RFC 9110 §9.3.2: the answer of GET, without its body.
+    // RFC 9110 §9.3.2: the response of GET without its body.
     let is_head = request.as_ref().is_some_and(|request| request.request_context.http.method == Method::HEAD);
     let answer = match request {
-        // Boxed: the SDK's futures nest deeper than the compiler likes.
+        // Boxed, because the SDK's futures exceed the compiler's nesting limit.
         Some(request) => Box::pin(handle(LambdaRequest::ApiGatewayV2(request).into())).await,
-        None => OAuthError::invalid_request("the request cannot be read").into_response(),
+        None => OAuthError::invalid_request("malformed request").into_response(),
     };
     let (parts, body) = answer.into_parts();
     let mut answer = ApiGatewayV2httpResponse::default();
@@ -119,7 +119,7 @@ where
     answer
 }
 
-/// Lets through what `lambda_http` can read. The host is a constant: nothing here looks at it.
+/// Rejects what `lambda_http` can't parse. The host is constant, because no code reads it.
 fn admit(mut request: ApiGatewayV2httpRequest) -> Option<ApiGatewayV2httpRequest> {
     request.headers.insert(header::HOST, HeaderValue::from_static("localhost"));
     request.headers.remove("x-forwarded-proto");

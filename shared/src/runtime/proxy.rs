@@ -1,7 +1,7 @@
-//! The caller's address behind a proxy that is trusted, such as CloudFront.
+//! The caller's address behind a trusted proxy, such as CloudFront.
 //!
-//! Behind a proxy, API Gateway sees one address for all callers. The proxy names the caller's in a header, and shows
-//! by a secret in another that the request comes through it: anyone can send the first.
+//! Behind a proxy, API Gateway sees the proxy's address for all callers. The proxy sends the caller's address in one
+//! header and a secret in another. Without the secret, any caller could send the first header.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -15,26 +15,26 @@ use crate::runtime::call::Call;
 /// The header with the proxy's secret.
 pub const SECRET_HEADER: &str = "x-latchkey-proxy-secret";
 
-/// The header in which CloudFront names the caller: address and port
+/// The header in which CloudFront sends the caller's address and port
 /// (docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/adding-cloudfront-headers.html).
 pub const CLOUDFRONT: &str = "cloudfront-viewer-address";
 
-/// The shortest secret, in characters. Invariant: too long to be guessed, if it is random.
+/// Minimum length of the secret, in characters. Invariant: a random secret of this length can't be guessed.
 pub const MIN_SECRET: usize = 32;
 
-/// A proxy that is trusted. Of its secret only the digest is kept.
+/// A trusted proxy, with the digest of its secret.
 pub struct TrustedProxy {
     secret: digest::Digest,
     header: HeaderName,
 }
 
 impl TrustedProxy {
-    /// One that sends this secret and names callers in this header.
+    /// The proxy with this secret, which sends the caller's address in this header.
     pub fn new(secret: &SecretString, header: HeaderName) -> Self {
         Self { secret: digest_of(secret.expose_secret().as_bytes()), header }
     }
 
-    /// The caller's address, if the request comes through the proxy and the proxy names one.
+    /// The caller's address, if the request came through the proxy and has one.
     fn caller(&self, call: Call<'_>) -> Option<IpAddr> {
         let sent = digest_of(single(call.request, SECRET_HEADER)?.as_bytes());
         constant_time::verify_slices_are_equal(sent.as_ref(), self.secret.as_ref()).ok()?;
@@ -47,8 +47,7 @@ impl TrustedProxy {
     }
 }
 
-/// Where a request comes from: what the trusted proxy says, if there is one and the request came through it, else what
-/// API Gateway saw.
+/// The source address of a request: as the trusted proxy sent it, else as API Gateway saw it.
 pub fn source(call: Call<'_>, proxy: Option<&TrustedProxy>) -> String {
     let caller = proxy.and_then(|proxy| proxy.caller(call)).map(|address| address.to_string());
     caller.unwrap_or_else(|| call.source_ip().unwrap_or_default().to_owned())
@@ -58,28 +57,28 @@ fn digest_of(secret: &[u8]) -> digest::Digest {
     digest::digest(&digest::SHA256, secret)
 }
 
-/// A header that was sent once.
+/// The value of a header that occurs once.
 fn single<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
     let mut values = request.headers().get_all(name).iter();
     let value = values.next()?.to_str().ok()?.trim();
     values.next().is_none().then_some(value)
 }
 
-/// The last address of a list: the proxy's own word. What stands before it may be the caller's. API Gateway adds the
-/// address that it saw itself, the proxy's: that one is passed over.
+/// The last address of a list, which the proxy has added. A caller can send the ones before. API Gateway adds the
+/// address that it saw, which is the proxy's and is skipped.
 fn last_before_gateway<'a>(list: &'a str, seen_by_gateway: Option<&str>) -> &'a str {
     let mut entries = list.rsplit(',').map(str::trim);
     let last = entries.next().unwrap_or_default();
     if Some(last) == seen_by_gateway { entries.next().unwrap_or_default() } else { last }
 }
 
-/// An address that has a port behind it: CloudFront puts no brackets around one of IPv6.
+/// An address with a port. CloudFront sends an IPv6 address without brackets.
 fn with_port(text: &str) -> Option<IpAddr> {
     let before = text.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok());
     before.and_then(|(address, _)| bare(address)).or_else(|| address(text))
 }
 
-/// An address, with a port or without: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`.
+/// An address with or without a port: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`.
 fn address(text: &str) -> Option<IpAddr> {
     bare(text).or_else(|| text.parse().map(|address: SocketAddr| address.ip()).ok())
 }

@@ -1,4 +1,4 @@
-//! The end of every grant: the answer to the caller and the line in the log.
+//! The response to a request and its log entry.
 
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
@@ -10,7 +10,7 @@ use crate::runtime::cache::display_chain;
 use crate::runtime::call::Call;
 use crate::runtime::telemetry::{Decision, Outcome, RequestLog};
 
-/// Writes the answer to a client that asked about a token or for its end, and one line about it into the log.
+/// The response to a revocation or introspection request, with its log entry.
 pub fn client_response(
     watch: &RequestLog<'_>,
     outcome: Outcome,
@@ -26,11 +26,11 @@ pub fn client_response(
     }
 }
 
-/// Writes a rejection, and one line about it and its cause into the log.
+/// An error response, with its log entry and cause.
 pub fn error_response(watch: &RequestLog<'_>, call: Call<'_>, error: OAuthError) -> Response<Body> {
     let failed = error.kind() == ErrorKind::TemporarilyUnavailable;
     let outcome = if failed { Outcome::Failed } else { Outcome::Refused };
-    // Without a cause of its own, the public text says what failed.
+    // Without a cause, the public text is the cause.
     let cause = error.cause().map_or_else(|| error.description().to_owned(), |cause| display_chain(cause));
     let (reason, cause) = (Some(error.kind().code()), Some(cause));
     watch.log(&Decision {
@@ -43,7 +43,7 @@ pub fn error_response(watch: &RequestLog<'_>, call: Call<'_>, error: OAuthError)
     error.into_response()
 }
 
-/// A line for the log about a request, to be filled in.
+/// The log entry of a request, with the outcome only.
 pub fn decision(outcome: Outcome, call: Call<'_>) -> Decision<'_> {
     Decision { request_id: call.request_id(), ..Decision::new(outcome) }
 }

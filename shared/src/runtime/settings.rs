@@ -1,7 +1,7 @@
-//! Settings: the environment, read once at start and turned into types.
+//! Settings: the environment, read once at start and parsed into types.
 //!
-//! A function asks for the settings it uses and for no others. A missing or bad one stops it at
-//! init with a message that names the variable and never repeats its value.
+//! A function reads only the settings that it uses. A missing or invalid setting stops it at init, with an error that
+//! names the variable and never contains its value.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,26 +17,24 @@ use crate::oauth::scope::Scopes;
 use crate::runtime::call::Call;
 use crate::runtime::proxy::{CLOUDFRONT, MIN_SECRET, TrustedProxy};
 
-/// The longest an access token may live, in seconds (a day).
+/// Maximum lifetime of an access token, in seconds (a day).
 ///
-/// Invariant: whatever is revoked stays in the trust bundle at least this long, so no token can
-/// outlive its revocation.
+/// Invariant: the trust snapshot keeps a revocation at least this long, so that no token outlives its revocation.
 pub const MAX_ACCESS_TOKEN_TTL: u64 = 86_400;
 
 const DAY: u64 = 86_400;
 
-/// Where the `iss` of our tokens comes from.
+/// The source of the `iss` claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Issuer {
-    /// One URL.
+    /// A fixed URL.
     Fixed(String),
-    /// `https://` + the domain that API Gateway received the request on.
+    /// `https://` and the domain that API Gateway received the request on.
     OwnDomain,
 }
 
 impl Issuer {
-    /// A URL of ours as the caller wrote it: the domain that API Gateway received the request on is
-    /// always spoken to by TLS, except on a laptop.
+    /// A URL of this API as the caller wrote it. The scheme is https, except on the local stack.
     pub fn own_url(&self, domain: &str, path: &str) -> String {
         let plain = matches!(self, Self::Fixed(url) if url.starts_with("http://"));
         format!("{}://{domain}{path}", if plain { "http" } else { "https" })
@@ -54,7 +52,7 @@ impl Issuer {
         })
     }
 
-    /// The issuer for a request that came in on `domain`; none when it can't be known.
+    /// The issuer for a request to `domain`, or none if it is unknown.
     pub fn resolve(&self, domain: Option<&str>) -> Option<Cow<'_, str>> {
         match self {
             Self::Fixed(url) => Some(Cow::Borrowed(url)),
@@ -63,10 +61,10 @@ impl Issuer {
     }
 }
 
-/// The environment as pairs; tests hand in their own.
+/// The environment as pairs. Tests pass their own.
 pub struct Settings(BTreeMap<String, String>);
 
-/// A setting that is missing or can't be used.
+/// A missing or invalid setting.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{name}: {problem}")]
 pub struct ConfigError {
@@ -75,7 +73,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// A complaint about one variable. `problem` must not hold its value.
+    /// An error about a variable. `problem` must not contain its value.
     pub fn new(name: &'static str, problem: impl Into<String>) -> Self {
         Self { name, problem: problem.into() }
     }
@@ -88,19 +86,19 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Settings {
 }
 
 impl Settings {
-    /// The process environment. Variables that aren't UTF-8 are left out.
+    /// The environment of the process, without variables that are not UTF-8.
     pub fn from_process() -> Self {
         std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect()
     }
 
-    /// A variable's value; empty is as missing.
+    /// The value of a variable. An empty value counts as missing.
     pub fn optional(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// A variable's value, or a complaint that it is missing.
+    /// The value of a variable, or an error if it is missing.
     pub fn required(&self, name: &'static str) -> Result<&str, ConfigError> {
         self.optional(name).ok_or_else(|| ConfigError::new(name, "is not set"))
     }
@@ -110,12 +108,12 @@ impl Settings {
         self.required("TABLE_NAME")
     }
 
-    /// `SIGNING_SECRET_ID`: name or ARN of the secret that holds the signing keys.
+    /// `SIGNING_SECRET_ID`: name or ARN of the signing secret.
     pub fn signing_secret_id(&self) -> Result<&str, ConfigError> {
         self.required("SIGNING_SECRET_ID")
     }
 
-    /// `ISSUER`: the `iss` of our tokens; empty means the API's own domain, known from each request.
+    /// `ISSUER`: the `iss` claim. If empty, the issuer is the domain of each request.
     pub fn issuer(&self) -> Result<Issuer, ConfigError> {
         match self.optional("ISSUER") {
             None => Ok(Issuer::OwnDomain),
@@ -124,36 +122,35 @@ impl Settings {
         }
     }
 
-    /// `GOOGLE_JWKS_URL`: where Google's keys are.
+    /// `GOOGLE_JWKS_URL`: the URL of Google's JWKS.
     pub fn google_jwks_url(&self) -> Result<Uri, ConfigError> {
         const NAME: &str = "GOOGLE_JWKS_URL";
         self.jwks_urls()
             .parse(self.required(NAME)?)
-            .ok_or_else(|| ConfigError::new(NAME, "is not an https:// URL without user name and fragment"))
+            .ok_or_else(|| ConfigError::new(NAME, "must be an https:// URL without user name and fragment"))
     }
 
-    /// Which URLs may lead to the keys of others.
+    /// Which JWKS URLs of clients and trusted issuers are accepted.
     pub fn jwks_urls(&self) -> JwksUrls {
         JwksUrls { local: self.optional("ISSUER").is_some_and(|issuer| issuer.starts_with("http://")) }
     }
 
-    /// `STRICT_ASSERTION_AUDIENCE`: whether a client's assertion must name our issuer as its only audience, which is
-    /// what the revision of RFC 7523 wants; `true` or `false`, the default.
+    /// `STRICT_ASSERTION_AUDIENCE`: `true` if an assertion must name our issuer as its only audience, as the revision
+    /// of RFC 7523 requires. Default `false`.
     pub fn strict_assertion_audience(&self) -> Result<bool, ConfigError> {
         self.switch("STRICT_ASSERTION_AUDIENCE", Some("false"))
     }
 
-    /// Whether there are other issuers whose tokens are exchanged for ours: `GOOGLE_CLIENT_IDS` and
-    /// `TRUSTED_ISSUERS`.
+    /// Whether tokens of other issuers can be exchanged: `GOOGLE_CLIENT_IDS` or `TRUSTED_ISSUERS` is set.
     pub fn trusts_issuers(&self) -> bool {
         ["GOOGLE_CLIENT_IDS", "TRUSTED_ISSUERS"].iter().any(|name| self.optional(name).is_some())
     }
 
-    /// `AUDIENCE`: a comma list; the first is the default (RFC 9068 §3).
+    /// `AUDIENCE`: a comma-separated list. The first is the default (RFC 9068 §3).
     pub fn audiences(&self) -> Result<Vec<String>, ConfigError> {
         let audiences = self.list("AUDIENCE");
         if audiences.is_empty() {
-            return Err(ConfigError::new("AUDIENCE", "names no audience"));
+            return Err(ConfigError::new("AUDIENCE", "lists no audience"));
         }
         Ok(audiences)
     }
@@ -163,8 +160,8 @@ impl Settings {
         self.seconds("ACCESS_TOKEN_TTL_SECONDS", 900, 60..=MAX_ACCESS_TOKEN_TTL)
     }
 
-    /// `REFRESH_TOKEN_TTL_SECONDS`: how long after a sign-in its refresh tokens end, a minute to a year,
-    /// default 30 days; 0 issues none.
+    /// `REFRESH_TOKEN_TTL_SECONDS`: lifetime of a token family, a minute to a year, default 30 days. 0 disables refresh
+    /// tokens.
     pub fn refresh_token_ttl(&self) -> Result<Option<u64>, ConfigError> {
         if self.optional("REFRESH_TOKEN_TTL_SECONDS") == Some("0") {
             return Ok(None);
@@ -172,13 +169,12 @@ impl Settings {
         self.seconds("REFRESH_TOKEN_TTL_SECONDS", 30 * DAY, 60..=366 * DAY).map(Some)
     }
 
-    /// `REFRESH_TOKEN_IDLE_SECONDS`: how long a refresh token is good without being used, a minute to a
-    /// year, default 7 days.
+    /// `REFRESH_TOKEN_IDLE_SECONDS`: how long a refresh token is valid without use, a minute to a year, default 7 days.
     pub fn refresh_token_idle(&self) -> Result<u64, ConfigError> {
         self.seconds("REFRESH_TOKEN_IDLE_SECONDS", 7 * DAY, 60..=366 * DAY)
     }
 
-    /// `TRUST_REFRESH_SECONDS`: how old the authorizer's trust bundle may grow, 1 to 300, default 15.
+    /// `TRUST_REFRESH_SECONDS`: how often the authorizer reloads the trust snapshot, 1 to 300, default 15.
     pub fn trust_refresh(&self) -> Result<u64, ConfigError> {
         self.seconds("TRUST_REFRESH_SECONDS", 15, 1..=300)
     }
@@ -187,32 +183,32 @@ impl Settings {
     pub fn signing_algorithm(&self) -> Result<Algorithm, ConfigError> {
         let name = self.optional("SIGNING_ALGORITHM").unwrap_or("RS256");
         Algorithm::for_signing(name)
-            .ok_or_else(|| ConfigError::new("SIGNING_ALGORITHM", "is not RS256, ES256 or EdDSA"))
+            .ok_or_else(|| ConfigError::new("SIGNING_ALGORITHM", "must be RS256, ES256 or EdDSA"))
     }
 
-    /// `PROXY_SECRET`: what a trusted proxy sends along, at least [`MIN_SECRET`] characters; without it none is trusted.
-    /// `PROXY_ADDRESS_HEADER`: the header in which it names the caller's address, default [`CLOUDFRONT`].
+    /// `PROXY_SECRET`: the secret of the trusted proxy, at least [`MIN_SECRET`] characters. Without it no proxy is
+    /// trusted. `PROXY_ADDRESS_HEADER`: the header with the caller's address, default [`CLOUDFRONT`].
     pub fn trusted_proxy(&self) -> Result<Option<TrustedProxy>, ConfigError> {
         let Some(secret) = self.optional("PROXY_SECRET").map(SecretString::from) else { return Ok(None) };
         let text = secret.expose_secret();
         if text.len() < MIN_SECRET || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(ConfigError::new(
                 "PROXY_SECRET",
-                "is not at least 32 characters of ASCII without blanks: `openssl rand -hex 32` makes a good one",
+                "must be at least 32 printable ASCII characters without spaces: use `openssl rand -hex 32`",
             ));
         }
         let header = self.optional("PROXY_ADDRESS_HEADER").unwrap_or(CLOUDFRONT).parse();
         let header =
-            header.map_err(|_| ConfigError::new("PROXY_ADDRESS_HEADER", "is not the name of a header"))?;
+            header.map_err(|_| ConfigError::new("PROXY_ADDRESS_HEADER", "is not a valid header name"))?;
         Ok(Some(TrustedProxy::new(&secret, header)))
     }
 
-    /// `DEPLOY_EXAMPLES`: whether the example routes are there; `true` or `false`.
+    /// `DEPLOY_EXAMPLES`: whether the example routes are deployed, `true` or `false`.
     pub fn deploy_examples(&self) -> Result<bool, ConfigError> {
         self.switch("DEPLOY_EXAMPLES", None)
     }
 
-    /// `ROUTE_SCOPES`: a JSON object from route key (`GET /todo`) to the scopes that it needs.
+    /// `ROUTE_SCOPES`: a JSON object from route key (`GET /todo`) to its scopes.
     pub fn route_scopes(&self) -> Result<BTreeMap<String, Scopes>, ConfigError> {
         let complaint = |problem: &str| ConfigError::new("ROUTE_SCOPES", problem);
         let Some(json) = self.optional("ROUTE_SCOPES") else {
@@ -222,20 +218,20 @@ impl Settings {
         let routes: BTreeMap<String, Vec<String>> =
             members.and_then(serde_json::from_value).map_err(|_| {
                 complaint(
-                    r#"is not a JSON object such as {"GET /todo":["todo:read"]}, or names a route twice"#,
+                    r#"must be a JSON object such as {"GET /todo":["todo:read"]}, without duplicate routes"#,
                 )
             })?;
         routes
             .into_iter()
             .map(|(route, scopes)| {
-                let scopes = Scopes::from_names(&scopes)
-                    .map_err(|_| complaint("holds a scope with a character that scopes can't have"))?;
+                let scopes =
+                    Scopes::from_names(&scopes).map_err(|_| complaint("contains an invalid scope"))?;
                 Ok((route, scopes))
             })
             .collect()
     }
 
-    /// A comma list, blanks trimmed, empty entries left out.
+    /// A comma-separated list, without surrounding spaces and empty entries.
     pub fn list(&self, name: &str) -> Vec<String> {
         self.optional(name)
             .unwrap_or_default()
@@ -250,7 +246,7 @@ impl Settings {
         match self.optional(name).or(default) {
             Some("true") => Ok(true),
             Some("false") => Ok(false),
-            Some(_) => Err(ConfigError::new(name, "is not true or false")),
+            Some(_) => Err(ConfigError::new(name, "must be true or false")),
             None => Err(ConfigError::new(name, "is not set")),
         }
     }
@@ -265,39 +261,39 @@ impl Settings {
         text.parse().ok().filter(|seconds| range.contains(seconds)).ok_or_else(|| {
             ConfigError::new(
                 name,
-                format!("is not a number of seconds from {} to {}", range.start(), range.end()),
+                format!("must be a number of seconds from {} to {}", range.start(), range.end()),
             )
         })
     }
 }
 
-/// Which URLs may lead to the keys of clients and other issuers.
+/// Which JWKS URLs of clients and trusted issuers are accepted.
 #[derive(Clone, Copy)]
 pub struct JwksUrls {
-    /// Whether this is the local stack, whose own issuer is plain http: on Lambda the Runtime API listens on localhost,
-    /// and its answers are no keys.
+    /// Whether this is the local stack, whose issuer has a plain http URL. On Lambda, the Runtime API listens on
+    /// localhost, and its answers must not be read as keys.
     local: bool,
 }
 
 impl JwksUrls {
-    /// Reads such a URL; a query is part of some. An https URL of this machine is harmless: no authority that we trust
-    /// certifies such a name.
+    /// Parses a JWKS URL, which may have a query. An https URL of this machine is harmless, because no trusted
+    /// authority issues certificates for such a name.
     pub fn parse(self, url: &str) -> Option<Uri> {
         secure_url(url).filter(|url| self.local || url.scheme_str() == Some("https"))
     }
 }
 
-/// What an issuer must not be.
+/// The rule for issuer URLs.
 pub const NO_ISSUER: &str = "not an https:// URL without user name, query and fragment";
 
-/// Whether a URL can be an issuer (RFC 8414 §2, OpenID Connect Core §2).
+/// Whether a URL is a valid issuer (RFC 8414 §2, OpenID Connect Core §2).
 pub fn is_issuer(url: &str) -> bool {
     secure_url(url).is_some() && !url.contains('?')
 }
 
-/// Reads an https URL without fragment, and without a user's name: what stands before it would look like the host.
+/// Parses an https URL without fragment and user name. A user name could be mistaken for the host.
 ///
-/// Plain http is for the local stack alone (RFC 8414 §2).
+/// Plain http is for the local stack only (RFC 8414 §2).
 pub fn secure_url(url: &str) -> Option<Uri> {
     let bare = url.bytes().all(|byte| byte.is_ascii_graphic()) && !url.contains('#');
     let uri: Uri = Some(url).filter(|_| bare)?.parse().ok()?;
@@ -329,7 +325,7 @@ mod tests {
         let error = settings(&[("ACCESS_TOKEN_TTL_SECONDS", "canary")]).access_token_ttl().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "ACCESS_TOKEN_TTL_SECONDS: is not a number of seconds from 60 to 86400"
+            "ACCESS_TOKEN_TTL_SECONDS: must be a number of seconds from 60 to 86400"
         );
     }
 

@@ -1,9 +1,8 @@
-//! What goes into the log: one line of JSON a request, which is the record of what was decided and, for
-//! CloudWatch, the metrics
+//! The log: one JSON line for each request, with its outcome, its cause and the CloudWatch metrics
 //! (docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html).
 //!
-//! There is no logger to configure: a line is written here or not at all, so nothing that a library
-//! says at whatever level, requests and responses included, can reach the log.
+//! There is no logger. Only this module writes lines, so that no library can write requests, responses or secrets to
+//! the log.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,44 +12,44 @@ use serde::Serialize;
 
 use crate::runtime::settings::Settings;
 
-/// What was decided.
+/// The outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// A token was issued.
     Issued,
-    /// No token was issued.
+    /// The request was rejected, and no token was issued.
     Refused,
-    /// A call may go on.
+    /// The authorizer allowed the call.
     Allowed,
-    /// A call may not go on.
+    /// The authorizer denied the call.
     Denied,
-    /// A token was revoked, or there was nothing to revoke.
+    /// A token was revoked, or was already invalid.
     Revoked,
-    /// A client was told about a token.
+    /// A token was introspected.
     Introspected,
-    /// What anybody may have was handed out.
+    /// A public document was served.
     Served,
-    /// A step of a rotation was taken.
+    /// A rotation step was completed.
     Done,
-    /// It could not be decided.
+    /// The request could not be decided.
     Failed,
 }
 
-/// The record of one decision. The ids in it were looked up and found. One exception: `client_id` of a rejected request
-/// may be what the request claims, if it can't be a secret in the wrong field (`client_auth::claimed_by`).
+/// The log entry of a request. Its ids were found in the store, with one exception: the `client_id` of a rejected
+/// request may be what the request claims, if it cannot be a secret in the wrong field (`client_auth::claimed_by`).
 #[derive(Serialize)]
 pub struct Decision<'a> {
-    /// What was decided.
+    /// The outcome.
     pub outcome: Outcome,
-    /// Why it was not a yes: an OAuth error code, or one of the authorizer's reasons. Invariant: one of a
-    /// fixed set, because each is a metric of its own.
+    /// Why the request was rejected or denied: an OAuth error code or a deny reason of the authorizer. Invariant: one
+    /// of a fixed set, because CloudWatch charges for each value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
-    /// API Gateway's id of the request.
+    /// API Gateway's request id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<&'a str>,
-    /// The step of a rotation.
+    /// The rotation step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<&'a str>,
     /// The subject.
@@ -62,16 +61,16 @@ pub struct Decision<'a> {
     /// The token's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jti: Option<&'a str>,
-    /// What failed: a claim, a key, a check, or something behind us.
+    /// What failed: a claim, a key, a check or a service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<&'a str>,
-    /// How long it is until the next rotation; less than nothing when it is overdue.
+    /// Days until the next rotation. Negative if it is overdue.
     #[serde(rename = "DaysToRotation", skip_serializing_if = "Option::is_none")]
     pub days_to_rotation: Option<f64>,
 }
 
 impl Decision<'_> {
-    /// A decision of which nothing else is known yet.
+    /// An entry with the outcome only.
     pub const fn new(outcome: Outcome) -> Self {
         Self {
             outcome,
@@ -87,7 +86,7 @@ impl Decision<'_> {
     }
 }
 
-/// A function's way to the log.
+/// The log of a function.
 pub struct Telemetry {
     function: &'static str,
     namespace: Option<String>,
@@ -95,13 +94,13 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Reads `METRICS_NAMESPACE`: the namespace of the metrics; empty for none.
+    /// Reads `METRICS_NAMESPACE`: the namespace of the metrics. If empty, there are no metrics.
     pub fn from_settings(function: &'static str, settings: &Settings) -> Self {
         let namespace = settings.optional("METRICS_NAMESPACE").map(str::to_owned);
         Self { function, namespace, cold: AtomicBool::new(true) }
     }
 
-    /// Begins a request.
+    /// Begins the log entry of a request.
     pub fn watch(&self, now: u64) -> RequestLog<'_> {
         let cold = self.cold.swap(false, Ordering::Relaxed);
         RequestLog {
@@ -116,22 +115,22 @@ impl Telemetry {
     }
 }
 
-/// A request that is being answered.
+/// A request in progress.
 pub struct RequestLog<'a> {
     telemetry: &'a Telemetry,
     now: u64,
     started: Instant,
     cold: bool,
-    /// How old the trust bundle is that it is decided by, in seconds.
+    /// Age of the trust snapshot, in seconds.
     pub trust_age: Option<u64>,
-    /// How many revocations the trust bundle holds.
+    /// Number of revocations in the trust snapshot.
     pub trust_entries: Option<usize>,
-    /// How old the signing keys are that it is decided with, in seconds.
+    /// Age of the signing keys, in seconds.
     pub keys_age: Option<u64>,
 }
 
 impl RequestLog<'_> {
-    /// Writes the request's line.
+    /// Writes the log entry.
     pub fn log(&self, decision: &Decision<'_>) {
         if let Some(line) = self.line(decision, self.started.elapsed()) {
             write(&line);
@@ -163,14 +162,14 @@ impl RequestLog<'_> {
         Some(text)
     }
 
-    /// Whether somebody who asked got no answer. Behind a rotation's step nobody waits, and it is an error of the
-    /// function's that has an alarm of its own.
+    /// Whether a caller got no answer. A failed rotation step has no waiting caller, and the function's error has a
+    /// separate alarm.
     fn is_failure(&self, decision: &Decision<'_>) -> bool {
         decision.outcome == Outcome::Failed && decision.step.is_none()
     }
 
-    /// Each metric with each set of its dimensions' values is paid for by itself: what a caller chooses is
-    /// therefore never one, and what nobody asks by function has none.
+    /// CloudWatch charges for each metric and each combination of dimension values. Values that a caller chooses are
+    /// therefore never dimensions, and only metrics that are read by function have that dimension.
     fn directives<'n>(
         &self,
         namespace: &'n str,
@@ -209,7 +208,7 @@ struct Line<'a> {
     function: &'static str,
     #[serde(flatten)]
     decision: &'a Decision<'a>,
-    /// Milliseconds.
+    /// In milliseconds.
     #[serde(rename = "Latency")]
     latency: f64,
     #[serde(rename = "Issued", skip_serializing_if = "Option::is_none")]
@@ -228,7 +227,7 @@ struct Line<'a> {
     keys_age: Option<u64>,
 }
 
-/// Which members of the line are metrics.
+/// The metrics among the members of the line.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Metrics<'a> {
@@ -252,7 +251,7 @@ struct Metric {
     unit: &'static str,
 }
 
-/// Sends a panic's place to the log, without its message, which may hold anything.
+/// Writes the location of a panic to the log, without its message, which may contain a secret.
 pub fn install(function: &'static str) {
     #[derive(Serialize)]
     struct Panic {
@@ -268,8 +267,8 @@ pub fn install(function: &'static str) {
     }));
 }
 
-/// One write a line, so that lines of several threads don't mix. A log that can't be written is no
-/// reason to fail a request.
+/// One write for each line, so that lines of several threads don't mix. A log that can't be written must not fail a
+/// request.
 fn write(line: &[u8]) {
     let _ = std::io::stderr().lock().write_all(line);
 }
@@ -279,7 +278,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    /// The line of a function's second request.
+    /// The log line of the second request of a function.
     fn line(namespace: &str, decision: &Decision<'_>, set: impl FnOnce(&mut RequestLog<'_>)) -> Value {
         let settings = [("METRICS_NAMESPACE", namespace)].into_iter().collect();
         let telemetry = Telemetry::from_settings("token", &settings);

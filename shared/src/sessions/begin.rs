@@ -1,4 +1,4 @@
-//! A sign-in begins a token family.
+//! Begins token families: the tokens that a sign-in gets.
 
 use crate::identity::refresh_token::RefreshToken;
 use crate::identity::secrets::random_id;
@@ -10,7 +10,7 @@ use crate::signing::issue::IssuedToken;
 use crate::store::token_families::Family;
 
 impl Sessions {
-    /// The tokens that a sign-in gets.
+    /// Begins a token family, if the refresh policy allows it, and issues the tokens.
     pub async fn begin(
         &self,
         signed_in: SignedIn,

@@ -1,8 +1,7 @@
-//! The refresh grant: RFC 6749 §6, with rotation and reuse detection (RFC 9700 §4.14.2).
+//! The refresh token grant (RFC 6749 §6), with rotation and reuse detection (RFC 9700 §4.14.2).
 //!
-//! A refresh costs one write. A client whose answer was lost may ask again with the same token for a
-//! short while and gets the same successor; after that a second use means that somebody has a copy, and
-//! the whole family is dead.
+//! A refresh costs one write. A client that lost a response can repeat the request within the grace period and gets the
+//! same successor. A later use of the old token is reuse and revokes the token family.
 
 use secrecy::SecretString;
 
@@ -23,29 +22,29 @@ use crate::store::users::Account;
 use crate::trust::proof_of_possession::Possession;
 use crate::trust::revocation_limits::Granted;
 
-/// What a client shows.
+/// A refresh request.
 pub struct RefreshRequest<'a> {
-    /// The refresh token.
+    /// Refresh token.
     pub token: SecretString,
-    /// The client that has authenticated itself; none for a user who signed in without one.
+    /// The authenticated client. None for first-party sign-in.
     pub client: Option<&'a Client>,
     /// The thumbprint of the client's certificate.
     pub certificate: Option<String>,
-    /// The scopes asked for.
+    /// Requested scopes.
     pub scope: Option<&'a str>,
-    /// The resource asked for.
+    /// Requested resource.
     pub resource: Option<&'a str>,
-    /// The key that the request proves to hold.
+    /// DPoP proof of the request.
     pub possession: Possession,
     /// The scopes that an issuer's rules give to any user today; none for an issuer that is not trusted.
     pub issuer_scopes: &'a (dyn Fn(&str) -> Option<Scopes> + Sync),
 }
 
 impl Sessions {
-    /// New tokens for a refresh token.
+    /// Rotates a refresh token and issues an access token.
     ///
     /// # Errors
-    /// `invalid_grant` for every token that is not good, whatever is wrong with it.
+    /// `invalid_grant` for every invalid token, whatever the cause.
     pub async fn refresh(
         &self,
         request: RefreshRequest<'_>,
@@ -53,11 +52,12 @@ impl Sessions {
     ) -> Result<IssuedToken, OAuthError> {
         let now = call.now;
         let token = RefreshToken::parse(request.token.clone())
-            .ok_or_else(|| refused().with_cause("the refresh token is malformed"))?;
+            .ok_or_else(|| refused().with_cause("malformed refresh token"))?;
         let family = self.families.get(token.family()).await?;
-        let family = family.ok_or_else(|| refused().with_cause("the refresh token is unknown"))?;
+        let family = family.ok_or_else(|| refused().with_cause("unknown refresh token"))?;
         check_client(&family, request.client)?;
-        // Before anything is held against the family: whoever lacks the key has only found the token.
+        // Before reuse detection: a caller without the key has found the token, and must not be able to revoke the
+        // family.
         let key = request.possession.key();
         check_key(&family, key.as_deref())?;
         request.possession.record_use(&self.replays).await?;
@@ -81,14 +81,14 @@ impl Sessions {
         let in_family = InFamily { session_id: family.session_id.clone(), ends_at };
         let spec = access_token_spec(account, email, token_request, Some(in_family));
         let mut issued = self.signer.issue(spec, call).await?;
-        // The write comes last: until it is done nothing has changed, and once it is done the client can
-        // lose the answer and ask again. It binds the family to nothing: a session that began without a key
-        // goes on without, or a thief's key would keep its owner out, whose turn shows the theft.
+        // The write comes last. Until then nothing has changed, and afterwards the client can lose the response and
+        // repeat the request. The write does not bind the family to the proven key. Otherwise a thief could bind a
+        // stolen family to a key, and the owner's next refresh could not reveal the theft.
         issued.refresh_token = Some(self.rotate(&family, token, standing, now).await?);
         Ok(issued)
     }
 
-    /// The token that follows.
+    /// Stores the rotation and returns the successor.
     async fn rotate(
         &self,
         family: &Family,
@@ -106,18 +106,18 @@ impl Sessions {
             RotateRequest { from: &token, to: &next, salt: &salt, expires_at: self.idle_end(ends_at, now) };
         match self.families.rotate(step, now).await? {
             None => Ok(next),
-            // Somebody was faster with the same token: they and we get the same successor.
+            // A concurrent request rotated the same token. Both get the same successor.
             Some(meanwhile) => {
                 let standing = meanwhile.token_status(&token, self.life, now);
                 match self.require_active(&meanwhile, &token, standing, now).await? {
                     Live::Retry(salt) => Ok(token.successor(&salt)),
-                    Live::Current => Err(OAuthError::unavailable("the refresh could not be stored")),
+                    Live::Current => Err(OAuthError::unavailable("refresh token rotation was not stored")),
                 }
             }
         }
     }
 
-    /// Lets through what is good. A token that was used long ago kills its family.
+    /// Returns whether the token is current or in its grace period. Reuse revokes the token family.
     async fn require_active(
         &self,
         family: &Family,
@@ -130,9 +130,9 @@ impl Sessions {
             TokenStatus::Retry(salt) => Ok(Live::Retry(salt)),
             TokenStatus::Dead => Err(refused()
                 .with_subject(&family.sub)
-                .with_cause("the refresh token has expired or its session was ended")),
+                .with_cause("refresh token has expired or its token family was revoked")),
             TokenStatus::Reused => {
-                // In this order: stopped in between, the next use of the token does the rest.
+                // In this order, so that the next use of the token completes an interrupted revocation.
                 let until = family.latest_use(now);
                 let revoked =
                     self.revocations.session(Granted::of_family(family), &family.session_id, until).await;
@@ -140,12 +140,12 @@ impl Sessions {
                 self.families.revoke(token.family()).await?;
                 Err(refused()
                     .with_subject(&family.sub)
-                    .with_cause("the refresh token was used before: its session is ended"))
+                    .with_cause("refresh token reuse detected; token family revoked"))
             }
         }
     }
 
-    /// The user behind a family, if they are still who they were at the sign-in.
+    /// The user of a family, if the user has not changed since the sign-in.
     async fn active_account(
         &self,
         family: &Family,
@@ -154,13 +154,13 @@ impl Sessions {
         let account = self.users.account(&family.username).await?;
         let is_trusted = family.issuer.as_deref().is_none_or(|issuer| issuer_scopes(issuer).is_some());
         account.filter(|account| is_trusted && family.belongs_to(account)).ok_or_else(|| {
-            refused()
-                .with_subject(&family.sub)
-                .with_cause("the user is gone, disabled or changed, or their issuer is no longer trusted")
+            refused().with_subject(&family.sub).with_cause(
+                "user was deleted, disabled or changed, or the user's issuer is no longer trusted",
+            )
         })
     }
 
-    /// The audiences that a token family may still have: that of the sign-in, if its client may still have it.
+    /// The audience of the sign-in, if the client may still have it.
     fn allowed_audiences(&self, family: &Family, client: Option<&Client>) -> Result<Vec<String>, OAuthError> {
         let own = client.map(|client| client.audiences.as_slice()).filter(|own| !own.is_empty());
         let today = own.unwrap_or(self.signer.audiences());
@@ -168,22 +168,22 @@ impl Sessions {
             Some(audience) if today.contains(audience) => Ok(vec![audience.clone()]),
             Some(_) => Err(refused()
                 .with_subject(&family.sub)
-                .with_cause("the audience of the sign-in is no longer the client's")),
+                .with_cause("audience of the sign-in is no longer allowed for the client")),
             None => Ok(today.to_vec()),
         }
     }
 }
 
-/// A token that is good.
+/// A usable refresh token.
 enum Live {
-    /// It has no successor yet.
+    /// The latest one of its family.
     Current,
-    /// It has one, made with this salt.
+    /// The previous one, within the grace period. Its successor has this salt.
     Retry(String),
 }
 
-/// The scopes that a token family may still have: those of the sign-in, less what its user and its client have lost
-/// since. A federated user has what the rules of their issuer give to any user today.
+/// The scopes that a family may still have: those of the sign-in without those that its user or its client has lost
+/// since. A federated user has the scopes that the claim rules of the issuer give to users today.
 fn allowed_scopes(family: &Family, account: &Account, request: &RefreshRequest<'_>) -> Scopes {
     let today = match &family.issuer {
         Some(issuer) => (request.issuer_scopes)(issuer).unwrap_or_default(),
@@ -194,32 +194,36 @@ fn allowed_scopes(family: &Family, account: &Account, request: &RefreshRequest<'
 }
 
 fn refused() -> OAuthError {
-    OAuthError::new(ErrorKind::InvalidGrant, "the refresh token is not valid")
+    OAuthError::new(ErrorKind::InvalidGrant, "refresh token is invalid, expired or revoked; sign in again")
 }
 
-/// The token is the client's own, and the client may still refresh.
+/// Checks that the token was issued to this client and that the client may still refresh.
 fn check_client(family: &Family, client: Option<&Client>) -> Result<(), OAuthError> {
     if client.map_or(FIRST_PARTY_CLIENT_ID, |client| &client.client_id) != family.client_id {
         return Err(refused()
             .with_subject(&family.sub)
-            .with_cause("the refresh token was issued to another client"));
+            .with_cause("refresh token was issued to another client"));
     }
     if client.is_some_and(|client| !family.is_of_client(client)) {
         return Err(refused()
             .with_subject(&family.sub)
-            .with_cause("the client was deleted and created again since the sign-in"));
+            .with_cause("client was deleted and created again since the sign-in"));
     }
     if client.is_some_and(|client| !client.may_use(GrantType::RefreshToken)) {
-        return Err(OAuthError::new(ErrorKind::UnauthorizedClient, "this client may not refresh tokens"));
+        return Err(OAuthError::new(
+            ErrorKind::UnauthorizedClient,
+            "client is not authorized for the refresh_token grant",
+        ));
     }
     Ok(())
 }
 
 fn check_key(family: &Family, proven: Option<&str>) -> Result<(), OAuthError> {
     match (&family.key, proven) {
-        (Some(key), proven) if proven != Some(key) => {
-            Err(OAuthError::new(ErrorKind::InvalidDpopProof, "the refresh token is bound to another key"))
-        }
+        (Some(key), proven) if proven != Some(key) => Err(OAuthError::new(
+            ErrorKind::InvalidDpopProof,
+            "refresh token is bound to a key; send a DPoP proof signed with that key",
+        )),
         _ => Ok(()),
     }
 }

@@ -5,59 +5,59 @@ use crate::oauth::scope::Scopes;
 use crate::signing::issue::AccessTokenSpec;
 use crate::store::users::Account;
 
-/// Somebody who has just shown who they are.
+/// A user who has signed in.
 pub struct SignedIn {
     /// The user.
     pub account: Account,
-    /// The address that goes into the token.
+    /// Email address for the access token.
     pub email: Option<String>,
-    /// The scopes that this sign-in may have.
+    /// Scopes that this sign-in may have.
     pub scopes: Scopes,
-    /// Who vouched for them, if it was not a password.
+    /// The trusted issuer of a federated sign-in. None after a password.
     pub issuer: Option<String>,
 }
 
-/// On what terms somebody gets tokens.
+/// What a sign-in requests: client, audience, scopes, confirmation and refresh policy.
 pub struct TokenRequest {
-    /// The client that they are issued to.
+    /// Client that the tokens are issued to.
     pub client_id: String,
-    /// Which audience.
+    /// Audience.
     pub audience: String,
-    /// Which scopes.
+    /// Scopes.
     pub scopes: Scopes,
-    /// Life of the access token in seconds, if not the default.
+    /// Lifetime of the access token in seconds, if not the default.
     pub ttl: Option<u64>,
-    /// What the access token is bound to.
+    /// Keys that the access token is bound to.
     pub confirmation: Confirmation,
-    /// Whether there is a refresh token, and the key that it is bound to.
+    /// Whether and how the sign-in can be refreshed.
     pub refresh: RefreshPolicy,
 }
 
-/// The token family that an access token is of.
+/// The token family of an access token.
 pub struct InFamily {
     /// `sid`
     pub session_id: String,
-    /// When the family ends at the latest: its access tokens end by then too.
+    /// When the family ends, in seconds since 1970. Its access tokens end by then too.
     pub ends_at: u64,
 }
 
-/// Whether a sign-in can be refreshed.
+/// The refresh policy of a sign-in.
 pub enum RefreshPolicy {
-    /// It can't.
+    /// No refresh token.
     Never,
-    /// By the client, which authenticates itself and must still be that of this epoch.
+    /// The authenticated client refreshes, as long as it has this epoch.
     ByClient {
         /// The client's epoch.
         epoch: String,
     },
-    /// By the bearer of the token: first-party sign-in.
+    /// The bearer of the refresh token refreshes, as in first-party sign-in.
     ByBearer,
-    /// By whoever proves to hold this key too (RFC 9449 §5).
+    /// The holder of this key refreshes (RFC 9449 §5).
     ByKey(String),
 }
 
 impl RefreshPolicy {
-    /// For a public client: bound to the key that it has proved to hold, if it has.
+    /// The policy of a public client. A proven key binds the refresh token.
     pub fn for_public_client(key: Option<String>) -> Self {
         key.map_or(Self::ByBearer, Self::ByKey)
     }

@@ -1,4 +1,4 @@
-//! An access token: what it is made from, and what is handed out.
+//! The content of an access token, and the issued token.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use crate::runtime::telemetry::{Decision, Outcome, RequestLog};
 use crate::signing::private_key::{BadKey, PrivateKey};
 use crate::trust::access_token::AccessClaims;
 
-/// What is granted, and to whom.
+/// The content of an access token.
 pub struct AccessTokenSpec {
     /// `sub`
     pub subject: String,
@@ -27,13 +27,13 @@ pub struct AccessTokenSpec {
     pub client_id: String,
     /// `aud`
     pub audience: String,
-    /// The scopes granted.
+    /// The granted scopes.
     pub scopes: Scopes,
-    /// Life of the token in seconds; none for the default.
+    /// Lifetime in seconds. None for the default.
     pub ttl: Option<u64>,
     /// `sid`
     pub session_id: Option<String>,
-    /// When the token ends at the latest, in seconds since 1970: with its token family.
+    /// When the token family ends, in seconds since 1970. The token expires by then.
     pub ends_at: Option<u64>,
     /// `cnf`
     pub confirmation: Confirmation,
@@ -41,29 +41,29 @@ pub struct AccessTokenSpec {
     pub username: Option<String>,
     /// `email`
     pub email: Option<String>,
-    /// The subject's own claims.
+    /// Custom claims.
     pub custom: BTreeMap<String, String>,
 }
 
-/// A token that was made.
+/// An issued token.
 pub struct IssuedToken {
     access_token: SecretString,
-    /// What it says.
+    /// Its claims.
     pub claims: AccessClaims,
-    /// The refresh token that comes with it.
+    /// The refresh token that is issued with it.
     pub refresh_token: Option<RefreshToken>,
-    /// What kind of token it is, where the answer must say so.
+    /// The `issued_token_type` of a token exchange.
     pub issued_token_type: Option<&'static str>,
 }
 
 impl IssuedToken {
-    /// Signs what a token is to say.
+    /// Signs the claims.
     pub fn sign(key: &PrivateKey, claims: AccessClaims) -> Result<Self, BadKey> {
         let access_token = key.sign("at+jwt", &claims.to_json())?;
         Ok(Self { access_token, claims, refresh_token: None, issued_token_type: None })
     }
 
-    /// The token response of RFC 6749 §5.1.
+    /// The token response (RFC 6749 §5.1).
     pub fn response(&self) -> TokenResponse<'_> {
         TokenResponse {
             access_token: self.access_token.expose_secret(),
@@ -75,7 +75,7 @@ impl IssuedToken {
         }
     }
 
-    /// The same as JSON.
+    /// The token response as JSON.
     pub fn to_json(&self) -> Value {
         json!(self.response())
     }

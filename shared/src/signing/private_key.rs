@@ -1,4 +1,4 @@
-//! Private keys: made once, parsed once, never shown.
+//! Private keys for signing.
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::jose::algorithm::Algorithm;
 use crate::jose::key::thumbprint;
 
-/// A key that signs. Parsed once: parsing an RSA key costs more than signing with it.
+/// A parsed private key. It is parsed once, because parsing an RSA key costs more than a signature.
 pub struct PrivateKey {
     key_id: String,
     jwk: Value,
@@ -27,13 +27,13 @@ enum Pair {
     Ed25519(Ed25519KeyPair),
 }
 
-/// The key can't be made, read or used. Says nothing about the key itself.
+/// The key can't be generated, parsed or used. The error contains nothing of the key.
 #[derive(Debug, thiserror::Error)]
-#[error("the signing key is not usable")]
+#[error("signing key cannot be generated, parsed or used")]
 pub struct BadKey;
 
 impl PrivateKey {
-    /// Makes a new key, as PKCS #8 in base64.
+    /// Generates a key, as PKCS #8 in base64.
     pub fn generate(algorithm: Algorithm) -> Result<SecretString, BadKey> {
         let random = SystemRandom::new();
         let pkcs8 = match algorithm {
@@ -88,17 +88,17 @@ impl PrivateKey {
         Ok(Self { key_id, jwk, pair })
     }
 
-    /// The key's id (RFC 7638).
+    /// The key id (RFC 7638).
     pub fn key_id(&self) -> &str {
         &self.key_id
     }
 
-    /// The public half, as a JWK.
+    /// The public half as a JWK.
     pub fn public_jwk(&self) -> &Value {
         &self.jwk
     }
 
-    /// Signs claims as a JWT in compact form; `typ` says what kind of token it is.
+    /// Signs claims as a JWT in compact form with this `typ`.
     pub fn sign(&self, typ: &str, claims: &Value) -> Result<SecretString, BadKey> {
         let header = json!({"alg": self.jwk["alg"], "kid": self.key_id, "typ": typ});
         let mut token = URL_SAFE_NO_PAD.encode(header.to_string());
@@ -135,11 +135,11 @@ mod tests {
             let key = PrivateKey::parse(algorithm, &PrivateKey::generate(algorithm).unwrap()).unwrap();
             let public =
                 PublicKey::from_jwk(&serde_json::from_value(key.public_jwk().clone()).unwrap()).unwrap();
-            let token = key.sign("at+jwt", &json!({"sub": "somebody"})).unwrap();
+            let token = key.sign("at+jwt", &json!({"sub": "client"})).unwrap();
             let jwt = UnverifiedJwt::parse(token.expose_secret(), 8192).unwrap();
             assert_eq!(jwt.key_id(), Some(key.key_id()));
             let verified = jwt.verify(&public).unwrap();
-            assert_eq!(verified.claims.string("sub"), Some("somebody"));
+            assert_eq!(verified.claims.string("sub"), Some("client"));
             assert_eq!(verified.typ(), Some("at+jwt"));
         }
     }

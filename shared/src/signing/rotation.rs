@@ -1,10 +1,10 @@
-//! Another signing key: in the four steps of a Secrets Manager rotation
-//! (docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html), each of which
-//! may be cut off anywhere and be run again.
+//! Rotation of the signing keys, in the four steps of Secrets Manager
+//! (docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html). Each step can be
+//! interrupted anywhere and repeated.
 //!
-//! The public half is in the trust bundle before the private one is in use, and the key has its turn only when
-//! it is in use and every cache has had time to hear of it. Until then, and whatever fails, the keys that
-//! signed before go on.
+//! The public key is published before the private key can sign. The key becomes active when its version of the secret
+//! is current and all caches have had time to load the public key. Until then, and whatever fails, the previous keys
+//! sign.
 
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -21,36 +21,35 @@ use crate::store::table::StoreError;
 use crate::trust::key_schedule::{KeySchedule, ScheduledKey};
 use crate::trust::trust::{PublishedKey, TrustStore};
 
-/// How long somebody may not have heard of a key that is published, in seconds: two hours in API Gateway's
-/// JWT authorizer, and as long as a cache on the way may keep our answer, which may be from memory.
+/// Maximum age of a cached JWKS, in seconds: two hours in API Gateway's JWT authorizer, and the time that a cache in
+/// between may keep our JWKS, which may itself be stale.
 pub const MAX_KEY_CACHE_AGE: u64 = 2 * 3600 + MAX_AGE + OUTAGE;
 
-/// The lead of a new key unless somebody chose one, in seconds. Invariant: beyond [`MAX_KEY_CACHE_AGE`], with room
-/// for clocks that differ.
+/// Default lead time of a new key, in seconds. Invariant: longer than [`MAX_KEY_CACHE_AGE`], with a margin for clocks.
 pub const DEFAULT_LEAD: u64 = 4 * 3600;
 
 const _: () = assert!(DEFAULT_LEAD > MAX_KEY_CACHE_AGE);
 
-/// Why a step was not taken.
+/// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RotationError {
-    /// The trust bundle could not be read or written.
+    /// The published keys could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The secret could not be read or written.
     #[error(transparent)]
     Secret(#[from] SecretError),
     /// The step before was not taken.
-    #[error("the secret has no such version: the rotation begins with createSecret")]
+    #[error("secret version not found; start the rotation with createSecret")]
     NotCreated,
-    /// Another rotation or a revocation came between. What this one would put into use is out of date.
-    #[error("another rotation or a revocation came between: begin anew")]
+    /// A concurrent rotation or revocation has made this version out of date.
+    #[error("superseded by a concurrent rotation or revocation; retry")]
     Overtaken,
-    /// What is published is not what the version signs with.
-    #[error("the published keys don't verify what the secret's keys sign")]
+    /// A published key does not verify signatures of the private key.
+    #[error("published public keys do not match the private keys in the secret")]
     Mismatch,
-    /// There is no such key, or it has retired.
-    #[error("no key of that id is in use: `latchkey signing-key status` lists them")]
+    /// No such key, or it has retired.
+    #[error("no signing key in use has this id; `latchkey signing-key status` lists the keys")]
     UnknownKey,
 }
 
@@ -60,7 +59,7 @@ impl From<BadKey> for RotationError {
     }
 }
 
-/// The secret and the trust bundle, which change together.
+/// Rotates the secret and the published keys together.
 #[derive(Clone)]
 pub struct Rotation {
     secret: SigningSecret,
@@ -68,12 +67,12 @@ pub struct Rotation {
 }
 
 impl Rotation {
-    /// Of this secret, for the verifiers of that bundle.
+    /// The rotation of this secret and these published keys.
     pub fn new(secret: SigningSecret, trust: TrustStore) -> Self {
         Self { secret, trust }
     }
 
-    /// `createSecret`: writes the keys and a new one as the version to be in use.
+    /// `createSecret`: writes a pending version with the current keys and a new one.
     pub async fn create(&self, token: &str, algorithm: Algorithm, now: u64) -> Result<(), RotationError> {
         if self.secret.version(token).await?.is_some() {
             return Ok(());
@@ -86,7 +85,7 @@ impl Rotation {
         Ok(self.secret.put_pending(token, &document).await?)
     }
 
-    /// `setSecret`: publishes the new key, for verifiers to know.
+    /// `setSecret`: publishes the new key.
     pub async fn publish(&self, token: &str, now: u64) -> Result<(), RotationError> {
         let Some(document) = self.pending(token).await? else { return Ok(()) };
         let new = published(document.keys.last().ok_or(RotationError::NotCreated)?)?;
@@ -98,7 +97,7 @@ impl Rotation {
         Ok(self.trust.update_keys(change).await?)
     }
 
-    /// `testSecret`: what each key signs verifies with what is published of it.
+    /// `testSecret`: checks that the published keys verify signatures of the private keys.
     pub async fn test(&self, token: &str) -> Result<(), RotationError> {
         let Some(document) = self.pending(token).await? else { return Ok(()) };
         let timeline = self.trust.timeline().await?;
@@ -114,9 +113,8 @@ impl Rotation {
         }
     }
 
-    /// `finishSecret`: takes the version into use, and then gives the new key its turn, `lead` seconds after it
-    /// was published. If no other key signs that the functions have, it signs at once: nobody can be waiting for
-    /// a predecessor's tokens.
+    /// `finishSecret`: makes the version current and schedules the new key, `lead` seconds after its publication. If no
+    /// other available key signs, it is active at once, because there are no tokens of a predecessor.
     pub async fn finish(&self, token: &str, lead: u64, now: u64) -> Result<(), RotationError> {
         if let Some(document) = self.pending(token).await? {
             let current = self.secret.current().await?;
@@ -135,12 +133,12 @@ impl Rotation {
             }
         }
         self.begin(lead, now).await?;
-        // Of a version in use that is called pending, the next rotation would be taken for its own.
+        // Otherwise the next rotation would take this current version for its pending one.
         Ok(self.secret.drop_pending(token).await?)
     }
 
-    /// Gives the newest key in use its turn, if it has none: what a rotation does last, and what is left to do
-    /// when it was cut off just before, or when the table or the secret went back to what it was.
+    /// Schedules the newest current key, if it is not scheduled yet. This is the last step of a rotation. It also
+    /// repairs an interrupted rotation, and a table or a secret that was restored.
     pub async fn begin(&self, lead: u64, now: u64) -> Result<(), RotationError> {
         let document = self.in_use().await?;
         let newest = document.keys.last().map(published).transpose()?;
@@ -153,15 +151,14 @@ impl Rotation {
         Ok(self.trust.update_keys(change).await?)
     }
 
-    /// Gives a version up that can't come into use any more, so that the next rotation is not taken for this
-    /// one. One that has lost its label already is left alone.
+    /// Abandons a pending version that cannot become current any longer, so that the next rotation does not continue
+    /// it.
     pub async fn give_up(&self, token: &str) -> Result<(), RotationError> {
         let pending = self.secret.version(token).await?.is_some_and(|version| version.is_pending());
         if pending { Ok(self.secret.drop_pending(token).await?) } else { Ok(()) }
     }
 
-    /// A whole rotation, as Secrets Manager would have it done. One that was cut off is carried on with, unless
-    /// it makes another kind of key or can't be carried on with any more.
+    /// A whole rotation. It continues an interrupted one, unless that has another algorithm or is out of date.
     pub async fn rotate(&self, algorithm: Algorithm, lead: u64, now: u64) -> Result<(), RotationError> {
         if let Some(Version { id, document, .. }) = self.secret.pending().await? {
             let fits = document.keys.last().is_some_and(|key| key.algorithm() == algorithm);
@@ -175,7 +172,7 @@ impl Rotation {
                 result => return result,
             }
         }
-        // Secrets Manager takes 32 to 64 characters.
+        // Secrets Manager requires 32 to 64 characters.
         let token = random_id(&random_id(""));
         self.steps(&token, algorithm, lead, now).await
     }
@@ -193,33 +190,33 @@ impl Rotation {
         self.finish(token, lead, now).await
     }
 
-    /// Whether there is a key that signs then: published, and in use.
+    /// Whether a published key of the current version can sign at this time.
     pub async fn signs(&self, then: u64) -> Result<bool, RotationError> {
         let (timeline, document) = (self.trust.timeline().await?, self.in_use().await?);
         Ok(timeline.eligible_signers(then).any(|key| document.holds(&key.kid)))
     }
 
-    /// Ends a key now: what it signed is refused as soon as the trust bundle is read again, and another key
-    /// signs from now on.
+    /// Revokes a key. Its tokens are rejected as soon as the trust snapshot is reloaded, and another key signs from now
+    /// on.
     ///
     /// # Errors
-    /// When a store does not answer. If a successor can't be had, the key is revoked all the same.
+    /// A store is unavailable. If no successor can be made, the key is revoked nevertheless.
     pub async fn revoke(&self, key_id: &str, algorithm: Algorithm, now: u64) -> Result<(), RotationError> {
         let is_it = |key: &PublishedKey| key.kid == key_id;
         let timeline = self.trust.timeline().await?;
         if !timeline.iter().any(|timed| is_it(&timed.key) && !timed.has_retired(now)) {
             return Err(RotationError::UnknownKey);
         }
-        // A successor first, so that there is no moment without one.
+        // The successor comes first, so that there is always a key that signs.
         let successor = self.successor(key_id, timeline, algorithm, now).await;
         let document = self.in_use().await.ok();
-        // What can't be read is not known to be lacking.
+        // If the secret can't be read, its keys count as available.
         let in_use = |key: &PublishedKey| document.as_ref().is_none_or(|document| document.holds(&key.kid));
         self.trust.update_keys(|keys| keys.revoke(is_it, in_use, now)).await?;
         successor
     }
 
-    /// Makes sure that there will be a key that signs when that one is revoked.
+    /// Ensures that a key signs when this one is revoked.
     async fn successor(
         &self,
         key_id: &str,
@@ -227,7 +224,7 @@ impl Rotation {
         algorithm: Algorithm,
         now: u64,
     ) -> Result<(), RotationError> {
-        // What is yet to come into use may have leaked with it.
+        // The keys of a pending version may have leaked too.
         if let Some(Version { id, .. }) = self.secret.pending().await? {
             self.give_up(&id).await?;
         }
@@ -241,8 +238,8 @@ impl Rotation {
         Ok(self.secret.current().await?.map(|version| version.document).unwrap_or_default())
     }
 
-    /// What that version is to put into use; none if it is in use already. One that lost its label to another
-    /// must never be carried on with: it may hold a key that was revoked since.
+    /// The document of a pending version, or none if the version is current. A version that lost its label must not be
+    /// continued, because it may contain a key that was revoked since.
     async fn pending(&self, token: &str) -> Result<Option<KeyDocument>, RotationError> {
         match self.secret.version(token).await?.ok_or(RotationError::NotCreated)? {
             version if version.is_current() => Ok(None),
@@ -261,7 +258,7 @@ fn published(key: &StoredKey) -> Result<PublishedKey, BadKey> {
     Ok(PublishedKey { kid: key.key_id().to_owned(), jwk: key.parse()?.public_jwk().to_string() })
 }
 
-/// What the private half signs, the published one verifies.
+/// Checks that the published key verifies a signature of the private key.
 fn prove(private: &StoredKey, published: &PublishedKey) -> Result<(), RotationError> {
     let token = private.parse()?.sign("rotation-test", &json!({}))?;
     let proof = || -> Result<(), JwtError> {

@@ -1,5 +1,5 @@
-//! The keys that sign, as a warm function holds them: private halves from the secret, turns from the trust
-//! bundle. A key that is not published has no turn, so nothing is ever signed with it.
+//! The cached signing keys of a function: private keys from the secret and their schedule from the published keys. A
+//! key that is not published never signs.
 
 use std::sync::Arc;
 
@@ -10,15 +10,13 @@ use crate::store::table::StoreError;
 use crate::trust::key_schedule::{FALLBACK_WINDOW, KeySchedule};
 use crate::trust::trust::{PublishedKey, TRUST_LIMITS, TrustStore};
 
-/// How long the secret is used without being read again, in seconds. It is read sooner when a key's turn
-/// comes that isn't in it.
+/// How long the secret is cached, in seconds. It is reloaded earlier if the active key is missing.
 const FRESH_FOR: u64 = 300;
 
-/// Through an outage of Secrets Manager a warm function goes on signing for as long as the key before may
-/// stand in for one that can't be had.
+/// During an outage of Secrets Manager, the cached keys sign for as long as the previous key may sign as a fallback.
 const LIMITS: Limits = Limits { usable_for: FALLBACK_WINDOW, cool_down: 2, after_failure: 2 };
 
-/// The keys.
+/// The cached keys.
 pub struct SigningKeys {
     secret: SigningSecret,
     trust: TrustStore,
@@ -28,12 +26,12 @@ pub struct SigningKeys {
 }
 
 impl SigningKeys {
-    /// The timeline is read anew every `refresh` seconds at most. Nothing is read yet.
+    /// Reloads the schedule every `refresh` seconds at most. Nothing is loaded yet.
     pub fn new(secret: SigningSecret, trust: TrustStore, refresh: u64) -> Self {
         Self { secret, trust, keys: Cache::new(LIMITS), timeline: Cache::new(TRUST_LIMITS), refresh }
     }
 
-    /// The key that signs now: the one whose turn it is, or, where that can't be had, the one before.
+    /// The active key. If the secret lacks it, the key before it signs as a fallback.
     pub async fn current(&self, now: u64) -> Result<Arc<PrivateKey>, Unavailable> {
         let timeline = self.timeline.get(now, async || self.load_timeline().await);
         let keys = self.keys.get(now, async || self.load_keys().await);
@@ -44,10 +42,10 @@ impl SigningKeys {
         }
         let mut signing = timeline.eligible_signers(now);
         let key = signing.find_map(|turn| find(&keys, turn).cloned());
-        key.ok_or_else(|| Unavailable::new("no signing key: run `latchkey signing-key rotate`"))
+        key.ok_or_else(|| Unavailable::new("no signing key; run `latchkey signing-key rotate`"))
     }
 
-    /// How old the private keys are, in seconds.
+    /// Age of the cached private keys, in seconds.
     pub fn age(&self, now: u64) -> Option<u64> {
         self.keys.age(now)
     }
@@ -56,7 +54,7 @@ impl SigningKeys {
         let document = self.secret.current().await?.map(|version| version.document).unwrap_or_default();
         let keys = document.keys.iter().map(|key| Ok(Arc::new(key.parse()?)));
         let value = keys.collect::<Result<Vec<_>, SecretError>>()?;
-        // Without a key the first one is waited for, so the secret is asked again soon.
+        // The first key is expected soon, so an empty secret is reloaded soon.
         let fresh_for = if value.is_empty() { LIMITS.cool_down } else { FRESH_FOR };
         Ok(Loaded { value, fresh_for })
     }

@@ -1,5 +1,5 @@
-//! The private keys in Secrets Manager: one secret that holds them all. When each of them signs is not
-//! written here but in the trust bundle, for all to see.
+//! The signing secret in Secrets Manager, which contains all private keys. Their schedule is stored with the published
+//! keys.
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::SdkError;
@@ -15,26 +15,26 @@ use crate::runtime::aws::{Aws, service_config};
 use crate::runtime::cache::display_chain;
 use crate::signing::private_key::{BadKey, PrivateKey};
 
-/// The label of the version that is in use.
+/// Label of the current version.
 const CURRENT: &str = "AWSCURRENT";
-/// The label of the version that is to be.
+/// Label of the pending version.
 const PENDING: &str = "AWSPENDING";
 
-/// The secret as it is stored.
+/// The content of the secret.
 #[derive(Default, Serialize, Deserialize)]
 pub struct KeyDocument {
-    /// The keys, in the order in which they were made.
+    /// The keys, oldest first.
     pub keys: Vec<StoredKey>,
 }
 
 impl KeyDocument {
-    /// Whether a key is in it.
+    /// Whether the document contains a key.
     pub fn holds(&self, key_id: &str) -> bool {
         self.keys.iter().any(|key| key.key_id() == key_id)
     }
 }
 
-/// A private key at rest.
+/// A stored private key.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct StoredKey {
     kid: String,
@@ -43,30 +43,30 @@ pub struct StoredKey {
     pkcs8: SecretString,
 }
 
-/// The one place where a private key is written: into the secret.
+/// Serializes a private key into the secret. No other code exposes it.
 fn expose<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(secret.expose_secret())
 }
 
 impl StoredKey {
-    /// Makes a new key.
+    /// Generates a key.
     pub fn generate(algorithm: Algorithm) -> Result<Self, BadKey> {
         let pkcs8 = PrivateKey::generate(algorithm)?;
         let kid = PrivateKey::parse(algorithm, &pkcs8)?.key_id().to_owned();
         Ok(Self { kid, algorithm, pkcs8 })
     }
 
-    /// The key's id.
+    /// Id of the key.
     pub fn key_id(&self) -> &str {
         &self.kid
     }
 
-    /// The key's algorithm.
+    /// Algorithm of the key.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// The key, to sign with.
+    /// Parses the key for signing.
     pub fn parse(&self) -> Result<PrivateKey, BadKey> {
         PrivateKey::parse(self.algorithm, &self.pkcs8)
     }
@@ -75,36 +75,36 @@ impl StoredKey {
 /// The secret can't be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// Secrets Manager did not answer, or refused.
+    /// Secrets Manager did not respond, or rejected the request.
     #[error("Secrets Manager: {0}")]
     Unreachable(String),
-    /// What the secret holds is not a key document.
-    #[error("the signing secret does not hold a key document")]
+    /// The content is not a key document.
+    #[error("signing secret does not contain a key document")]
     Malformed,
     /// A key in it can't be used.
     #[error(transparent)]
     BadKey(#[from] BadKey),
-    /// It is no longer what the writer saw.
-    #[error("somebody else changed the signing secret meanwhile")]
+    /// The secret was modified since it was read.
+    #[error("signing secret was modified concurrently")]
     Changed,
 }
 
 /// A version of the secret.
 pub struct Version {
-    /// Its id: the client request token that it was written with.
+    /// Version id: the client request token that it was written with.
     pub id: String,
-    /// What it holds.
+    /// The content.
     pub document: KeyDocument,
     labels: Vec<String>,
 }
 
 impl Version {
-    /// Whether it is the one in use.
+    /// Whether the version is the current one.
     pub fn is_current(&self) -> bool {
         self.labels.iter().any(|label| label == CURRENT)
     }
 
-    /// Whether it is to be in use and isn't yet: after a rotation both labels are at one version.
+    /// Whether the version is pending and not current. After a rotation one version has both labels.
     pub fn is_pending(&self) -> bool {
         !self.is_current() && self.labels.iter().any(|label| label == PENDING)
     }
@@ -118,29 +118,29 @@ pub struct SigningSecret {
 }
 
 impl SigningSecret {
-    /// By its name or ARN.
+    /// The secret with this name or ARN.
     pub fn new(client: Client, id: impl Into<String>) -> Self {
         Self { client, id: id.into() }
     }
 
-    /// Reads the version in use; none in a secret that has no value yet.
+    /// Reads the current version, or none of a secret without a value.
     pub async fn current(&self) -> Result<Option<Version>, SecretError> {
         read(self.client.get_secret_value().secret_id(&self.id)).await
     }
 
-    /// Reads a version by its id; none if it has not been written yet.
+    /// Reads a version by its id, or none if it is not written yet.
     pub async fn version(&self, id: &str) -> Result<Option<Version>, SecretError> {
         read(self.client.get_secret_value().secret_id(&self.id).version_id(id)).await
     }
 
-    /// The version that is to be in use and isn't yet: of a rotation that is under way, or was interrupted.
+    /// Reads the pending version of a rotation in progress or of an interrupted one.
     pub async fn pending(&self) -> Result<Option<Version>, SecretError> {
         let pending = read(self.client.get_secret_value().secret_id(&self.id).version_stage(PENDING)).await?;
         Ok(pending.filter(Version::is_pending))
     }
 
-    /// Writes a document as the version to be in use, under an id of the caller's choice. A version is
-    /// written once: when the id is taken, by a retry or by somebody who was faster, it stays as it is.
+    /// Writes a pending version with this id. A version is written once. If the id exists, by a retry or a concurrent
+    /// writer, the version stays as it is.
     pub async fn put_pending(&self, id: &str, document: &KeyDocument) -> Result<(), SecretError> {
         let text = serde_json::to_string(document).map_err(|_| SecretError::Malformed)?;
         let put = self
@@ -163,10 +163,10 @@ impl SigningSecret {
         }
     }
 
-    /// Takes a version into use in place of another, or of none.
+    /// Makes a version current in place of another one, or of none.
     ///
     /// # Errors
-    /// [`SecretError::Changed`] if the other one is no longer the one in use.
+    /// [`SecretError::Changed`] if the other one is no longer current.
     pub async fn make_current(&self, id: &str, instead_of: Option<&str>) -> Result<(), SecretError> {
         let update = self
             .client
@@ -179,14 +179,14 @@ impl SigningSecret {
         if !is_refused(&error) {
             return Err(SecretError::Unreachable(display_chain(&error)));
         }
-        // A retry of a move that was carried out finds its own work done.
+        // A retry of an applied change finds the version current.
         match self.current().await? {
             Some(current) if current.id == id => Ok(()),
             _ => Err(SecretError::Changed),
         }
     }
 
-    /// Takes the label off a version that was to be in use: because it is, or never will be.
+    /// Removes the pending label from a version.
     pub async fn drop_pending(&self, id: &str) -> Result<(), SecretError> {
         let update = self
             .client
@@ -196,13 +196,13 @@ impl SigningSecret {
             .remove_from_version_id(id);
         match update.send().await {
             Ok(_) => Ok(()),
-            // It has lost it already.
+            // The version had lost it before.
             Err(error) if is_refused(&error) => Ok(()),
             Err(error) => Err(SecretError::Unreachable(display_chain(&error))),
         }
     }
 
-    /// When Secrets Manager rotates the secret next, in seconds since 1970, if it does.
+    /// When Secrets Manager rotates the secret next, in seconds since 1970, or none without a schedule.
     pub async fn next_rotation(&self) -> Result<Option<i64>, SecretError> {
         let describe = self.client.describe_secret().secret_id(&self.id);
         let secret =
@@ -211,7 +211,7 @@ impl SigningSecret {
     }
 }
 
-/// Whether a label was not where it was to be taken from.
+/// Whether the label was not at the expected version.
 fn is_refused<R>(error: &SdkError<UpdateSecretVersionStageError, R>) -> bool {
     error.as_service_error().is_some_and(UpdateSecretVersionStageError::is_invalid_parameter_exception)
 }

@@ -1,4 +1,4 @@
-//! The one mint: every access token is made here.
+//! The token signer. It issues every access token.
 
 use crate::identity::secrets::random_id;
 use crate::oauth::error::OAuthError;
@@ -12,7 +12,7 @@ use crate::store::table::Table;
 use crate::trust::access_token::AccessClaims;
 use crate::trust::trust::TrustStore;
 
-/// Makes access tokens.
+/// Issues access tokens.
 pub struct TokenSigner {
     keys: SigningKeys,
     issuer: Issuer,
@@ -21,8 +21,7 @@ pub struct TokenSigner {
 }
 
 impl TokenSigner {
-    /// Reads `SIGNING_SECRET_ID`, `TRUST_REFRESH_SECONDS`, `ISSUER`, `AUDIENCE` and
-    /// `ACCESS_TOKEN_TTL_SECONDS`.
+    /// Reads `SIGNING_SECRET_ID`, `TRUST_REFRESH_SECONDS`, `ISSUER`, `AUDIENCE` and `ACCESS_TOKEN_TTL_SECONDS`.
     pub fn from_settings(settings: &Settings, aws: &Aws, table: &Table) -> Result<Self, ConfigError> {
         let secret = SigningSecret::new(aws.secrets_manager(), settings.signing_secret_id()?);
         Ok(Self {
@@ -33,23 +32,23 @@ impl TokenSigner {
         })
     }
 
-    /// Opens the connections and loads the signing keys, so that the first request need not wait for them. A
-    /// failure is left to that request, which will try again.
+    /// Opens the connections and loads the signing keys before the first request. If this fails, the first request
+    /// loads them.
     pub async fn warm_up(&self, now: u64) {
         let _ = self.keys.current(now).await;
     }
 
-    /// How old the keys are that it signs with, in seconds.
+    /// Age of the cached signing keys, in seconds.
     pub fn keys_age(&self, now: u64) -> Option<u64> {
         self.keys.age(now)
     }
 
-    /// Whose tokens these are.
+    /// The issuer of the tokens.
     pub fn issuer(&self) -> &Issuer {
         &self.issuer
     }
 
-    /// The audiences of this deployment; the first is the default.
+    /// The audiences of this deployment. The first one is the default.
     pub fn audiences(&self) -> &[String] {
         &self.audiences
     }
@@ -65,7 +64,7 @@ impl TokenSigner {
             audience: spec.audience,
             client_id: spec.client_id,
             issued_at: now,
-            // Whatever the table holds, no token outlives its revocation or its token family.
+            // Whatever lifetime the table has, a token must not outlive its revocation or its token family.
             expires_at: (now + spec.ttl.unwrap_or(self.ttl).min(MAX_ACCESS_TOKEN_TTL))
                 .min(spec.ends_at.unwrap_or(u64::MAX)),
             token_id: random_id(""),

@@ -1,4 +1,4 @@
-//! API keys: long-lived secrets that open routes by themselves.
+//! API keys: long-lived credentials for the authorizer.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -7,27 +7,27 @@ use crate::identity::secrets::SecretDigest;
 use crate::oauth::scope::Scopes;
 use crate::store::table::{IndexEntry, Key, StoreError, Table};
 
-/// The prefix of API keys' keys.
+/// Prefix of the partition key.
 const PREFIX: &str = "APIKEY#";
 const PROFILE: &str = "PROFILE";
 const KIND: &str = "APIKEY";
 
-/// An API key. The key itself is stored nowhere.
+/// An API key. The key itself is not stored.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct ApiKey {
-    /// The key's name in lists and logs: `key_` + a part of its digest, which gives nothing away.
+    /// Id in lists and logs: `key_` and a part of the digest, which does not reveal the key.
     pub id: String,
-    /// The digest of the key.
+    /// Digest of the key.
     pub digest: SecretDigest,
-    /// Whose key it is.
+    /// Owner of the key.
     pub owner: String,
-    /// The scopes that it opens.
+    /// Scopes of the key.
     pub scopes: Scopes,
-    /// From when it is no longer good, in seconds since 1970.
+    /// When the key expires, in seconds since 1970.
     pub key_expires_at: Option<u64>,
-    /// A revoked key opens nothing.
+    /// Whether the key is revoked.
     pub disabled: bool,
-    /// Seconds since 1970.
+    /// Time of creation, in seconds since 1970.
     pub created_at: u64,
 }
 
@@ -37,7 +37,7 @@ impl ApiKey {
         format!("key_{}", digest.as_str().get(..20).unwrap_or_default())
     }
 
-    /// Whether the key opens anything now.
+    /// Whether the key is active now.
     pub fn is_active(&self, now: u64) -> bool {
         !self.disabled && self.key_expires_at.is_none_or(|expires_at| now < expires_at)
     }
@@ -46,19 +46,19 @@ impl ApiKey {
 /// An API key in a list.
 #[derive(Serialize, Deserialize)]
 pub struct ApiKeySummary {
-    /// The key's id.
+    /// Id of the key.
     pub id: String,
-    /// Whose key it is.
+    /// Owner of the key.
     pub owner: String,
-    /// The scopes that it opens.
+    /// Scopes of the key.
     pub scopes: Scopes,
-    /// From when it is no longer good, in seconds since 1970.
+    /// When the key expires, in seconds since 1970.
     pub key_expires_at: Option<u64>,
-    /// A revoked key opens nothing.
+    /// Whether the key is revoked.
     pub disabled: bool,
-    /// Seconds since 1970.
+    /// Time of creation, in seconds since 1970.
     pub created_at: u64,
-    /// The item's key in the table.
+    /// Partition key of the item.
     #[serde(skip_serializing)]
     pk: String,
 }
@@ -68,28 +68,28 @@ pub struct ApiKeySummary {
 pub struct ApiKeys(Table);
 
 impl ApiKeys {
-    /// In this table.
+    /// The API keys of this table.
     pub fn new(table: Table) -> Self {
         Self(table)
     }
 
-    /// The key with that digest.
+    /// The API key with this digest.
     pub async fn get(&self, digest: &SecretDigest) -> Result<Option<ApiKey>, StoreError> {
         self.0.get(key(digest.as_str())).await
     }
 
-    /// Stores a new key.
+    /// Stores a new API key.
     pub async fn create(&self, api_key: &ApiKey) -> Result<(), StoreError> {
         let listed = IndexEntry { kind: KIND, name: &api_key.id };
         self.0.create(key(api_key.digest.as_str()), api_key, Some(listed)).await
     }
 
-    /// Every key.
+    /// All API keys.
     pub async fn list(&self) -> Result<Vec<ApiKeySummary>, StoreError> {
         self.0.list(KIND).await
     }
 
-    /// Revokes a key by its id.
+    /// Revokes an API key by its id.
     pub async fn revoke(&self, id: &str) -> Result<(), StoreError> {
         let keys = self.list().await?;
         let found = keys.iter().find(|summary| summary.id == id).ok_or(StoreError::Missing)?;

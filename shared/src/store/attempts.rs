@@ -1,10 +1,13 @@
-//! Attempts to sign in: reserved before the password is looked at, given back when it was right.
+//! Sign-in attempts. An attempt is reserved before the password is verified, and released if the password is right.
 //!
-//! Three things are counted, so that neither one source, nor one account, nor many sources together can
-//! guess for long: tries at one account from one source, tries from one source at whatever account, and
-//! tries at one account from wherever. A reservation is the addition of an id to a set: adding it twice,
-//! as a retry does, changes nothing. The first and the last are two sets of one item, the account's: what
-//! is added to one is added to both, or to none.
+//! There are three limits, against guessing from one source, at one account, and from many sources together:
+//!
+//! - attempts at one account from one source,
+//! - attempts from one source at all accounts,
+//! - attempts at one account from all sources.
+//!
+//! A reservation adds an id to a set, so that a retry changes nothing. The first and the last limit are two sets of the
+//! account's item, and one update writes both.
 
 use std::net::IpAddr;
 
@@ -15,22 +18,21 @@ use crate::identity::secrets::{hex_digest, random_id};
 use crate::identity::usernames::canonicalize;
 use crate::store::table::{Key, StoreError, Table, condition_failed, unreachable};
 
-/// The prefix of their keys.
+/// Prefix of the partition key.
 const PREFIX: &str = "ATTEMPT#";
 
-/// How many tries there are in how many seconds. Invariant: an attacker at one source gets nowhere near
-/// the account's own limit, so the owner's right password goes on working from elsewhere; NIST SP
-/// 800-63B §5.2.2 wants at most 100 for an account.
+/// Attempts in a window of seconds. Invariant: an attacker at one source stays far below the limit of the account, so
+/// that the owner can sign in from elsewhere. NIST SP 800-63B §5.2.2 allows at most 100 for an account.
 const PER_ACCOUNT_AND_SOURCE: Limit = Limit { tries: 10, seconds: 900 };
 const PER_SOURCE: Limit = Limit { tries: 100, seconds: 900 };
 const PER_ACCOUNT: Limit = Limit { tries: 100, seconds: 3600 };
 
-/// A source's own set in an account's item ends with the item: its windows fill the account's.
+/// The set of a source expires with the account's item. Its windows must therefore divide those of the account.
 const _: () = assert!(PER_ACCOUNT.seconds.is_multiple_of(PER_ACCOUNT_AND_SOURCE.seconds));
 
-/// How many characters of a source's digest name its set. Invariant: sources that share a set share its
-/// tries, so nobody may find another that shares theirs by chance; and with a set for each of its 100 tries
-/// an account's item is still a few kilobytes, which every further try pays for.
+/// Length of the digest that names the set of a source. Invariant: long enough that two sources don't share a set, and
+/// short enough that the account's item stays at a few kilobytes with a set for each of its 100 attempts, because each
+/// attempt is charged by the size of the item.
 const SOURCE_DIGITS: usize = 16;
 
 #[derive(Clone, Copy)]
@@ -40,17 +42,17 @@ struct Limit {
 }
 
 impl Limit {
-    /// When the window began that we are in.
+    /// Start of the current window.
     fn window(self, now: u64) -> u64 {
         now - now % self.seconds
     }
 
-    /// The key of what is counted by this name in that window.
+    /// The item's key for this name in the current window.
     fn key(self, name: &str, now: u64) -> Key {
         Key::new(PREFIX, name, format!("WINDOW#{}", self.window(now)))
     }
 
-    /// How much of it is left, in seconds.
+    /// Seconds until the window ends.
     fn left(self, now: u64) -> u64 {
         self.seconds - now % self.seconds
     }
@@ -60,32 +62,32 @@ impl Limit {
 #[derive(Clone)]
 pub struct Attempts(Table);
 
-/// A try that is counted until it is given back.
+/// A counted attempt, which can be released.
 pub struct Reservation {
     id: String,
     source: Key,
     account: Key,
-    /// The name of the source's own set in the account's item.
+    /// The name of the source's set in the account's item.
     from: String,
 }
 
-/// What came of asking for a try.
+/// The result of a reservation.
 pub enum AttemptOutcome {
-    /// It may be taken.
+    /// The attempt is allowed.
     Reserved(Reservation),
-    /// Not at this account, for a while.
+    /// The account is locked for attempts from this source.
     Locked,
-    /// Not from this source, for so many seconds.
+    /// The source has used up its attempts for this number of seconds.
     TooMany(u64),
 }
 
 impl Attempts {
-    /// In this table.
+    /// The attempts of this table.
     pub fn new(table: Table) -> Self {
         Self(table)
     }
 
-    /// Reserves a try at an account, which need not exist, from a source.
+    /// Reserves an attempt at an account, which need not exist, from a source.
     pub async fn reserve(
         &self,
         username: &str,
@@ -109,7 +111,7 @@ impl Attempts {
         if !applied(from_here).await? {
             return Ok(AttemptOutcome::TooMany(PER_SOURCE.left(now)));
         }
-        // Only now: what one source may not even try can't use up the account's own tries.
+        // After the limit of the source, so that a source over its limit can't use up the attempts of an account.
         let here = self
             .adding(&reservation.account, PER_ACCOUNT, &reservation.id, now)?
             .update_expression("SET expires_at = :end ADD tries :set, #from :set")
@@ -122,8 +124,8 @@ impl Attempts {
         Ok(if applied(here).await? { AttemptOutcome::Reserved(reservation) } else { AttemptOutcome::Locked })
     }
 
-    /// Gives a try back whose password was right: it was no guess, and those before it from the same
-    /// source were slips of the finger.
+    /// Releases an attempt with the right password, together with the earlier ones at this account from the same
+    /// source.
     pub async fn release(&self, reservation: Reservation) -> Result<(), StoreError> {
         let Reservation { id, source, account, from } = reservation;
         let set = AttributeValue::Ss(vec![id]);
@@ -141,7 +143,7 @@ impl Attempts {
         tokio::try_join!(at_source.send(), at_account.send()).map(drop).map_err(unreachable)
     }
 
-    /// Forgets every try at an account.
+    /// Resets the attempts at an account.
     pub async fn forget(&self, username: &str) -> Result<(), StoreError> {
         let name = account_key(username);
         for item in self.0.partition(&format!("{PREFIX}{name}")).await? {
@@ -152,7 +154,7 @@ impl Attempts {
         Ok(())
     }
 
-    /// An update that can add an id to the tries of a window, which ends in time.
+    /// The update that adds an id to the attempts of a window.
     fn adding(
         &self,
         key: &Key,
@@ -169,7 +171,7 @@ impl Attempts {
     }
 }
 
-/// Whether an update's condition held, and it was made.
+/// Whether the condition of an update held and the update was applied.
 async fn applied(update: UpdateItemFluentBuilder) -> Result<bool, StoreError> {
     match update.send().await {
         Ok(_) => Ok(true),
@@ -181,12 +183,12 @@ fn number(number: impl ToString) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
-/// A name that was typed may be a password in the wrong field: only its digest is stored.
+/// Stored as a digest, because a caller may have typed the password in the field of the username.
 fn account_key(username: &str) -> String {
     format!("account#{}", hex_digest(&canonicalize(username)))
 }
 
-/// Whoever has one IPv6 address has the other 2^64 of its network too (RFC 6177 §2).
+/// An IPv6 source counts as its network, because a caller with one address has all 2^64 of them (RFC 6177 §2).
 fn network(source: &str) -> String {
     match source.parse().map(|address: IpAddr| address.to_canonical()) {
         Ok(IpAddr::V6(address)) => {

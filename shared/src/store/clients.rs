@@ -1,4 +1,4 @@
-//! Clients: the machines that ask for tokens.
+//! Clients.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::identity::secrets::SecretDigest;
 use crate::oauth::scope::Scopes;
 use crate::store::table::{CONDITION_FAILED_ITEM, IndexEntry, Key, StoreError, Table, condition_failed};
 
-/// The prefix of clients' keys.
+/// Prefix of the partition key.
 const PREFIX: &str = "CLIENT#";
 const PROFILE: &str = "PROFILE";
 const KIND: &str = "CLIENT";
@@ -21,43 +21,42 @@ const KIND: &str = "CLIENT";
 pub struct Client {
     /// `client_id`
     pub client_id: String,
-    /// The secrets that authenticate it.
+    /// Client secrets.
     pub secrets: Vec<ClientSecret>,
-    /// The scopes that it may ask for.
+    /// The scopes that the client may request.
     pub scopes: Scopes,
-    /// The audiences that it may ask for; empty for those of the deployment.
+    /// The audiences that the client may request. If empty, those of the deployment.
     #[serde(default)]
     pub audiences: Vec<String>,
-    /// Life of its tokens in seconds; none for the deployment's.
+    /// Lifetime of its access tokens in seconds. If none, that of the deployment.
     pub token_ttl: Option<u64>,
-    /// Claims that its tokens carry.
+    /// Custom claims of its access tokens.
     #[serde(default)]
     pub claims: BTreeMap<String, String>,
-    /// The grants that it may use; empty for client credentials alone.
+    /// The grants that the client may use. If empty, client credentials only.
     #[serde(default)]
     pub grants: BTreeSet<GrantType>,
-    /// The public keys that authenticate it, if it has any.
+    /// Public keys for client assertions.
     pub public_keys: Option<ClientKeys>,
-    /// The subject of the certificate that authenticates it (RFC 8705 §2.1.2), if it has one.
+    /// Subject of its client certificate (RFC 8705 §2.1.2).
     pub certificate_subject: Option<String>,
-    /// How many tokens it may have in how long.
+    /// Token quota.
     pub quota: Option<Quota>,
-    /// The day on which each secret was last used, as its first second since 1970, by the beginning of
-    /// the secret's digest.
+    /// The day of each secret's last use, as the first second of the day since 1970, by the name of the secret.
     #[serde(default)]
     pub secret_use: BTreeMap<String, u64>,
-    /// A disabled client gets no token.
+    /// Whether the client is disabled.
     pub disabled: bool,
-    /// Random: a client that is created again under the same id has another one. Empty of a client from before there
-    /// were epochs.
+    /// A random value, which differs when a client is created again with the same id. Empty for clients from before
+    /// epochs.
     #[serde(default)]
     pub epoch: String,
-    /// Seconds since 1970.
+    /// Time of creation, in seconds since 1970.
     pub created_at: u64,
 }
 
 impl Client {
-    /// Whether it may use this grant.
+    /// Whether the client may use this grant.
     pub fn may_use(&self, grant: GrantType) -> bool {
         self.grants.contains(&grant) || (self.grants.is_empty() && grant == GrantType::ClientCredentials)
     }
@@ -66,84 +65,84 @@ impl Client {
 /// A grant that a client may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum GrantType {
-    /// Tokens for itself (RFC 6749 §4.4).
+    /// Access tokens for the client itself (RFC 6749 §4.4).
     #[serde(rename = "client_credentials")]
     ClientCredentials,
-    /// New tokens for people who signed in through it (RFC 6749 §6).
+    /// Refresh of the tokens of users (RFC 6749 §6).
     #[serde(rename = "refresh_token")]
     RefreshToken,
-    /// Tokens for whom a trusted issuer vouches for (RFC 8693).
+    /// Exchange of tokens of trusted issuers (RFC 8693).
     #[serde(rename = "urn:ietf:params:oauth:grant-type:token-exchange")]
     TokenExchange,
 }
 
-/// Where the public keys of a client are.
+/// The public keys of a client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientKeys {
-    /// Here: a JWKS (RFC 7517 §5) as text.
+    /// A JWKS (RFC 7517 §5) as text.
     Jwks(String),
-    /// Behind this URL.
+    /// A JWKS URL.
     Url(String),
 }
 
-/// A limit on the tokens that a client may have.
+/// A limit on issued tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quota {
-    /// So many tokens,
+    /// Number of tokens.
     pub tokens: u64,
-    /// in so many seconds.
+    /// Window in seconds.
     pub seconds: u64,
 }
 
-/// One secret of a client.
+/// A client secret.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct ClientSecret {
-    /// Its digest.
+    /// Digest of the secret.
     pub digest: SecretDigest,
-    /// Seconds since 1970.
+    /// Time of creation, in seconds since 1970.
     pub created_at: u64,
-    /// From when it is no longer good, in seconds since 1970; open until it is replaced.
+    /// When the secret expires, in seconds since 1970. If none, it does not expire.
     pub expires_at: Option<u64>,
 }
 
 impl ClientSecret {
-    /// The secret's name in [`Client::secret_use`].
+    /// Name of the secret in [`Client::secret_use`].
     pub fn name(&self) -> &str {
         self.digest.as_str().get(..8).unwrap_or_default()
     }
 
-    /// Whether it authenticates anybody now.
+    /// Whether the secret is valid now.
     pub fn is_active(&self, now: u64) -> bool {
         self.expires_at.is_none_or(|expires_at| now < expires_at)
     }
 }
 
-/// Settings of a client that replace what there was; what is none here stays.
+/// Changes to a client. A member that is none is not changed.
 #[derive(Serialize)]
 pub struct ClientChange {
-    /// The scopes that it may ask for.
+    /// The scopes that the client may request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Scopes>,
-    /// The audiences that it may ask for; empty for those of the deployment.
+    /// The audiences that the client may request. If empty, those of the deployment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audiences: Option<Vec<String>>,
-    /// Life of its tokens in seconds; none within for the deployment's.
+    /// Lifetime of its access tokens in seconds. An inner none sets that of the deployment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_ttl: Option<Option<u64>>,
-    /// Claims that its tokens carry.
+    /// Custom claims of its access tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claims: Option<BTreeMap<String, String>>,
-    /// The grants that it may use; empty for client credentials alone.
+    /// The grants that the client may use. If empty, client credentials only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grants: Option<BTreeSet<GrantType>>,
-    /// The public keys that authenticate it; none within takes them away.
+    /// Public keys for client assertions. An inner none removes them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_keys: Option<Option<ClientKeys>>,
-    /// The subject of its certificate; none within takes it away.
+    /// Subject of its client certificate. An inner none removes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate_subject: Option<Option<String>>,
-    /// Its quota; none within takes it away.
+    /// Token quota. An inner none removes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quota: Option<Option<Quota>>,
 }
@@ -154,11 +153,11 @@ pub struct ClientSummary {
     /// `client_id`
     #[serde(alias = "listed_as")]
     pub client_id: String,
-    /// The scopes that it may ask for.
+    /// The scopes that the client may request.
     pub scopes: Scopes,
-    /// A disabled client gets no token.
+    /// Whether the client is disabled.
     pub disabled: bool,
-    /// Seconds since 1970.
+    /// Time of creation, in seconds since 1970.
     pub created_at: u64,
 }
 
@@ -167,12 +166,12 @@ pub struct ClientSummary {
 pub struct Clients(Table);
 
 impl Clients {
-    /// In this table.
+    /// The clients of this table.
     pub fn new(table: Table) -> Self {
         Self(table)
     }
 
-    /// The client of that id.
+    /// The client with this id.
     pub async fn get(&self, client_id: &str) -> Result<Option<Client>, StoreError> {
         self.0.get(key(client_id)).await
     }
@@ -183,7 +182,7 @@ impl Clients {
         self.0.create(key(&client.client_id), client, Some(listed)).await
     }
 
-    /// Every client.
+    /// All clients.
     pub async fn list(&self) -> Result<Vec<ClientSummary>, StoreError> {
         self.0.list(KIND).await
     }
@@ -193,14 +192,13 @@ impl Clients {
         self.0.set(key(client_id), &json!({"disabled": disabled})).await
     }
 
-    /// Changes settings of a client and leaves everything else of it alone. `Changed` if the client that was read is
-    /// there no more.
+    /// Changes a client. `Changed` if the client was deleted or created again since it was read.
     pub async fn update(&self, read: &Client, change: &ClientChange) -> Result<(), StoreError> {
         let created_at = AttributeValue::N(read.created_at.to_string());
         self.0.set_of(key(&read.client_id), change, ("created_at", created_at)).await
     }
 
-    /// Replaces a client's secrets, if nobody else has done so since they were read.
+    /// Replaces the client secrets, unless they were changed since they were read.
     pub async fn replace_secrets(
         &self,
         client_id: &str,
@@ -219,7 +217,7 @@ impl Clients {
         match update.send().await {
             Ok(_) => Ok(()),
             Err(error) => match condition_failed(error)? {
-                // A retry of a write that was applied meets its own work: that is success.
+                // A retry of an applied write finds the new value. This is a success.
                 Some(item) if item.get("secrets") == Some(&value(secrets)?) => Ok(()),
                 Some(_) => Err(StoreError::Changed),
                 None => Err(StoreError::Missing),
@@ -227,7 +225,7 @@ impl Clients {
         }
     }
 
-    /// Notes on which days which secrets were last used.
+    /// Records the days of the secrets' last use.
     pub async fn record_secret_use(
         &self,
         client_id: &str,
@@ -236,7 +234,7 @@ impl Clients {
         self.0.set(key(client_id), &json!({"secret_use": days})).await
     }
 
-    /// Forgets a client.
+    /// Deletes a client.
     pub async fn delete(&self, client_id: &str) -> Result<(), StoreError> {
         self.0.delete(key(client_id)).await
     }

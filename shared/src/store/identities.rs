@@ -1,7 +1,7 @@
-//! Federated identities: people whom another issuer vouches for.
+//! Federated identities: users whom a trusted issuer signs in.
 //!
-//! At the first sign-in they get a user of their own, without a password, named by its `sub`; the
-//! identity is a link to it. So they are listed, disabled and deleted like any other user.
+//! The first sign-in creates a user without a password, whose name is its `sub`, and an identity that links to it. Such
+//! users are listed, disabled and deleted like other users.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use crate::store::table::{IndexEntry, Key, StoreError, Table};
 use crate::store::users;
 use crate::store::users::Account;
 
-/// The prefix of identities' keys.
+/// Prefix of the partition key.
 const PREFIX: &str = "IDENTITY#";
 const LINK: &str = "LINK";
 
@@ -22,30 +22,29 @@ struct Link {
     created_at: u64,
 }
 
-/// The identities in the table.
+/// The federated identities in the table.
 #[derive(Clone)]
 pub struct Identities(Table);
 
 impl Identities {
-    /// In this table.
+    /// The federated identities of this table.
     pub fn new(table: Table) -> Self {
         Self(table)
     }
 
-    /// The user behind this subject of this issuer; none if they have never signed in. The link of one whom an
-    /// administrator has deleted stays, so that signing in again does not undo it.
+    /// The user of this subject of this issuer, or none before the first sign-in. The link of a deleted user stays, so
+    /// that another sign-in does not create the user again.
     pub async fn find(&self, issuer: &str, subject: &str) -> Result<Option<LinkedAccount>, StoreError> {
         let Some(link) = self.0.get::<Link>(link_key(issuer, subject)).await? else { return Ok(None) };
         let account: Option<Account> = self.0.get(users::key(&link.username)).await?;
         Ok(Some(match account {
-            // A link never signs in a user who has a password, whatever wrote it.
+            // A link must never sign in a user with a password, whatever wrote the link.
             Some(account) if !account.is_federated() => LinkedAccount::NotFederated,
             account => account.map_or(LinkedAccount::Deleted, LinkedAccount::Account),
         }))
     }
 
-    /// Makes the user at the first sign-in, with the link in one transaction. `Exists` if somebody made
-    /// them meanwhile.
+    /// Creates the user and the link in one transaction. `Exists` if a concurrent sign-in created them.
     pub async fn create(
         &self,
         issuer: &str,
@@ -72,14 +71,14 @@ impl Identities {
     }
 }
 
-/// What an identity leads to.
+/// The user that an identity links to.
 #[derive(Debug, PartialEq, Eq)]
 pub enum LinkedAccount {
     /// A user.
     Account(Account),
-    /// A user who was deleted.
+    /// A deleted user.
     Deleted,
-    /// A user who signs in with a password.
+    /// A user with a password.
     NotFederated,
 }
 

@@ -1,4 +1,4 @@
-//! Quotas: how many tokens a client got, and how many revocations are kept, in a window of time.
+//! Fixed-window rate limits: tokens of a client, and stored revocations of a subject.
 
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
@@ -8,12 +8,12 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use crate::store::clients::Quota;
 use crate::store::table::{CONDITION_FAILED_ITEM, Item, Key, StoreError, Table, condition_failed};
 
-/// How many slots a counter has. A writer puts the id that it counted last into its slot, so that its retry is
-/// recognized. Invariants: with every slot filled a counter is smaller than 1 KB, one write unit. A client keeps fewer
-/// writers busy than this: two that share a slot may count one thing twice when an answer is lost.
+/// Slots of a counter. A writer puts the last counted id into its slot, so that a retry is recognized. Invariants: with
+/// all slots in use, a counter is smaller than 1 KB, which is one write unit. A client has fewer concurrent writers
+/// than slots, because two writers that share a slot may count an id twice after a lost response.
 const SLOTS: usize = 24;
 
-/// There is something left, and no slot holds the id. The same for every charge.
+/// The limit is not reached, and no slot has the id. The text is the same for every charge.
 static CONDITION: LazyLock<String> = LazyLock::new(|| {
     let is_held: Vec<_> = (0..=SLOTS).map(|slot| format!("{} = :id", attribute(slot))).collect();
     format!("attribute_not_exists(pk) OR (issued < :limit AND NOT ({}))", is_held.join(" OR "))
@@ -27,28 +27,28 @@ pub struct RateLimits {
     slots: Arc<Slots>,
 }
 
-/// What came of asking for one more.
+/// The result of a charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Charge {
-    /// It was counted.
+    /// Counted.
     Allowed,
-    /// There is none left for so many seconds.
+    /// The limit is reached for this number of seconds.
     Exceeded(u64),
 }
 
 impl RateLimits {
-    /// Of the tokens that a client gets.
+    /// The token quotas of clients.
     pub fn for_tokens(table: Table) -> Self {
         Self { table, prefix: "ATTEMPT#quota#", slots: Arc::default() }
     }
 
-    /// Of the revocations that are kept for a subject.
+    /// The limits on stored revocations of a subject.
     pub fn for_revocations(table: Table) -> Self {
         Self { table, prefix: "ATTEMPT#revocations#", slots: Arc::default() }
     }
 
-    /// Counts one thing, by its id: one write of one unit. The same id again, as a retry has it, is not counted again
-    /// until the writer that counted it has counted another.
+    /// Counts one use by its id, with one write of one unit. A retry with the same id is not counted again until the
+    /// writer has counted another id.
     pub async fn charge(&self, name: &str, id: &str, quota: Quota, now: u64) -> Result<Charge, StoreError> {
         let seconds = quota.seconds.max(1);
         let start = now - now % seconds;
@@ -75,7 +75,7 @@ impl RateLimits {
     }
 }
 
-/// A slot's attribute.
+/// The attribute of a slot.
 fn attribute(slot: usize) -> String {
     format!("slot_{slot}")
 }
@@ -84,13 +84,13 @@ fn holds(item: &Item, slot: usize, id: &str) -> bool {
     item.get(&attribute(slot)).and_then(|held| held.as_s().ok()).is_some_and(|held| held == id)
 }
 
-/// The slots that this process does not use at the moment. A function on Lambda does one thing at a time, so it uses
-/// one slot for all its life.
+/// The slots that this process does not use at the moment. A function on Lambda handles one request at a time and
+/// always uses the same slot.
 struct Slots(Mutex<Vec<usize>>);
 
 impl Default for Slots {
     fn default() -> Self {
-        // Each process begins elsewhere, so that few meet.
+        // Each process starts at a random slot, so that few processes share one.
         let mut random = [0];
         let first = rand::fill(&mut random).map_or(0, |()| usize::from(random[0]));
         Self(Mutex::new((first..first + SLOTS).map(|slot| slot % SLOTS).collect()))
@@ -98,7 +98,7 @@ impl Default for Slots {
 }
 
 impl Slots {
-    /// A slot for one write. Those for which none is left share one more.
+    /// Takes a slot for one write. Writers without a free slot share an additional one.
     fn take(&self) -> Slot<'_> {
         let slot = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         Slot(slot.unwrap_or(SLOTS), self)

@@ -1,34 +1,34 @@
-//! Tokens that are good once, and were seen.
+//! The replay store: single use of tokens by their `jti`.
 
 use serde::Serialize;
 
 use crate::identity::secrets::random_id;
 use crate::store::table::{Key, StoreError, Table};
 
-/// The prefix of their keys.
+/// Prefix of the partition key.
 const PREFIX: &str = "JTI#";
 const SEEN: &str = "SEEN";
 
 #[derive(Serialize)]
 struct Mark {
-    /// Who saw it: a retry of a write that was applied knows its own mark.
+    /// The writer of the item, by which a retry of an applied write recognizes its item.
     seen_by: String,
-    /// When the token is refused at any rate, in seconds since 1970: DynamoDB may drop the item then.
+    /// When the token has expired, in seconds since 1970, and DynamoDB may delete the item.
     expires_at: u64,
 }
 
-/// The tokens in the table.
+/// The used tokens in the table.
 #[derive(Clone)]
 pub struct ReplayStore(Table);
 
 impl ReplayStore {
-    /// In this table.
+    /// The used tokens of this table.
     pub fn new(table: Table) -> Self {
         Self(table)
     }
 
-    /// Notes a token of this issuer and says whether it is seen for the first time. Invariant: whoever
-    /// asks refuses the token from `expires_at` on.
+    /// Records the use of a token of this issuer, and returns whether it is the first one. Invariant: the caller
+    /// rejects the token from `expires_at` on.
     pub async fn record_first_use(
         &self,
         issuer: &str,

@@ -1,4 +1,4 @@
-//! The table: its layout, and the few ways in which it is read and written.
+//! Reads and writes of the DynamoDB table.
 
 use std::collections::HashMap;
 
@@ -24,37 +24,37 @@ const MAX_PARTITION_KEY: usize = 2048;
 /// DynamoDB's limit for a sort key, in bytes.
 const MAX_SORT_KEY: usize = 1024;
 
-/// The index that listings read. Nothing is decided by it: it lags behind the table.
+/// The index for lists. It is eventually consistent, so no decision reads it.
 const LISTING_INDEX: &str = "listing";
 
-/// What an update asks for that wants to see the item which its condition is not true of.
+/// Makes an update return the item that failed its condition.
 pub(crate) const CONDITION_FAILED_ITEM: ReturnValuesOnConditionCheckFailure =
     ReturnValuesOnConditionCheckFailure::AllOld;
 
-/// An item as DynamoDB has it.
+/// An item of DynamoDB.
 pub type Item = HashMap<String, AttributeValue>;
 
-/// Why the store did not do as it was told.
+/// Why a read or a write failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// DynamoDB did not answer, or refused.
+    /// DynamoDB did not respond, or rejected the request.
     #[error("DynamoDB: {0}")]
     Unreachable(String),
-    /// An item is not what this code writes.
-    #[error("the item {0} is malformed")]
+    /// An item does not have the expected attributes.
+    #[error("item {0} is malformed")]
     Malformed(String),
-    /// An item with this key exists already, and it isn't this one.
-    #[error("it exists already")]
+    /// Another item with this key exists.
+    #[error("item already exists")]
     Exists,
     /// There is no such item.
-    #[error("it does not exist")]
+    #[error("item not found")]
     Missing,
-    /// The item is no longer what the writer saw.
-    #[error("somebody else changed it just now")]
+    /// The item was modified since it was read.
+    #[error("item was modified concurrently")]
     Changed,
 }
 
-/// An item's key.
+/// The key of an item.
 #[derive(Clone, Debug)]
 pub struct Key {
     pk: String,
@@ -62,12 +62,12 @@ pub struct Key {
 }
 
 impl Key {
-    /// Partition key: a prefix of ours and a name, which may come from outside; and a sort key.
+    /// A partition key of a prefix and a name, which may be user input, and a sort key.
     pub fn new(prefix: &'static str, name: &str, sk: impl Into<String>) -> Self {
         Self { pk: format!("{prefix}{name}"), sk: sk.into() }
     }
 
-    /// Nothing can be stored under a key beyond DynamoDB's limits, so nothing is found there either.
+    /// Whether the key is within DynamoDB's limits. There can be no item with a longer key.
     fn fits(&self) -> bool {
         self.pk.len() <= MAX_PARTITION_KEY && self.sk.len() <= MAX_SORT_KEY
     }
@@ -80,11 +80,11 @@ impl Key {
     }
 }
 
-/// How an item shows in listings.
+/// An item in a list.
 pub struct IndexEntry<'a> {
     /// `CLIENT`, `USER` or `APIKEY`.
     pub kind: &'static str,
-    /// Its name in the list.
+    /// Name in the list.
     pub name: &'a str,
 }
 
@@ -96,17 +96,17 @@ pub struct Table {
 }
 
 impl Table {
-    /// The table of that name.
+    /// The table with this name.
     pub fn new(client: Client, name: impl Into<String>) -> Self {
         Self { client, name: name.into() }
     }
 
-    /// Reads one item, as it is now: what decides something must not be a copy that lags.
+    /// Reads one item, strongly consistent, because decisions depend on it.
     pub async fn get<T: DeserializeOwned>(&self, key: Key) -> Result<Option<T>, StoreError> {
         self.get_item(key).await?.map(read).transpose()
     }
 
-    /// The same, as DynamoDB has it.
+    /// As [`Table::get`], as a DynamoDB item.
     pub async fn get_item(&self, key: Key) -> Result<Option<Item>, StoreError> {
         if !key.fits() {
             return Ok(None);
@@ -120,7 +120,7 @@ impl Table {
         Ok(get.send().await.map_err(unreachable)?.item)
     }
 
-    /// Writes an item that must not exist yet.
+    /// Writes an item that must not exist.
     pub async fn create<T: Serialize>(
         &self,
         key: Key,
@@ -138,7 +138,7 @@ impl Table {
         match put.send().await {
             Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {
-                // A retry of a write that was applied meets its own item: that is success.
+                // A retry of an applied write finds its own item. This is a success.
                 Some(PutItemError::ConditionalCheckFailedException(failed))
                     if failed.item.as_ref() == Some(&item) =>
                 {
@@ -150,8 +150,8 @@ impl Table {
         }
     }
 
-    /// Writes several items, none of which may exist yet, or none of them. The SDK's own request token
-    /// makes a retry of a transaction that was applied a success.
+    /// Writes several items, none of which may exist, in one transaction. The SDK's request token makes a retry of an
+    /// applied transaction succeed.
     pub async fn create_all<const N: usize>(&self, items: [Item; N]) -> Result<(), StoreError> {
         let mut transaction = self.client.transact_write_items();
         for item in items {
@@ -177,7 +177,7 @@ impl Table {
         }
     }
 
-    /// Sets attributes of an item that exists.
+    /// Sets attributes of an existing item.
     pub async fn set<T: Serialize>(&self, key: Key, attributes: &T) -> Result<(), StoreError> {
         let update = self.setting(key, attributes)?.condition_expression("attribute_exists(pk)");
         match update.send().await {
@@ -186,8 +186,8 @@ impl Table {
         }
     }
 
-    /// Sets attributes of the item that was read, which this attribute tells from another of the same key. `Changed` if
-    /// that one is no longer there.
+    /// Sets attributes of the item that was read, identified by this attribute. `Changed` if there is another item with
+    /// the same key.
     pub async fn set_of<T: Serialize>(
         &self,
         key: Key,
@@ -205,12 +205,12 @@ impl Table {
         }
     }
 
-    /// Sets attributes of an item, whether it exists or not, and leaves its others alone.
+    /// Sets attributes of an item, which is created if it does not exist.
     pub async fn upsert<T: Serialize>(&self, key: Key, attributes: &T) -> Result<(), StoreError> {
         self.setting(key, attributes)?.send().await.map(drop).map_err(unreachable)
     }
 
-    /// An update that sets attributes, to be sent as it is or with a condition.
+    /// An update that sets attributes, to which a condition can be added.
     pub(crate) fn setting<T: Serialize>(
         &self,
         key: Key,
@@ -228,7 +228,7 @@ impl Table {
         Ok(update.update_expression(format!("SET {}", assignments.join(", "))))
     }
 
-    /// An update of an item, to be said by whoever knows the item.
+    /// An update of an item.
     pub(crate) fn update(&self, key: Key) -> Result<UpdateItemFluentBuilder, StoreError> {
         if !key.fits() {
             return Err(StoreError::Malformed("key".to_owned()));
@@ -236,13 +236,13 @@ impl Table {
         Ok(self.client.update_item().table_name(&self.name).set_key(Some(key.into_item())))
     }
 
-    /// Deletes an item; whether it was there doesn't matter.
+    /// Deletes an item, if it exists.
     pub async fn delete(&self, key: Key) -> Result<(), StoreError> {
         let delete = self.client.delete_item().table_name(&self.name).set_key(Some(key.into_item()));
         delete.send().await.map(drop).map_err(unreachable)
     }
 
-    /// Reads a whole partition, as it is now.
+    /// Reads a whole partition, strongly consistent.
     pub async fn partition(&self, pk: &str) -> Result<Vec<Item>, StoreError> {
         let query = self
             .client
@@ -254,7 +254,7 @@ impl Table {
         all(query).await
     }
 
-    /// A value as the item that holds it.
+    /// Turns a value into an item.
     pub fn item<T: Serialize>(
         key: Key,
         value: &T,
@@ -264,7 +264,7 @@ impl Table {
             return Err(StoreError::Malformed("key".to_owned()));
         }
         let mut item: Item = to_item(value).map_err(|_| StoreError::Malformed(key.sk.clone()))?;
-        // Absent and null are one thing; an attribute that isn't there costs nothing.
+        // An absent attribute costs nothing and reads as null.
         item.retain(|_, value| !value.is_null());
         if let Some(IndexEntry { kind, name }) = listed {
             item.insert("kind".to_owned(), AttributeValue::S(kind.to_owned()));
@@ -274,7 +274,7 @@ impl Table {
         Ok(item)
     }
 
-    /// Lists all items of a kind, by name.
+    /// Lists all items of a kind, ordered by name.
     pub async fn list<T: DeserializeOwned>(&self, kind: &'static str) -> Result<Vec<T>, StoreError> {
         let query = self
             .client
@@ -287,8 +287,8 @@ impl Table {
     }
 }
 
-/// All that a query finds, page by page. The SDK's paginator makes a stream of single items of it, which is a
-/// twenty-fifth of all the instructions of an authorizer's cold start.
+/// All items of a query, page by page. The SDK's paginator yields single items, which takes a twenty-fifth of the
+/// instructions of an authorizer's cold start.
 async fn all(query: QueryFluentBuilder) -> Result<Vec<Item>, StoreError> {
     let mut items = Vec::new();
     let mut after = None;
@@ -309,9 +309,8 @@ fn was_cancelled(error: &TransactWriteItemsError, codes: &[&str]) -> bool {
     reasons.any(|reason| reason.code().is_some_and(|code| codes.contains(&code)))
 }
 
-/// A transaction with a throttled item is cancelled, and cancelled transactions are not retried by the SDK
-/// (docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html). This one is, like
-/// every other write that was throttled.
+/// Retries transactions that were cancelled because an item was throttled. The SDK does not retry cancelled
+/// transactions (docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html).
 #[derive(Debug)]
 struct ThrottledTransaction;
 
@@ -332,7 +331,7 @@ impl ClassifyRetry for ThrottledTransaction {
     }
 }
 
-/// Turns an item into a value.
+/// Parses an item.
 pub fn read<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
     let key = item
         .get("pk")
@@ -342,8 +341,7 @@ pub fn read<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
     from_item(item).map_err(|_| StoreError::Malformed(key))
 }
 
-/// The item that an update's condition was not true of, if that is why the update failed and if it asked
-/// for [`CONDITION_FAILED_ITEM`].
+/// The item that failed the condition of an update with [`CONDITION_FAILED_ITEM`]. Any other failure is an error.
 pub(crate) fn condition_failed(error: SdkError<UpdateItemError>) -> Result<Option<Item>, StoreError> {
     match error.as_service_error() {
         Some(UpdateItemError::ConditionalCheckFailedException(failed)) => Ok(failed.item.clone()),

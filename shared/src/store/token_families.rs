@@ -1,4 +1,4 @@
-//! Families of refresh tokens: one item for each sign-in that can be refreshed.
+//! Token families: one item for each sign-in that can be refreshed.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
@@ -13,68 +13,68 @@ use crate::store::clients::Client;
 use crate::store::table::{CONDITION_FAILED_ITEM, Key, StoreError, Table, condition_failed, read};
 use crate::store::users::Account;
 
-/// The prefix of their keys.
+/// Prefix of the partition key.
 const PREFIX: &str = "REFRESH#";
 const HEAD: &str = "HEAD";
 
-/// How long the same token yields the same successor once more, in seconds. Invariant: longer than a
-/// function may take, so that a client whose answer was lost can ask again; short, because until then a
-/// thief could too.
+/// The grace period in seconds, in which the previous token yields the same successor. Invariant: longer than a
+/// function may run, so that a client can repeat a request whose response was lost. Short, because a thief could use it
+/// too.
 const GRACE: u64 = 60;
 
-/// A family: a sign-in, and where its chain of tokens stands.
+/// A token family: a sign-in and the state of its refresh tokens.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Family {
-    /// `sid` of its access tokens. Not the family's own id, which only refresh tokens hold.
+    /// `sid` of its access tokens. It is not the id of the family, which only the refresh tokens contain.
     pub session_id: String,
-    /// The client that the tokens were issued to.
+    /// Client that the tokens were issued to.
     pub client_id: String,
-    /// Who signed in.
+    /// Username.
     pub username: String,
-    /// The user's `sub`.
+    /// `sub` of the user.
     pub sub: String,
-    /// The user's epoch at the sign-in: in another one the family is dead.
+    /// Epoch of the user at the sign-in. The family ends with it.
     pub epoch: String,
-    /// Who vouched for the user, if it was not a password.
+    /// The trusted issuer of a federated sign-in. None after a password.
     pub issuer: Option<String>,
-    /// The scopes of the sign-in: a refresh gets these or fewer.
+    /// Scopes of the sign-in. A refresh gets these or fewer.
     pub scopes: Scopes,
-    /// The audience of the sign-in.
+    /// Audience of the sign-in.
     pub audience: Option<String>,
-    /// The client's epoch at the sign-in: to a client that was created again the family is dead. Empty for
-    /// first-party sign-in; none of a family that began before there were epochs of clients.
+    /// Epoch of the client at the sign-in. The family ends with it. Empty for first-party sign-in. None for a family
+    /// from before epochs of clients.
     #[serde(default)]
     pub client_epoch: Option<String>,
-    /// The email address of the sign-in, if it was known and, of a federated user, verified.
+    /// Email address of the sign-in. Of a federated user, only if verified.
     #[serde(default)]
     pub email: Option<String>,
-    /// When the sign-in was, in seconds since 1970; none of a family that began before this was kept.
+    /// Time of the sign-in, in seconds since 1970. None for a family from before it was stored.
     #[serde(default)]
     pub created_at: Option<u64>,
-    /// The key that a public client must prove to hold (RFC 9449 §5): the one that it began the session with.
+    /// Thumbprint of the key that a public client must prove (RFC 9449 §5), set at the sign-in.
     pub key: Option<String>,
-    /// The token that is good.
+    /// Digest of the current refresh token.
     pub current: SecretDigest,
-    /// The one that it follows.
+    /// Digest of the previous refresh token.
     pub previous: Option<SecretDigest>,
-    /// With the previous token it makes the current one.
+    /// The salt that derives the current token from the previous one.
     pub salt: Option<String>,
-    /// When the current token was made, in seconds since 1970.
+    /// When the current token was issued, in seconds since 1970.
     pub rotated_at: u64,
-    /// When the family ends, however much it is used: see [`Family::ends_at`].
+    /// When the family ends even if it is used. See [`Family::ends_at`].
     pub ends_at: u64,
-    /// When the family ends if it isn't used: DynamoDB may drop the item then.
+    /// When the family ends without further use, and DynamoDB may delete the item.
     pub expires_at: u64,
-    /// A revoked family is dead.
+    /// Whether the family is revoked.
     pub revoked: bool,
 }
 
-/// How long a token family lasts, by today's settings.
+/// Lifetimes of token families, by the current settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Life {
-    /// After the sign-in, in seconds; none issues no refresh tokens.
+    /// Seconds after the sign-in. If none, no refresh tokens are issued.
     pub ttl: Option<u64>,
-    /// Without being used, in seconds.
+    /// Seconds without use.
     pub idle: u64,
 }
 
@@ -85,28 +85,27 @@ impl Life {
     }
 }
 
-/// What a token is to its family.
+/// The status of a refresh token in its family.
 #[derive(Debug, PartialEq, Eq)]
 pub enum TokenStatus {
-    /// It is the good one.
+    /// The current token.
     Current,
-    /// It is the one before, and may be asking again: this salt makes the successor it should have got.
+    /// The previous token, within its grace period. This salt derives the successor again.
     Retry(String),
-    /// Its time is over.
+    /// The family has expired or is revoked.
     Dead,
-    /// It was used long ago: somebody has a copy.
+    /// An earlier token, which was used before: reuse.
     Reused,
 }
 
 impl Family {
-    /// The time by which all its tokens were issued: now, or later if the clock of whoever refreshed it last is ahead
-    /// of ours.
+    /// The time by which all tokens of the family were issued. It is later than now if the clock of the function that
+    /// refreshed it last is ahead of ours.
     pub fn latest_use(&self, now: u64) -> u64 {
         now.max(self.rotated_at)
     }
 
-    /// Whether the user is still who they were at the sign-in, and signed in the way in which they can: a federated
-    /// user at an issuer, every other with a password.
+    /// Whether the user is unchanged since the sign-in and still signs in the same way: federated or with a password.
     pub fn belongs_to(&self, account: &Account) -> bool {
         account.sub == self.sub
             && !account.disabled
@@ -114,13 +113,13 @@ impl Family {
             && account.is_federated() == self.issuer.is_some()
     }
 
-    /// Whether this is still the client that the user signed in through.
+    /// Whether this is the client of the sign-in, and was not created again since.
     pub fn is_of_client(&self, client: &Client) -> bool {
         client.client_id == self.client_id && client.epoch == self.client_epoch.as_deref().unwrap_or_default()
     }
 
-    /// The email address that a refreshed token holds: the sign-in's. A family from before that was kept has the
-    /// user's.
+    /// Email address for refreshed tokens: that of the sign-in. A family from before it was stored has the user's
+    /// address.
     pub fn email(&self, account: &Account) -> Option<String> {
         match self.created_at {
             Some(_) => self.email.clone(),
@@ -128,29 +127,28 @@ impl Family {
         }
     }
 
-    /// When the sign-in was. A family from before that was kept is taken to have begun as late as it can have.
+    /// Time of the sign-in. If it is not stored, the latest possible one.
     fn began_at(&self, ttl: u64) -> u64 {
         self.created_at.unwrap_or_else(|| self.ends_at.saturating_sub(ttl))
     }
 
-    /// When the family ends, however much it is used: what its item says, and no later than a family that began then
-    /// may last today.
+    /// When the family ends even if it is used: as stored, and no later than the current settings allow.
     pub fn ends_at(&self, life: Life) -> u64 {
         life.ttl.map_or(0, |ttl| self.ends_at.min(self.began_at(ttl).saturating_add(ttl)))
     }
 
-    /// When the family ends if it isn't used.
+    /// When the family ends without further use.
     pub fn idle_ends_at(&self, life: Life) -> u64 {
         let idle = self.rotated_at.saturating_add(life.idle);
         self.ends_at(life).min(self.expires_at).min(idle)
     }
 
-    /// Whether the family has not begun by our clock: no sign-in has made it.
+    /// Whether the family begins in the future by our clock. No sign-in creates such a family.
     fn is_of_the_future(&self, life: Life, now: u64) -> bool {
         life.ttl.is_some_and(|ttl| self.began_at(ttl) > now.saturating_add(LEEWAY))
     }
 
-    /// What a token is to this family now.
+    /// The status of a token now.
     pub fn token_status(&self, token: &RefreshToken, life: Life, now: u64) -> TokenStatus {
         if self.revoked || now >= self.idle_ends_at(life) || self.is_of_the_future(life, now) {
             return TokenStatus::Dead;
@@ -168,29 +166,29 @@ impl Family {
     }
 }
 
-/// The families in the table.
+/// The token families in the table.
 #[derive(Clone)]
 pub struct TokenFamilies(Table);
 
-/// The step from one token to the next.
+/// A rotation from one refresh token to its successor.
 pub struct RotateRequest<'a> {
-    /// The token that is current.
+    /// The current token.
     pub from: &'a RefreshToken,
-    /// The token that is to be.
+    /// The successor.
     pub to: &'a RefreshToken,
-    /// With the first it makes the second.
+    /// The salt that derives the successor.
     pub salt: &'a str,
-    /// When the family ends if it isn't used.
+    /// When the family ends without further use.
     pub expires_at: u64,
 }
 
 impl TokenFamilies {
-    /// In this table.
+    /// The token families of this table.
     pub fn new(table: Table) -> Self {
         Self(table)
     }
 
-    /// The family of that id.
+    /// The family with this id.
     pub async fn get(&self, id: &str) -> Result<Option<Family>, StoreError> {
         self.0.get(key(id)).await
     }
@@ -200,8 +198,8 @@ impl TokenFamilies {
         self.0.create(key(id), family, None).await
     }
 
-    /// Takes one step, if nobody has taken it. If somebody has, even an earlier try of this very call,
-    /// the family as it is now comes back.
+    /// Rotates the current token. If it was rotated before, even by an earlier attempt of this call, the family is
+    /// returned as it is now.
     pub async fn rotate(&self, step: RotateRequest<'_>, now: u64) -> Result<Option<Family>, StoreError> {
         let text = |text: &str| AttributeValue::S(text.to_owned());
         let number = |number: u64| AttributeValue::N(number.to_string());
@@ -229,10 +227,10 @@ impl TokenFamilies {
         }
     }
 
-    /// Kills a family.
+    /// Revokes a family.
     pub async fn revoke(&self, id: &str) -> Result<(), StoreError> {
         match self.0.set(key(id), &json!({"revoked": true})).await {
-            // Expired and dropped meanwhile: as dead as can be.
+            // The item has expired and was deleted, which is as good as revoked.
             Err(StoreError::Missing) => Ok(()),
             result => result,
         }

@@ -1,4 +1,4 @@
-//! Users: the people who sign in.
+//! Users.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
@@ -11,14 +11,14 @@ use crate::identity::usernames::{canonicalize, is_too_long};
 use crate::oauth::scope::Scopes;
 use crate::store::table::{IndexEntry, Key, StoreError, Table, condition_failed};
 
-/// The prefix of users' keys.
+/// Prefix of the partition key.
 const PREFIX: &str = "USER#";
 const PROFILE: &str = "PROFILE";
 
-/// Users' kind in listings.
+/// Kind of users in lists.
 pub(super) const KIND: &str = "USER";
 
-/// The key of the user of that name.
+/// The item key of the user with this name.
 pub(super) fn key(username: &str) -> Key {
     Key::new(PREFIX, &canonicalize(username), PROFILE)
 }
@@ -31,29 +31,29 @@ pub struct PasswordHash(pub(crate) String);
 /// A user.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct User {
-    /// The name as it was given.
+    /// Username as it was created.
     pub username: String,
-    /// `sub`: `usr_` + an id. Names may be given again, this never is.
+    /// `sub`: `usr_` and an id. A username can be used again after a deletion, a subject never is.
     pub sub: String,
-    /// The hash of the password; none of a federated user.
+    /// Password hash. None for a federated user.
     pub password_hash: Option<PasswordHash>,
-    /// The email address, when known.
+    /// Email address, if known.
     pub email: Option<String>,
     /// The scopes that a sign-in gets.
     pub scopes: Scopes,
-    /// A disabled user can't sign in.
+    /// Whether the user is disabled.
     pub disabled: bool,
     /// Sessions that began in another epoch have ended: see [`Account::epoch`](Account).
     #[serde(default)]
     pub epoch: String,
-    /// Seconds since 1970.
+    /// Time of creation, in seconds since 1970.
     pub created_at: u64,
 }
 
-/// What replaces what there was of a user; what is none here stays.
+/// Changes to a user. A member that is none is not changed.
 #[derive(Serialize)]
 pub struct UserChange {
-    /// The email address; none within takes it away.
+    /// Email address. An inner none removes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<Option<String>>,
     /// The scopes that a sign-in gets.
@@ -100,16 +100,16 @@ impl Account {
 /// A user in a list.
 #[derive(Serialize, Deserialize)]
 pub struct UserSummary {
-    /// The name.
+    /// Username.
     #[serde(alias = "listed_as")]
     pub username: String,
-    /// The email address, when known.
+    /// Email address, if known.
     pub email: Option<String>,
     /// The scopes that a sign-in gets.
     pub scopes: Scopes,
-    /// A disabled user can't sign in.
+    /// Whether the user is disabled.
     pub disabled: bool,
-    /// Seconds since 1970.
+    /// Time of creation, in seconds since 1970.
     pub created_at: u64,
 }
 
@@ -118,18 +118,18 @@ pub struct UserSummary {
 pub struct Users(Table);
 
 impl Users {
-    /// In this table.
+    /// The users of this table.
     pub fn new(table: Table) -> Self {
         Self(table)
     }
 
-    /// The user who may sign in with that name and a password. A federated user's name is not one, whatever their item
-    /// holds.
+    /// The user with this username who may sign in with a password. A federated user may not, whatever the item
+    /// contains.
     pub async fn with_password(&self, username: &str) -> Result<Option<User>, StoreError> {
         if is_user_subject(&canonicalize(username)) { Ok(None) } else { self.get(username).await }
     }
 
-    /// The user of that name, however it is written.
+    /// The user with this username, in any spelling.
     pub async fn get(&self, username: &str) -> Result<Option<User>, StoreError> {
         if is_too_long(username) {
             return Ok(None);
@@ -151,13 +151,13 @@ impl Users {
         self.0.create(key(&user.username), user, Some(listed)).await
     }
 
-    /// Every user.
+    /// All users.
     pub async fn list(&self) -> Result<Vec<UserSummary>, StoreError> {
         self.0.list(KIND).await
     }
 
-    /// Replaces the hash of a user's password, which stays the same. `Missing` if it is no longer the one
-    /// that was read: a password that was changed meanwhile must not come back.
+    /// Replaces the hash of the same password. `Changed` if the hash was changed since it was read, because a replaced
+    /// password must not become valid again.
     pub async fn renew_hash(
         &self,
         username: &str,
@@ -170,7 +170,7 @@ impl Users {
             .0
             .update(key(username))?
             .update_expression("SET password_hash = :new")
-            // The new one too: a retry of a write that was applied meets its own work.
+            // The new hash too, because a retry of an applied write finds it.
             .condition_expression("password_hash = :read OR password_hash = :new")
             .expression_attribute_values(":new", new)
             .expression_attribute_values(":read", value(read)?);
@@ -180,17 +180,17 @@ impl Users {
         }
     }
 
-    /// Changes a user and leaves everything else of them alone. `Changed` if the user who was read is there no more.
+    /// Changes a user. `Changed` if the user was deleted or created again since it was read.
     pub async fn update(&self, read: &User, change: &UserChange) -> Result<(), StoreError> {
         self.0.set_of(key(&read.username), change, ("sub", AttributeValue::S(read.sub.clone()))).await
     }
 
-    /// Gives a user another password, which ends all sessions.
+    /// Sets another password, which ends all token families.
     pub async fn set_password(&self, username: &str, hash: &PasswordHash) -> Result<(), StoreError> {
         self.0.set(key(username), &json!({"password_hash": hash, "epoch": random_id("")})).await
     }
 
-    /// Disables a user, which ends all sessions, or enables one.
+    /// Disables a user, which ends all token families, or enables one.
     pub async fn set_disabled(&self, username: &str, disabled: bool) -> Result<(), StoreError> {
         if disabled {
             self.0.set(key(username), &json!({"disabled": true, "epoch": random_id("")})).await
@@ -199,7 +199,7 @@ impl Users {
         }
     }
 
-    /// Forgets a user.
+    /// Deletes a user.
     pub async fn delete(&self, username: &str) -> Result<(), StoreError> {
         self.0.delete(key(username)).await
     }

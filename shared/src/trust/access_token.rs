@@ -1,4 +1,4 @@
-//! The claims of our access tokens: RFC 9068 §2.2.
+//! The claims of our access tokens (RFC 9068 §2.2).
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use crate::jose::jwt::{JwtError, VerifiedJwt};
 use crate::oauth::scope::Scopes;
 use crate::runtime::settings::MAX_ACCESS_TOKEN_TTL;
 
-/// The longest access token that is read, in bytes.
+/// Maximum length of an access token, in bytes.
 pub const MAX_ACCESS_TOKEN: usize = 8 * 1024;
 
-/// Names that a subject's custom claims can't take. They have a meaning in a token, in an introspection response,
-/// or in the authorizer's context. The last group is what API Gateway puts beside that context, in events and in
-/// `$context.authorizer` (docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-variables-for-access-logging.html).
+/// Names that custom claims can't have, because they have a meaning in a token, in an introspection response or in the
+/// authorizer context. API Gateway adds the last group to that context, in events and in `$context.authorizer`
+/// (docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-variables-for-access-logging.html).
 pub const RESERVED_CLAIMS: [&str; 33] = [
     "iss",
     "sub",
@@ -51,39 +51,39 @@ pub const RESERVED_CLAIMS: [&str; 33] = [
     "status",
 ];
 
-/// What an access token says.
+/// The claims of an access token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessClaims {
     /// `iss`
     pub issuer: String,
-    /// `sub`: a client's id, or a user's `usr_…`.
+    /// `sub`: a client id, or the `usr_…` id of a user.
     pub subject: String,
     /// `aud`
     pub audience: String,
     /// `client_id` (RFC 8693 §4.3)
     pub client_id: String,
-    /// `iat`, seconds since 1970.
+    /// `iat`, in seconds since 1970.
     pub issued_at: u64,
-    /// `exp`, seconds since 1970.
+    /// `exp`, in seconds since 1970.
     pub expires_at: u64,
     /// `jti`
     pub token_id: String,
     /// `scope`
     pub scopes: Scopes,
-    /// `sid`: the sign-in that the token comes from, where it can be refreshed.
+    /// `sid`: the token family, if the token has one.
     pub session_id: Option<String>,
-    /// `cnf`: who alone may use the token.
+    /// `cnf`: the keys that the token is bound to.
     pub confirmation: Confirmation,
-    /// `preferred_username`, for people.
+    /// `preferred_username`, for users.
     pub username: Option<String>,
-    /// `email`, for people whose address is known.
+    /// `email`, for users with a known address.
     pub email: Option<String>,
-    /// The subject's own claims.
+    /// Custom claims.
     pub custom: BTreeMap<String, String>,
 }
 
 impl AccessClaims {
-    /// The claims as a JSON object. A custom claim never takes a reserved name's place.
+    /// The claims as a JSON object. A custom claim never overwrites a reserved name.
     pub fn to_json(&self) -> Value {
         let custom = self.custom.iter().filter(|(name, _)| !RESERVED_CLAIMS.contains(&name.as_str()));
         let mut claims: Map<String, Value> =
@@ -115,20 +115,20 @@ impl AccessClaims {
     }
 }
 
-/// What a token must say to be accepted here.
+/// The expected claims of a token.
 pub struct Expected<'a> {
-    /// Our issuer, byte for byte. None takes a token of ours that was issued on any of our domains.
+    /// Our issuer, byte-equal. None accepts a token that was issued on any of our domains.
     pub issuer: Option<&'a str>,
-    /// Our audiences; the token must hold one of them. None takes a token of ours for anybody.
+    /// Our audiences, of which the token must have one. None accepts any audience.
     pub audiences: Option<&'a [String]>,
 }
 
-/// An access token of ours that is good now. There is no other way to make one.
+/// A valid access token. Validation is the only way to construct one.
 #[derive(Debug)]
 pub struct VerifiedAccessToken(AccessClaims);
 
 impl VerifiedAccessToken {
-    /// Judges the claims of a token whose signature is good (RFC 9068 §4).
+    /// Validates the claims of a token with a verified signature (RFC 9068 §4).
     pub fn validate(jwt: &VerifiedJwt, expected: &Expected<'_>, now: u64) -> Result<Self, JwtError> {
         check_type(jwt)?;
         check_issuer(jwt, expected.issuer)?;
@@ -156,18 +156,18 @@ impl VerifiedAccessToken {
         }))
     }
 
-    /// What the token says.
+    /// The claims.
     pub fn claims(&self) -> &AccessClaims {
         &self.0
     }
 
-    /// The same, for keeps.
+    /// The claims, by value.
     pub fn into_claims(self) -> AccessClaims {
         self.0
     }
 }
 
-/// RFC 9068 §4: anything else, an ID token above all, is no access token.
+/// RFC 9068 §4: no other token, such as an ID token, is an access token.
 fn check_type(jwt: &VerifiedJwt) -> Result<(), JwtError> {
     match jwt.typ() {
         Some("at+jwt" | "application/at+jwt") => Ok(()),
@@ -226,7 +226,7 @@ mod tests {
         VerifiedAccessToken::validate(&jwt, &expected, NOW).map(|token| token.claims().clone())
     }
 
-    /// The verdict when one claim is something else, or is missing.
+    /// The result if one claim has another value or is missing.
     fn with(name: &'static str, value: Value) -> Result<AccessClaims, JwtError> {
         let mut claims = claims();
         match value {
@@ -301,13 +301,13 @@ mod tests {
 
     #[test]
     fn the_audience_holds_one_of_ours() {
-        assert!(with("aud", json!(["somebody", "latchkey"])).is_ok());
+        assert!(with("aud", json!(["other", "latchkey"])).is_ok());
         for audience in [
             json!(null),
             json!(""),
             json!("latch"),
             json!([]),
-            json!(["somebody"]),
+            json!(["other"]),
             json!(["latchkey", 1]),
             json!({}),
         ] {

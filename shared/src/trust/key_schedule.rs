@@ -1,69 +1,69 @@
-//! The timeline of signing keys, as pure rules.
+//! The key schedule, as pure rules.
 //!
-//! A key is published, later signs, and later still retires. Each time is set ahead of time, so that every
-//! instance that holds the timeline switches at the same second and no step at that second can fail.
+//! A key is published and pending, then active, then retiring, and in the end retired. A revoked key is rejected at
+//! once. Each time is set in advance, so that every function with the schedule switches keys at the same second, and no
+//! step at that second can fail.
 
 use serde::{Deserialize, Serialize};
 
 use crate::jose::jwt::LEEWAY;
 use crate::runtime::settings::MAX_ACCESS_TOKEN_TTL;
 
-/// How long an instance that can't get at a key whose turn it is may go on signing with the one before, in
-/// seconds.
+/// How long a function that lacks the active key may sign with the previous one, in seconds.
 pub const FALLBACK_WINDOW: u64 = 3600;
 
-/// The longest that a token is accepted for after it was signed, in seconds.
+/// How long after its signature a token is accepted at most, in seconds.
 const MAX_TOKEN_ACCEPTANCE: u64 = MAX_ACCESS_TOKEN_TTL + LEEWAY;
 
-/// How long a key stays trusted after its successor's turn has come, in seconds. Invariant: no token
-/// outlives the key that signed it.
+/// How long a key stays trusted after its successor became active, in seconds. Invariant: no token outlives its signing
+/// key.
 const OVERLAP: u64 = FALLBACK_WINDOW + MAX_TOKEN_ACCEPTANCE;
 
-/// How long a revoked key is remembered, in seconds. Invariant: longer than a version of the secret that
-/// holds it may lie about, so that no rotation which is carried on with publishes it again.
+/// How long a revoked key is kept in the schedule, in seconds. Invariant: longer than a pending version of the secret
+/// can contain the key, so that a continued rotation does not publish it again.
 const REMEMBERED: u64 = 400 * 86_400;
 
-/// A key and its three times, in seconds since 1970.
+/// A key and its times, in seconds since 1970.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScheduledKey<K> {
     /// The key.
     #[serde(flatten)]
     pub key: K,
-    /// From when verifiers are told of it.
+    /// When the key is published.
     pub published_at: u64,
-    /// From when it signs; none until it is in use.
+    /// When the key becomes active. None until its secret is current.
     pub signs_from: Option<u64>,
-    /// From when nothing that it signed is accepted; open until a successor is known.
+    /// When the key retires and its tokens are rejected. None until it has a successor.
     pub retires_at: Option<u64>,
-    /// Whether it was ended before its time. For good: no clock that goes wrong can undo it.
+    /// Whether the key is revoked, which is final: a wrong clock can't undo it.
     #[serde(default)]
     pub revoked: bool,
 }
 
 impl<K> ScheduledKey<K> {
-    /// Whether what it signed is refused.
+    /// Whether tokens of the key are rejected.
     pub fn has_retired(&self, now: u64) -> bool {
         self.revoked || self.retires_at.is_some_and(|retires_at| retires_at <= now)
     }
 
-    /// Whether a token that the key signed may be accepted.
+    /// Whether tokens of the key may be accepted.
     pub fn is_trusted(&self, now: u64) -> bool {
         self.published_at <= now && !self.has_retired(now)
     }
 
-    /// Whether it is yet to sign.
+    /// Whether the key is pending.
     pub fn is_pending(&self, now: u64) -> bool {
         !self.revoked && self.signs_from.is_none_or(|signs_from| now < signs_from)
     }
 
-    /// Whether it may sign: its turn has come, and it will be trusted for as long as what it signs lives.
+    /// Whether the key may sign: it is active, and stays trusted until its last token has expired.
     fn may_sign(&self, now: u64) -> bool {
         !self.is_pending(now)
             && self.is_trusted(now)
             && self.retires_at.is_none_or(|retires_at| now.saturating_add(MAX_TOKEN_ACCEPTANCE) <= retires_at)
     }
 
-    /// The same times for another form of the key.
+    /// The same schedule with another form of the key.
     pub fn map<L>(&self, form: impl FnOnce(&K) -> L) -> ScheduledKey<L> {
         ScheduledKey {
             key: form(&self.key),
@@ -75,9 +75,9 @@ impl<K> ScheduledKey<K> {
     }
 }
 
-/// Keys in the order in which they were made.
+/// The keys, oldest first.
 ///
-/// Every change may be made again, and with a clock that went back: it finds done what was done.
+/// Every change can be repeated, even after the clock was set back, and then changes nothing.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct KeySchedule<K>(Vec<ScheduledKey<K>>);
@@ -89,8 +89,8 @@ impl<K> Default for KeySchedule<K> {
 }
 
 impl<K> KeySchedule<K> {
-    /// The keys that may sign now. The first is the one whose turn it is, the newest; the others are for
-    /// whoever can't get at it.
+    /// The keys that may sign now, newest first. The first one is the active key. The others are the fallback of
+    /// functions that lack it.
     pub fn eligible_signers(&self, now: u64) -> impl Iterator<Item = &K> {
         self.0.iter().rev().filter(move |timed| timed.may_sign(now)).map(|timed| &timed.key)
     }
@@ -100,7 +100,7 @@ impl<K> KeySchedule<K> {
         self.0.iter()
     }
 
-    /// Tells of a key. It has no turn yet: while nobody can sign with it, the others go on.
+    /// Publishes a key. It stays pending until it is scheduled.
     pub fn publish(&mut self, key: K, now: u64) {
         self.0.push(ScheduledKey {
             key,
@@ -111,13 +111,14 @@ impl<K> KeySchedule<K> {
         });
     }
 
-    /// Gives the newest key in use its turn, `lead` seconds after it was published, or now if no other in use
-    /// signs; sets its predecessors' ends; and drops what is over, and what can't have a turn any more.
+    /// Schedules the newest available key to become active `lead` seconds after its publication, or now if no other
+    /// available key can sign. Sets the retirement of its predecessors, and removes retired keys and keys that can't
+    /// become active.
     pub fn activate_pending(&mut self, in_use: impl Fn(&K) -> bool, now: u64, lead: u64) {
         let Some(newest) = self.0.iter().rposition(|timed| !timed.revoked && in_use(&timed.key)) else {
             return;
         };
-        // Those that sign now have no end yet, or the end that a successor set who may be lost since.
+        // Keys that sign now have no retirement time, or one that a lost successor has set.
         self.recompute_retirements(&in_use, now);
         let others_sign = self.0.iter().any(|timed| timed.may_sign(now) && in_use(&timed.key));
         if let Some(timed) = self.0.get_mut(newest)
@@ -132,8 +133,8 @@ impl<K> KeySchedule<K> {
             match timed.retires_at {
                 Some(retires_at) if timed.revoked => now < retires_at.saturating_add(REMEMBERED),
                 _ if timed.has_retired(now) => false,
-                // Of those before it, whoever waits for a turn that can't come: it never had one, or is not in
-                // use any more. One after it may be on its way into use.
+                // An older pending key that was never scheduled, or is not available any longer, can't become active. A
+                // newer one may be scheduled later.
                 _ if timed.is_pending(now) && index <= newest => {
                     timed.signs_from.is_some() && in_use(&timed.key)
                 }
@@ -143,7 +144,7 @@ impl<K> KeySchedule<K> {
         self.recompute_retirements(&in_use, now);
     }
 
-    /// Ends a key, whatever it has signed. If no other in use signs, the newest in use does from now on.
+    /// Revokes a key. If no other available key can sign, the newest available one becomes active now.
     pub fn revoke(&mut self, is_it: impl Fn(&K) -> bool, in_use: impl Fn(&K) -> bool, now: u64) {
         for timed in self.0.iter_mut().filter(|timed| !timed.revoked && is_it(&timed.key)) {
             (timed.revoked, timed.retires_at) = (true, Some(now));
@@ -158,13 +159,13 @@ impl<K> KeySchedule<K> {
         self.recompute_retirements(&in_use, now);
     }
 
-    /// Sets when each key retires: when nobody signs with it any more and its last token has expired. That
-    /// of the last one is open. Whom nobody has succeeds nobody.
+    /// Sets the retirement of each key to when the last token that it may have signed has expired. The last key has
+    /// none. A key that is missing from the secret is ignored when retirement times are computed.
     fn recompute_retirements(&mut self, in_use: impl Fn(&K) -> bool, now: u64) {
         let mut next: Option<u64> = None;
         for timed in self.0.iter_mut().rev().filter(|timed| !timed.has_retired(now)) {
             let Some(signs_from) = timed.signs_from else { continue };
-            // One that is overtaken before its turn may still sign where the older timeline is cached.
+            // A key that was superseded before it became active may still sign where an older schedule is cached.
             timed.retires_at = next.map(|next| next.max(signs_from).saturating_add(OVERLAP));
             if in_use(&timed.key) {
                 next = Some(signs_from);
@@ -180,7 +181,7 @@ mod tests {
 
     const LEAD: u64 = 4 * 3600;
 
-    /// Keys that were published and taken into use, one after the other.
+    /// Keys that were published and scheduled one after the other.
     fn ring(keys: &[(&'static str, u64)]) -> KeySchedule<&'static str> {
         let mut ring = KeySchedule::default();
         for (key, now) in keys {
@@ -241,7 +242,7 @@ mod tests {
     fn a_revoked_key_is_trusted_no_more_and_whoever_waited_takes_over() {
         let mut ring = ring(&[("first", 0), ("second", 1000)]);
         ring.revoke(|key| *key == "first", |_| true, 2000);
-        assert!(!is_trusted(&ring, "first", 0), "by nobody's clock");
+        assert!(!is_trusted(&ring, "first", 0), "by any clock");
         assert_eq!(signers(&ring, 2000), ["second"]);
         assert_eq!(signers(&ring, 1_000_000), ["second"], "its end is open");
     }
@@ -298,7 +299,7 @@ mod tests {
         assert!(signers(&ring, 1000).is_empty());
     }
 
-    /// A change to the timeline.
+    /// A change to the schedule.
     #[derive(Clone, Copy, Debug)]
     enum Change {
         Rotate { lead: u64 },
@@ -313,7 +314,7 @@ mod tests {
         proptest::collection::vec((0_u64..100_000, change), 1..10)
     }
 
-    /// Makes a change with its time; the keys are numbers in the order in which they are made.
+    /// Applies a change at its time. The keys are numbers in the order of their creation.
     fn make(ring: &mut KeySchedule<usize>, next: &mut usize, change: Change, now: u64) {
         match change {
             Change::Rotate { lead } => {
@@ -329,8 +330,7 @@ mod tests {
     }
 
     proptest! {
-        /// What a rotation or a revocation has done is found done by whoever does it again; after a rotation
-        /// with a clock that went back too.
+        /// A repeated rotation or revocation changes nothing. A rotation may be repeated after the clock was set back.
         #[test]
         fn a_change_made_again_changes_nothing(changes in changes(), back in 0_u64..90) {
             let (mut ring, mut next, mut now) = (KeySchedule::default(), 0, 1000);
@@ -349,8 +349,8 @@ mod tests {
             }
         }
 
-        /// A key's times are in their order, keys stand in the order in which they were made, and one that
-        /// takes over from another was published as long before as it was told to be: everybody has heard of it.
+        /// The times of a key are ordered, keys are in the order of their creation, and a successor was published
+        /// `lead` seconds before it became active.
         #[test]
         fn times_are_in_order(changes in changes(), probe in 0_u64..400_000) {
             let (mut ring, mut next, mut now) = (KeySchedule::default(), 0, 1000);
@@ -366,14 +366,14 @@ mod tests {
                 for timed in ring.iter() {
                     let signs_from = timed.signs_from.unwrap_or(timed.published_at);
                     prop_assert!(timed.published_at <= signs_from);
-                    // One that is revoked before its turn never has it.
+                    // A key that is revoked while pending never becomes active.
                     let lives_on = timed.retires_at.is_none_or(|end| signs_from + MAX_TOKEN_ACCEPTANCE <= end);
                     prop_assert!(timed.revoked || lives_on);
                 }
                 let open = ring.iter().filter(|timed| !timed.revoked && timed.retires_at.is_none());
                 prop_assert!(open.count() <= 1);
             }
-            // Now and at any time: who may sign is trusted, the newest first, and nobody who was revoked.
+            // At any time, the keys that may sign are trusted, not revoked, and ordered from the newest.
             let signing: Vec<_> = ring.eligible_signers(now + probe).copied().collect();
             prop_assert!(signing.iter().rev().is_sorted());
             for key in &signing {
@@ -382,9 +382,9 @@ mod tests {
             }
         }
 
-        /// Whatever the rotations and revocations, and whoever's clocks they go by: as long as a key in use is
-        /// left there is one that signs, everyone has heard of it, and it is trusted for as long as what it
-        /// signs may live. What is revoked stays so.
+        /// After any rotations and revocations, with any clocks: if an available key is left, one can sign, its
+        /// publication is in the past, and it stays trusted for the lifetime of its tokens. A revoked key stays
+        /// revoked.
         #[test]
         fn there_is_always_a_good_key(
             events in proptest::collection::vec(
@@ -401,8 +401,8 @@ mod tests {
                 if !finishes && index > 0 {
                     lost.push(index);
                 } else if rolled_back && index > 0 && !revoked.contains(&(index - 1)) {
-                    // It had its turn, and then the secret went back to what it was before: while the key before
-                    // is still believed.
+                    // The key was scheduled, and then the secret was restored to an older state, while the previous key
+                    // is still trusted.
                     ring.activate_pending(|key| !lost.contains(key), now, lead);
                     lost.push(index);
                     clock += pause % (OVERLAP - 100);
@@ -410,7 +410,7 @@ mod tests {
                 } else {
                     ring.activate_pending(|key| !lost.contains(key), now, lead);
                 }
-                // A revocation now and then, but never of the last in use.
+                // Revokes a key now and then, but never the last available one.
                 let left = |key: &usize| *key != ended && !lost.contains(key) && !revoked.contains(key);
                 let goes_on = ring.iter().any(|timed| left(&timed.key) && timed.is_trusted(now));
                 if goes_on && ring.iter().any(|timed| timed.key == ended) {

@@ -1,4 +1,4 @@
-//! The proof of possession in a request to one of our own endpoints (RFC 9449 §5).
+//! DPoP proofs in requests to our own endpoints (RFC 9449 §5).
 
 use crate::jose::dpop::{Proof, Target};
 use crate::jose::jwt::JwtError;
@@ -8,28 +8,28 @@ use crate::runtime::settings::Issuer;
 use crate::store::replay::ReplayStore;
 use crate::store::table::StoreError;
 
-/// The header that the proof stands in.
+/// The header of a DPoP proof.
 pub const HEADER: &str = "dpop";
 
-/// What a request proves: that its sender holds a key, or nothing. Nothing may be granted before its use is recorded.
+/// The verified DPoP proof of a request, if it has one. The proof must be recorded before anything is granted.
 #[must_use]
 pub struct Possession(Option<Proof>);
 
 impl Possession {
-    /// Verifies the proof in a request, if there is one.
+    /// Verifies the proof of a request, if it has one.
     ///
     /// # Errors
-    /// A proof that is not valid.
+    /// `invalid_dpop_proof` for an invalid proof.
     pub fn of(call: Call<'_>, issuer: &Issuer) -> Result<Self, OAuthError> {
         let mut values = call.request.headers().get_all(HEADER).iter();
         let (value, second) = (values.next(), values.next());
         let Some(value) = value else { return Ok(Self(None)) };
         if second.is_some() {
-            return Err(refused().with_cause("there are two DPoP headers"));
+            return Err(refused().with_cause("duplicate DPoP header"));
         }
         let text = value.to_str().map_err(|_| refused().with_cause(JwtError::Malformed))?;
         let (Some(domain), Some(path)) = (call.domain(), call.path()) else {
-            return Err(OAuthError::unavailable("the event names no domain or path"));
+            return Err(OAuthError::unavailable("event has no domain or path"));
         };
         let url = issuer.own_url(domain, path);
         let target = Target { method: call.request.method().as_str(), url: &url, access_token: None };
@@ -39,7 +39,7 @@ impl Possession {
             .map_err(|error| refused().with_cause(error))
     }
 
-    /// The thumbprint of the key; none if nothing is proved.
+    /// Thumbprint of the proven key.
     pub fn key(&self) -> Option<String> {
         self.0.as_ref().map(|proof| proof.key.clone())
     }
@@ -48,21 +48,21 @@ impl Possession {
     /// bound what a caller may cost.
     ///
     /// # Errors
-    /// A proof that was used before.
+    /// `invalid_dpop_proof` for a replayed proof.
     pub async fn record_use(&self, replays: &ReplayStore) -> Result<(), OAuthError> {
         let Some(proof) = &self.0 else { return Ok(()) };
         match record_first_use(proof, replays).await? {
             true => Ok(()),
-            false => Err(refused().with_cause("the proof was used before")),
+            false => Err(refused().with_cause("DPoP proof replayed")),
         }
     }
 }
 
 fn refused() -> OAuthError {
-    OAuthError::new(ErrorKind::InvalidDpopProof, "the DPoP proof is not valid")
+    OAuthError::new(ErrorKind::InvalidDpopProof, "invalid DPoP proof")
 }
 
-/// Whether a proof comes for the first time, here or anywhere: each is good once (RFC 9449 §11.1).
+/// Records a proof, and returns whether this is its first use. Each proof can be used once (RFC 9449 §11.1).
 pub async fn record_first_use(proof: &Proof, replays: &ReplayStore) -> Result<bool, StoreError> {
     replays.record_first_use(&format!("dpop:{}", proof.key), &proof.token_id, proof.expires_at).await
 }

@@ -1,5 +1,5 @@
-//! Revocations that callers ask for. The trust bundle keeps each by itself, up to a number for each subject and
-//! client, and up to a number in all: every authorizer loads the bundle again and again, and no caller may fill it.
+//! Revocations by callers. The trust snapshot stores them one by one, up to a limit for each subject and client and a
+//! limit for all, because every authorizer loads the snapshot and no caller must be able to fill it.
 
 use crate::identity::subjects::is_user_subject;
 use crate::store::clients::Quota;
@@ -8,17 +8,17 @@ use crate::store::table::{StoreError, Table};
 use crate::store::token_families::Family;
 use crate::trust::trust::TrustStore;
 
-/// How many are kept of one user's tokens from one client.
+/// Stored revocations of one user's tokens from one client.
 const OF_A_USER: Quota = Quota { tokens: 100, seconds: 86_400 };
-/// How many are kept of one client's own tokens: it may well revoke each token after its use.
+/// Stored revocations of one client's own tokens. A client may revoke each token after its use.
 const OF_A_CLIENT: Quota = Quota { tokens: 1000, seconds: 86_400 };
-/// How many are kept in all; then one mark revokes all tokens of a subject from a client. Invariant: a bundle of twice
-/// as many, which two windows can fill, loads within a cold start.
+/// Stored revocations of all callers. Over the limit, one mark revokes all tokens of a subject from a client.
+/// Invariant: a snapshot of twice as many, which two windows can fill, loads within a cold start.
 const OF_ALL: Quota = Quota { tokens: 5000, seconds: 86_400 };
-/// The name of the counter of all revocations. The other names hold a `#`.
+/// Name of the counter of all revocations. The names of other counters contain a `#`.
 const ALL: &str = "all";
 
-/// What is revoked: whose tokens, and from which client.
+/// Subject and client of revoked tokens.
 #[derive(Clone, Copy)]
 pub struct Granted<'a> {
     /// `sub`
@@ -34,7 +34,7 @@ impl<'a> Granted<'a> {
     }
 }
 
-/// The trust bundle, and the count of what is in it.
+/// The revocations and their counters.
 #[derive(Clone)]
 pub struct Revocations {
     trust: TrustStore,
@@ -42,12 +42,12 @@ pub struct Revocations {
 }
 
 impl Revocations {
-    /// In this table.
+    /// The revocations of this table.
     pub fn new(table: Table) -> Self {
         Self { trust: TrustStore::new(table.clone()), counts: RateLimits::for_revocations(table) }
     }
 
-    /// Revokes every token of a token family.
+    /// Revokes the access tokens of a token family.
     pub async fn session(&self, of: Granted<'_>, session_id: &str, now: u64) -> Result<(), StoreError> {
         if self.is_one_too_many(of, session_id, now).await? {
             return Ok(());
@@ -55,7 +55,7 @@ impl Revocations {
         self.trust.revoke_session(session_id, now).await
     }
 
-    /// Revokes one token, which expires then.
+    /// Revokes one access token, which expires at `expires_at`.
     pub async fn token(
         &self,
         of: Granted<'_>,
@@ -69,13 +69,13 @@ impl Revocations {
         self.trust.revoke_token(token_id, expires_at).await
     }
 
-    /// Counts one more. When there are too many to keep each, one mark revokes all that the client got for the subject
-    /// until now, this second included, and nothing needs to be kept of this one. Tokens of the subject from other
-    /// clients, and of the client for other subjects, are not touched.
+    /// Counts a revocation. Over the limit, one mark revokes all tokens that the client got for the subject until now,
+    /// including this second, and this revocation is not stored. Tokens of other clients and of other subjects are not
+    /// affected.
     async fn is_one_too_many(&self, of: Granted<'_>, what: &str, now: u64) -> Result<bool, StoreError> {
         let Granted { subject, client_id } = of;
         let quota = if is_user_subject(subject) { OF_A_USER } else { OF_A_CLIENT };
-        // The same one again is not counted again.
+        // A repeated revocation is not counted again.
         let counted = self.counts.charge(&format!("{subject}#{client_id}"), what, quota, now).await?;
         if counted == Charge::Allowed && self.counts.charge(ALL, what, OF_ALL, now).await? == Charge::Allowed
         {

@@ -1,7 +1,8 @@
-//! Tokens that were verified. The cache outlives the trust snapshot, so a reload costs no verification.
+//! The signature cache: tokens with a verified signature. It outlives the trust snapshot, so that a reload costs no
+//! verification.
 //!
-//! It remembers that the signature was good and nothing else. The key is looked up in the current snapshot before
-//! every use, and type, issuer, audience, times, scopes, binding and revocation are validated at every call.
+//! An entry says only that the signature was verified. Before every use the key is looked up in the current snapshot.
+//! Type, issuer, audience, times, scopes, binding and revocation are validated in every call.
 
 use std::sync::Arc;
 
@@ -9,8 +10,8 @@ use crate::jose::jwt::{JwtError, TokenDigest, UnverifiedJwt, VerifiedJwt};
 use crate::jose::key::PublicKey;
 use crate::runtime::bounded::{BoundedMap, bounded_map};
 
-/// Tokens held at once. Invariant: only tokens that we have signed get in, of at most 8 KiB and about a kilobyte
-/// each, so that no flood of tokens takes the memory.
+/// Capacity in tokens. Invariant: only tokens that we signed are cached, of at most 8 KiB and about a kilobyte each, so
+/// that the cache can't fill the memory.
 const CAPACITY: usize = 1024;
 
 /// A verified token and the key that verified it.
@@ -20,7 +21,7 @@ struct Entry {
     jwt: Arc<VerifiedJwt>,
 }
 
-/// Verified tokens by the SHA-256 of their text: the memory holds no token that could be used.
+/// Verified tokens by the SHA-256 of their text, so that the memory does not contain usable tokens.
 pub(super) struct SignatureCache(BoundedMap<TokenDigest, Entry>);
 
 impl Default for SignatureCache {
@@ -32,8 +33,8 @@ impl Default for SignatureCache {
 impl SignatureCache {
     /// Verifies a token with `key`, which the current snapshot has for the token's key id.
     ///
-    /// Invariant: an entry is used only for the key that verified it, compared by algorithm and bytes. With any
-    /// other key the token is verified again.
+    /// Invariant: an entry is used only for the key that verified it, compared by algorithm and bytes. With any other
+    /// key the token is verified again.
     pub fn verify(&self, jwt: UnverifiedJwt<'_>, key: &Arc<PublicKey>) -> Result<Arc<VerifiedJwt>, JwtError> {
         let digest = jwt.digest();
         if let Some(entry) = self.0.get(&digest).filter(|entry| entry.key == *key) {
@@ -74,7 +75,7 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(verify(&cache, &good, &key(&forge)).unwrap().claims.string("jti"), Some("1"));
             assert_eq!(verify(&cache, &bad, &key(&forge)).err(), Some(JwtError::InvalidSignature));
-            // The claims of a remembered token with another signature.
+            // The claims of a cached token with another signature.
             let (claims, _) = good.rsplit_once('.').unwrap();
             let (_, signature) = bad.rsplit_once('.').unwrap();
             let mixed = format!("{claims}.{signature}");
@@ -98,7 +99,7 @@ mod tests {
         let token = forge.token(HEADER, "{}");
         let first = verify(&cache, &token, &key(&forge)).unwrap();
         assert_eq!(verify(&cache, &token, &key(&other)).err(), Some(JwtError::InvalidSignature));
-        // The entry is still there.
+        // The entry is still cached.
         assert!(Arc::ptr_eq(&first, &verify(&cache, &token, &key(&forge)).unwrap()));
     }
 }

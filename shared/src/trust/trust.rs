@@ -1,7 +1,7 @@
-//! The trust bundle: everything that the authorizer needs to know, in one small partition.
+//! The trust snapshot: everything that the authorizer needs, in one small partition.
 //!
-//! It holds the public keys with their timeline, and whose tokens are refused. It is read at most once
-//! an interval, so a warm request costs no IO and the cost does not grow with the number of tokens.
+//! It contains the public keys with their schedule and the revocations. It is reloaded at most once an interval, so
+//! that a warm call costs no IO and the cost does not grow with the number of tokens.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -26,77 +26,77 @@ const PARTITION: &str = "TRUST";
 const KEYS: &str = "JWKS";
 const REVOKED: &str = "REVOKED#";
 
-/// While the store is down, the last bundle serves for five minutes; then nothing is allowed. An
-/// unknown key id and a failed load make the store be asked again at most every five seconds.
+/// While the store is down, a stale snapshot is used for five minutes. After that all calls are rejected. An unknown
+/// key id and a failed load lead to a reload at most every five seconds.
 pub(crate) const TRUST_LIMITS: Limits = Limits { usable_for: 300, cool_down: 5, after_failure: 5 };
 
 const _: () = assert!(TRUST_LIMITS.after_failure <= RETRY_AFTER);
 
-/// How often a change to the keys is tried anew when somebody else was faster.
+/// Attempts of a change to the keys that is superseded by concurrent changes.
 const TRIES: usize = 5;
 
-/// How much later than a revocation a last token may still be issued, in seconds: the sign-in was under
-/// way, or the clock of whoever revokes is slow.
+/// How much later than a revocation a last token may be issued, in seconds: by a sign-in in progress, or because the
+/// clock of the revoking process is slow.
 const UNDER_WAY: u64 = 300;
 
-/// How long it must be known that what was issued until a moment is refused.
+/// How long a revocation of tokens issued before `moment` must be stored.
 fn remembered_until(moment: u64) -> u64 {
     moment + MAX_ACCESS_TOKEN_TTL + LEEWAY + UNDER_WAY
 }
 
-/// A public key: its JWK as text, so that reading it costs nothing until it is wanted.
+/// A published key. Its JWK is text, which is parsed only when it is needed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublishedKey {
-    /// The key's id.
+    /// Id of the key.
     pub kid: String,
     /// The JWK.
     pub jwk: String,
 }
 
 impl PublishedKey {
-    /// What the key is for.
+    /// Algorithm of the key.
     pub fn algorithm(&self) -> Option<Algorithm> {
         let jwk: Value = serde_json::from_str(&self.jwk).ok()?;
         Algorithm::from_name(jwk["alg"].as_str()?)
     }
 }
 
-/// The keys with their timeline: the only place where it is written.
+/// The stored keys with their schedule.
 #[derive(Default, Serialize, Deserialize)]
 struct PublishedKeys {
     keys: KeySchedule<PublishedKey>,
-    /// Counts the changes, so that nobody overwrites what somebody else wrote meanwhile.
+    /// Number of changes, which detects concurrent ones.
     revision: u64,
 }
 
-/// Tokens that are rejected though they have not expired.
+/// A stored revocation.
 ///
-/// The attributes that a function may write here are named in its policy: none of them is the keys'.
+/// The policy of a function names the attributes that it may write here. None of them is an attribute of the keys.
 #[derive(Serialize, Deserialize)]
 struct Revocation {
-    /// Tokens with an earlier `iat` are rejected, in seconds since 1970; all of them while this is [`BLOCKED`].
+    /// Tokens with an earlier `iat` are revoked, in seconds since 1970. [`BLOCKED`] revokes all.
     not_before: u64,
-    /// `not_before` from before the subject was blocked. Unblocking sets no earlier one.
+    /// `not_before` from before the subject was blocked. Unblocking does not set an earlier one.
     #[serde(default, skip_serializing)]
     mark: u64,
-    /// When the last of them has expired, in seconds since 1970: DynamoDB may drop the item then.
+    /// When the last revoked token has expired, in seconds since 1970, and DynamoDB may delete the item.
     expires_at: u64,
 }
 
-/// `not_before` of a subject that is blocked, and of what is revoked for good.
+/// `not_before` of a blocked subject and of a revoked token or token family.
 const BLOCKED: u64 = u64::MAX;
 
-/// What is common to tokens that are refused together.
+/// What a revocation applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Revoked<'a> {
-    /// Their client or subject; an API key is its own.
+    /// All tokens of a client or of a subject, or an API key.
     Subject(&'a str),
-    /// Both their subject and their client. Written as a subject whose id no subject has, which earlier releases
-    /// read and ignore.
+    /// All tokens of a subject from one client. The stored subject is a value that no subject has, which earlier
+    /// releases ignore.
     Grant { subject: &'a str, client_id: &'a str },
-    /// Their sign-in (`sid`).
+    /// All access tokens of a token family (`sid`).
     Session(&'a str),
-    /// There is but one: its `jti`.
+    /// One token (`jti`).
     Token(&'a str),
 }
 
@@ -128,31 +128,31 @@ impl<'a> Revoked<'a> {
     }
 }
 
-/// The bundle as the authorizer uses it.
+/// The trust snapshot.
 #[derive(Default)]
 pub struct TrustSnapshot {
     keys: HashMap<String, ScheduledKey<Arc<PublicKey>>>,
     subjects: HashMap<String, u64>,
-    /// By subject, then by client.
+    /// By subject and client.
     grants: HashMap<String, HashMap<String, u64>>,
     sessions: HashSet<String>,
     tokens: HashSet<String>,
-    /// How many revocations these are.
+    /// Number of revocations.
     entries: usize,
 }
 
 impl TrustSnapshot {
-    /// The key of that id, if what it signed may be accepted now.
+    /// The key with this id, if its signatures may be accepted now.
     pub fn key(&self, key_id: &str, now: u64) -> Option<&Arc<PublicKey>> {
         self.keys.get(key_id).filter(|timed| timed.is_trusted(now)).map(|timed| &timed.key)
     }
 
-    /// Whether what was issued to a client, a user or an API key at this time, in seconds since 1970, is revoked.
+    /// Whether tokens of a client or a user, or an API key, with this time of issue are revoked. In seconds since 1970.
     pub fn is_revoked_for(&self, subject: &str, issued_at: u64) -> bool {
         self.subjects.get(subject).is_some_and(|not_before| issued_at < *not_before)
     }
 
-    /// Whether a token was revoked: by itself, with its token family, or with its subject, its client or both.
+    /// Whether a token is revoked: itself, its token family, its subject, its client, or its subject with its client.
     pub fn is_revoked(&self, claims: &AccessClaims) -> bool {
         let AccessClaims { subject, client_id, issued_at, .. } = claims;
         let of_grant = self.grants.get(subject).and_then(|clients| clients.get(client_id));
@@ -163,8 +163,8 @@ impl TrustSnapshot {
             || self.tokens.contains(&claims.token_id)
     }
 
-    /// Accepts an access token of ours that is good now: signed by a published key, as expected, and not
-    /// revoked. Verifies the signature each time; [`TrustCache::accept`] uses the signature cache.
+    /// Accepts a valid access token: signed by a published key, with the expected claims, and not revoked. It verifies
+    /// the signature in every call. [`TrustCache::accept`] uses the signature cache.
     pub fn accept(
         &self,
         jwt: UnverifiedJwt<'_>,
@@ -175,13 +175,12 @@ impl TrustSnapshot {
         self.accept_verified(&jwt.verify(key)?, expected, now)
     }
 
-    /// The key that a token names, if what it signed may be accepted now.
+    /// The key of a token, if its signatures may be accepted now.
     fn key_of(&self, jwt: &UnverifiedJwt<'_>, now: u64) -> Result<&Arc<PublicKey>, JwtError> {
         jwt.key_id().and_then(|key_id| self.key(key_id, now)).ok_or(JwtError::UnknownKey)
     }
 
-    /// Validates the claims and the revocation of a token that was verified with the key of
-    /// [`TrustSnapshot::key_of`].
+    /// Validates the claims and the revocation of a token that was verified with the key of [`TrustSnapshot::key_of`].
     fn accept_verified(
         &self,
         jwt: &VerifiedJwt,
@@ -192,7 +191,7 @@ impl TrustSnapshot {
         if self.is_revoked(token.claims()) { Err(TokenRejection::Revoked) } else { Ok(token) }
     }
 
-    /// The same of a token's text.
+    /// As [`TrustSnapshot::accept`], for a token's text.
     pub fn accept_text(
         &self,
         token: &str,
@@ -202,12 +201,12 @@ impl TrustSnapshot {
         self.accept(UnverifiedJwt::parse(token, MAX_ACCESS_TOKEN)?, expected, now)
     }
 
-    /// A bundle of keys alone.
+    /// A snapshot without revocations.
     pub fn of_keys(keys: &KeySchedule<PublishedKey>) -> Result<Self, StoreError> {
         Ok(Self { keys: verifying_keys(keys)?, ..Self::default() })
     }
 
-    /// Reads items of the partition. What has expired is left out: DynamoDB takes up to two days to drop it.
+    /// Parses items of the partition. Expired ones are skipped, because DynamoDB takes up to two days to delete them.
     fn read(items: impl IntoIterator<Item = Item>, now: u64) -> Result<Self, StoreError> {
         let mut snapshot = Self::default();
         for item in items {
@@ -249,29 +248,29 @@ fn verifying_keys(
     keys.iter().map(parse).collect()
 }
 
-/// The bundle in the table.
+/// The published keys and revocations in the table.
 #[derive(Clone)]
 pub struct TrustStore(Table);
 
 impl TrustStore {
-    /// In this table.
+    /// The published keys and revocations of this table.
     pub fn new(table: Table) -> Self {
         Self(table)
     }
 
-    /// Reads the whole bundle. Its read units grow with the number of revocations.
+    /// Reads the snapshot. Its read units grow with the number of revocations.
     pub async fn snapshot(&self, now: u64) -> Result<TrustSnapshot, StoreError> {
         TrustSnapshot::read(self.0.partition(PARTITION).await?, now)
     }
 
-    /// Reads the keys, and the few revocations that can concern this token, as they are now.
+    /// Reads the keys, and the few revocations that can apply to this token.
     pub async fn snapshot_about(&self, claims: &AccessClaims, now: u64) -> Result<TrustSnapshot, StoreError> {
         let keys = self.0.get_item(Key::new(PARTITION, "", KEYS));
         let (keys, revocations) = tokio::try_join!(keys, self.revocations_of(claims))?;
         TrustSnapshot::read(keys.into_iter().chain(revocations), now)
     }
 
-    /// Reads whatever can revoke this token.
+    /// Reads the revocations that can apply to this token.
     async fn revocations_of(&self, claims: &AccessClaims) -> Result<Vec<Item>, StoreError> {
         let AccessClaims { subject, client_id, .. } = claims;
         let item = async |revoked: Option<Revoked<'_>>| match revoked {
@@ -289,7 +288,7 @@ impl TrustStore {
         Ok([subject, client, grant, session, token].into_iter().flatten().collect())
     }
 
-    /// The public keys that verifiers may be told of now.
+    /// The JWKS.
     pub async fn jwks(&self, now: u64) -> Result<Vec<Value>, StoreError> {
         let keys = self.timeline().await?;
         let trusted = keys.iter().filter(|timed| timed.is_trusted(now));
@@ -299,13 +298,13 @@ impl TrustStore {
         trusted.map(parse).collect()
     }
 
-    /// The public keys and when each of them signs.
+    /// The published keys with their schedule.
     pub async fn timeline(&self) -> Result<KeySchedule<PublishedKey>, StoreError> {
         self.published().await.map(|published| published.keys)
     }
 
-    /// Changes the keys, in one step that nobody else's change can come between. `change` may be asked more
-    /// than once, and must leave alone what it finds done.
+    /// Changes the keys atomically. `change` may be called more than once, and must accept a state in which it is
+    /// already applied.
     pub async fn update_keys(
         &self,
         change: impl Fn(&mut KeySchedule<PublishedKey>),
@@ -325,7 +324,7 @@ impl TrustStore {
                 .expression_attribute_values(":seen", number(revision));
             match update.send().await {
                 Ok(_) => return Ok(()),
-                // A retry of a write that was applied fails like this too: then the change is found done.
+                // A retry of an applied write fails the condition too, and then finds the change applied.
                 Err(error) => drop(condition_failed(error)?),
             }
         }
@@ -336,18 +335,18 @@ impl TrustStore {
         Ok(self.0.get(Key::new(PARTITION, "", KEYS)).await?.unwrap_or_default())
     }
 
-    /// Whether a token was revoked by now.
+    /// Whether a token is revoked now.
     pub async fn is_revoked(&self, claims: &AccessClaims, now: u64) -> Result<bool, StoreError> {
         Ok(TrustSnapshot::read(self.revocations_of(claims).await?, now)?.is_revoked(claims))
     }
 
-    /// Whether a token family was revoked as a whole.
+    /// Whether a token family is revoked.
     pub async fn is_session_revoked(&self, session_id: &str) -> Result<bool, StoreError> {
         let revocation = self.0.get::<Revocation>(Revoked::Session(session_id).key()).await?;
         Ok(revocation.is_some())
     }
 
-    /// Blocks a subject: no token of theirs is accepted, until [`TrustStore::unblock`].
+    /// Blocks a subject: all its tokens are rejected until [`TrustStore::unblock`].
     pub async fn block(&self, subject: &str, now: u64) -> Result<(), StoreError> {
         let update = self
             .0
@@ -361,7 +360,7 @@ impl TrustStore {
             .expression_attribute_values(":end", number(remembered_until(now)));
         match update.send().await {
             Ok(_) => Ok(()),
-            // It is blocked: for as long as if it were only now.
+            // The subject is already blocked. Only the expiry is extended.
             Err(error) => {
                 condition_failed(error)?;
                 let end = json!({"expires_at": remembered_until(now)});
@@ -370,8 +369,8 @@ impl TrustStore {
         }
     }
 
-    /// Unblocks a subject and says whether it was blocked. Tokens issued before `not_before` stay revoked, or before
-    /// the mark that was there when it was blocked, if that is later.
+    /// Unblocks a subject, and returns whether it was blocked. Tokens issued before `not_before` stay revoked, or
+    /// before the mark from before the block, if that is later.
     pub async fn unblock(&self, subject: &str, not_before: u64) -> Result<bool, StoreError> {
         let found = self.0.get::<Revocation>(Revoked::Subject(subject).key()).await?;
         let Some(blocked) = found.filter(|revocation| revocation.not_before == BLOCKED) else {
@@ -384,7 +383,7 @@ impl TrustStore {
             .setting(Revoked::Subject(subject).key(), &unblocked)?
             .condition_expression("not_before = :blocked OR not_before = :unblocked")
             .expression_attribute_values(":blocked", number(BLOCKED))
-            // A retry of a write that was applied meets its own work.
+            // A retry of an applied write finds this value.
             .expression_attribute_values(":unblocked", number(not_before));
         match update.send().await {
             Ok(_) => Ok(true),
@@ -392,12 +391,12 @@ impl TrustStore {
         }
     }
 
-    /// Revokes what a subject got before a moment. One that is blocked stays so.
+    /// Revokes the tokens of a subject that were issued before a time. A blocked subject stays blocked.
     pub async fn revoke_earlier(&self, subject: &str, not_before: u64) -> Result<(), StoreError> {
         self.raise(Revoked::Subject(subject), not_before).await
     }
 
-    /// Revokes what a client got for a subject before a moment.
+    /// Revokes the tokens of a subject from one client that were issued before a time.
     pub async fn revoke_earlier_of_grant(
         &self,
         subject: &str,
@@ -407,7 +406,7 @@ impl TrustStore {
         self.raise(Revoked::Grant { subject, client_id }, not_before).await
     }
 
-    /// Sets the moment before which tokens are revoked; never back to an earlier one.
+    /// Sets the time before which tokens are revoked, unless a later one is set.
     async fn raise(&self, revoked: Revoked<'_>, not_before: u64) -> Result<(), StoreError> {
         let revocation = Revocation { not_before, mark: 0, expires_at: remembered_until(not_before) };
         let update = self
@@ -421,12 +420,12 @@ impl TrustStore {
         }
     }
 
-    /// Revokes every token of a token family.
+    /// Revokes the access tokens of a token family.
     pub async fn revoke_session(&self, session_id: &str, now: u64) -> Result<(), StoreError> {
         self.revoke(Revoked::Session(session_id), remembered_until(now)).await
     }
 
-    /// Revokes one token, which expires then.
+    /// Revokes one token, which expires at `expires_at`.
     pub async fn revoke_token(&self, token_id: &str, expires_at: u64) -> Result<(), StoreError> {
         self.revoke(Revoked::Token(token_id), expires_at.saturating_add(LEEWAY)).await
     }
@@ -436,21 +435,21 @@ impl TrustStore {
     }
 }
 
-/// Why an access token is not accepted.
+/// Why an access token is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenRejection {
-    /// It is bad.
+    /// The token is invalid.
     #[error(transparent)]
     Token(#[from] JwtError),
-    /// It was revoked.
-    #[error("the token was revoked")]
+    /// The token was revoked.
+    #[error("token was revoked")]
     Revoked,
-    /// It can't be decided.
+    /// The keys or revocations are unavailable.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
 
-/// The bundle as a warm function holds it, and the signature cache, which outlives it.
+/// The trust cache of a warm function: the snapshot, and the signature cache, which outlives it.
 pub struct TrustCache {
     store: TrustStore,
     cache: Cache<TrustSnapshot>,
@@ -459,7 +458,7 @@ pub struct TrustCache {
     refresh: u64,
 }
 
-/// What of the bundle is held.
+/// The loaded parts of the snapshot.
 #[derive(Clone, Copy)]
 enum Holds {
     Everything,
@@ -467,13 +466,13 @@ enum Holds {
 }
 
 impl TrustCache {
-    /// Reloads the bundle every `refresh` seconds at most. Nothing is read yet.
+    /// Reloads the snapshot every `refresh` seconds at most. Nothing is loaded yet.
     pub fn new(table: Table, refresh: u64) -> Self {
         Self::holding(Holds::Everything, table, refresh)
     }
 
-    /// As [`TrustCache::new`], with the keys alone: for a function that looks up whether the one token that it is
-    /// asked about was revoked. What it reads doesn't grow with the number of revocations.
+    /// As [`TrustCache::new`], with the keys only, for functions that read the revocations of a single token from the store.
+    /// The cost of a load does not grow with the number of revocations.
     pub fn of_keys(table: Table, refresh: u64) -> Self {
         Self::holding(Holds::KeysAlone, table, refresh)
     }
@@ -488,28 +487,28 @@ impl TrustCache {
         }
     }
 
-    /// The bundle.
+    /// The snapshot.
     pub async fn snapshot(&self, now: u64) -> Result<Arc<TrustSnapshot>, Unavailable> {
         self.cache.get(now, async || self.load(now).await).await
     }
 
-    /// How old the bundle is, in seconds.
+    /// Age of the snapshot, in seconds.
     pub fn age(&self, now: u64) -> Option<u64> {
         self.cache.age(now)
     }
 
-    /// How many revocations the bundle holds.
+    /// Number of revocations in the snapshot.
     pub fn entries(&self) -> Option<usize> {
         self.cache.held().map(|snapshot| snapshot.entries)
     }
 
-    /// The bundle, read anew because `seen` lacks a key: at most once a cool-down.
+    /// Reloads the snapshot because `seen` lacks a key, at most once per cool-down.
     async fn reload(&self, now: u64, seen: &Arc<TrustSnapshot>) -> Result<Arc<TrustSnapshot>, Unavailable> {
         self.cache.reload(now, seen, async || self.load(now).await).await
     }
 
-    /// As [`TrustSnapshot::accept`], with the bundle at hand; one that lacks the token's key is reloaded. A token
-    /// that was verified before costs no verification.
+    /// As [`TrustSnapshot::accept`], with the cached snapshot, which is reloaded if it lacks the token's key. A token in
+    /// the signature cache is not verified again.
     pub async fn accept(
         &self,
         token: &str,
@@ -551,7 +550,7 @@ mod tests {
     const NOW: u64 = 1_000_000;
     const REFRESH: u64 = 15;
 
-    /// The bundle as each reload reads it, with one key.
+    /// The snapshot as each reload reads it, with one key.
     fn snapshot(forge: &TestSigner) -> TrustSnapshot {
         let mut keys = KeySchedule::default();
         keys.publish(PublishedKey { kid: "1".to_owned(), jwk: forge.public_jwk().to_string() }, NOW);
@@ -560,19 +559,20 @@ mod tests {
         TrustSnapshot::read([item], NOW).unwrap()
     }
 
-    /// What a function holds, in front of a store that it never asks.
+    /// A trust cache whose store is never read.
     fn trust() -> TrustCache {
         let config = Config::builder().behavior_version(BehaviorVersion::latest()).build();
         TrustCache::new(Table::new(Client::from_conf(config), "table"), REFRESH)
     }
 
-    /// Loads this bundle, which counts as fresh until the next load is due. Returns its key.
+    /// Loads this snapshot, which is fresh until the next load is due. Returns its key.
     async fn load(trust: &TrustCache, snapshot: TrustSnapshot, now: u64) -> Option<Arc<PublicKey>> {
         let load = async || Ok::<_, StoreError>(Loaded { value: snapshot, fresh_for: REFRESH });
         trust.cache.get(now, load).await.unwrap().key("1", now).cloned()
     }
 
-    /// How many hold a key beside the test: the bundle, and each entry of the signature cache that it verified.
+    /// The number of references to a key, apart from the test's: the snapshot, and each signature cache entry that the
+    /// key verified.
     fn holders_of(key: &Arc<PublicKey>) -> usize {
         Arc::strong_count(key) - 1
     }

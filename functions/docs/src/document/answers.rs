@@ -1,4 +1,4 @@
-//! Answers: a body of one of our types, or a refusal.
+//! Responses of an operation: the success with its schema, and the errors by status.
 
 use std::collections::BTreeMap;
 
@@ -10,32 +10,32 @@ use utoipa::openapi::{
     Content, ObjectBuilder, Ref, Response, ResponseBuilder, Responses, ResponsesBuilder, Type,
 };
 
-/// What every endpoint that reads a form or JSON may say in place of an answer.
+/// The errors of every endpoint that reads a form or JSON.
 pub(super) const MALFORMED: [ErrorKind; 3] =
     [ErrorKind::InvalidRequest, ErrorKind::ContentTooLarge, ErrorKind::UnsupportedMediaType];
 
-/// JSON of a type.
+/// JSON content with the schema of a type.
 pub(super) fn json<T: ToSchema>() -> Content {
     Content::new(Some(Ref::from_schema_name(T::name())))
 }
 
-/// A good answer, and the refusals that there may be in its place.
+/// A successful response and the possible errors.
 pub(super) fn answers<T: ToSchema>(about: &str, refusals: &[ErrorKind]) -> Responses {
     with_refusals(answer(about, json::<T>()), refusals)
 }
 
-/// As [`answers`], for a good answer that has nothing to say.
+/// As [`answers`], with an empty object as the success.
 pub(super) fn empty_answer(about: &str, refusals: &[ErrorKind]) -> Responses {
     let nothing = ObjectBuilder::new().schema_type(Type::Object).build();
     with_refusals(answer(about, Content::new(Some(nothing))), refusals)
 }
 
-/// As [`answers`], for what API Gateway guards: it refuses by itself.
+/// As [`answers`], for a route behind the authorizer: API Gateway writes its errors.
 pub(super) fn guarded<T: ToSchema>(about: &str) -> Responses {
-    let forbidden = "The credential is not good, or its scopes don't open this route.";
+    let forbidden = "The credential is invalid, or it lacks a scope that the route requires.";
     ResponsesBuilder::new()
         .response("200", answer(about, json::<T>()))
-        .response("401", answer("There is no credential.", json::<Message>()))
+        .response("401", answer("The request has no credential.", json::<Message>()))
         .response("403", answer(forbidden, json::<Message>()))
         .build()
 }
@@ -53,7 +53,7 @@ fn with_refusals(good: Response, refusals: &[ErrorKind]) -> Responses {
     ResponsesBuilder::new().response("200", good).responses_from_iter(refusals).build()
 }
 
-/// The refusals that share a status.
+/// The response for the errors that share a status.
 fn refusal(kinds: &[ErrorKind]) -> Response {
     let mut codes: Vec<_> = kinds.iter().map(|kind| format!("`{}`", kind.code())).collect();
     codes.dedup();
@@ -63,10 +63,10 @@ fn refusal(kinds: &[ErrorKind]) -> Response {
     let header = |about: &str| HeaderBuilder::new().description(Some(about)).build();
     match kinds.first() {
         Some(ErrorKind::TooManyRequests | ErrorKind::TemporarilyUnavailable) => {
-            response.header("Retry-After", header("After how many seconds to ask again."))
+            response.header("Retry-After", header("Seconds to wait before the next request."))
         }
         Some(ErrorKind::InvalidClient | ErrorKind::SignInFailed) => {
-            response.header("WWW-Authenticate", header("How to authenticate here."))
+            response.header("WWW-Authenticate", header("The authentication scheme of this endpoint."))
         }
         _ => response,
     }

@@ -1,5 +1,5 @@
-//! Forms: their fields by the names that the functions read (`shared::oauth::http::Form`). A test holds
-//! the two together.
+//! Schemas of form bodies. A test compares the field names with those that the functions read
+//! (`shared::oauth::http::Form`).
 
 use serde_json::json;
 use shared::oauth::error::{
@@ -13,7 +13,7 @@ use utoipa::openapi::{Content, KnownFormat, ObjectBuilder, Required, SchemaForma
 struct Field {
     name: &'static str,
     about: &'static str,
-    /// The values that it may have; none for any.
+    /// The allowed values. Empty allows any.
     one_of: &'static [&'static str],
     kind: Kind,
 }
@@ -30,79 +30,90 @@ const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
     Field { name, about, one_of: &[], kind }
 }
 
-/// How a client shows who it is, where it doesn't in the `Authorization` header.
+/// Client authentication in the body, for clients that do not use the `Authorization` header.
 const CLIENT: [Field; 4] = [
-    field("client_id", Kind::Optional, "The client's id."),
-    field("client_secret", Kind::Secret, "The client's secret (RFC 6749 §2.3.1)."),
+    field("client_id", Kind::Optional, "Client id."),
+    field("client_secret", Kind::Secret, "Client secret (RFC 6749 §2.3.1)."),
     Field {
         one_of: &[JWT_BEARER_ASSERTION],
-        ..field("client_assertion_type", Kind::Optional, "Comes with `client_assertion`.")
+        ..field("client_assertion_type", Kind::Optional, "Required with `client_assertion`.")
     },
-    field("client_assertion", Kind::Secret, "A JWT that the client signed, in place of a secret (RFC 7523)."),
+    field(
+        "client_assertion",
+        Kind::Secret,
+        "JWT signed by the client, in place of a client secret (RFC 7523).",
+    ),
 ];
 
-const SCOPE: Field =
-    field("scope", Kind::Optional, "The scopes asked for, separated by blanks; all if left out.");
-const RESOURCE: Field = field("resource", Kind::Optional, "The audience asked for (RFC 8707).");
+const SCOPE: Field = field(
+    "scope",
+    Kind::Optional,
+    "Requested scopes, separated by spaces. Default: all scopes that the caller may have.",
+);
+const RESOURCE: Field = field("resource", Kind::Optional, "Requested audience (RFC 8707).");
 const AUDIENCE: Field =
-    field("audience", Kind::Optional, "Another name for `resource`; if both are sent they must be equal.");
+    field("audience", Kind::Optional, "Alias of `resource`. If both are sent, they must be equal.");
 
-/// A user name and a password, as FastAPI's clients and Swagger UI send them.
+/// Username and password, as FastAPI clients and Swagger UI send them.
 pub(super) fn login() -> RequestBody {
     form(vec![
-        Field { one_of: &[PASSWORD], ..field("grant_type", Kind::Optional, "May be left out.") },
-        field("username", Kind::Needed, "The user's name."),
-        field("password", Kind::NeededSecret, "The password."),
+        Field { one_of: &[PASSWORD], ..field("grant_type", Kind::Optional, "Optional.") },
+        field("username", Kind::Needed, "Username."),
+        field("password", Kind::NeededSecret, "Password."),
         SCOPE,
         RESOURCE,
         AUDIENCE,
     ])
 }
 
-/// Any grant.
+/// The token endpoint, for every grant.
 pub(super) fn token() -> RequestBody {
     let fields = [
         Field {
             one_of: &[CLIENT_CREDENTIALS, REFRESH_TOKEN, TOKEN_EXCHANGE],
-            ..field("grant_type", Kind::Needed, "What the token is asked for with.")
+            ..field("grant_type", Kind::Needed, "Grant type.")
         },
         SCOPE,
         RESOURCE,
         AUDIENCE,
-        field("refresh_token", Kind::Secret, "The last refresh token, for `refresh_token`."),
-        field("subject_token", Kind::Secret, "Another issuer's token, for a token exchange (RFC 8693)."),
+        field(
+            "refresh_token",
+            Kind::Secret,
+            "Latest refresh token of the token family, for `grant_type=refresh_token`.",
+        ),
+        field("subject_token", Kind::Secret, "Token of a trusted issuer, for token exchange (RFC 8693)."),
         Field {
             one_of: &SUBJECT_TOKEN_TYPES,
-            ..field("subject_token_type", Kind::Optional, "What kind of token that is.")
+            ..field("subject_token_type", Kind::Optional, "Type of `subject_token`.")
         },
         Field {
             one_of: &REQUESTED_TOKEN_TYPES,
-            ..field("requested_token_type", Kind::Optional, "What kind of token to get.")
+            ..field("requested_token_type", Kind::Optional, "Type of the issued token.")
         },
     ];
     form(fields.into_iter().chain(CLIENT).collect())
 }
 
-/// The client credentials grant alone.
+/// Client credentials grant only.
 pub(super) fn client_credentials() -> RequestBody {
     let grant_type = Field {
         one_of: &[CLIENT_CREDENTIALS],
-        ..field("grant_type", Kind::Needed, "The one grant that is known here.")
+        ..field("grant_type", Kind::Needed, "The only grant of this endpoint.")
     };
     form([grant_type, SCOPE, RESOURCE, AUDIENCE].into_iter().chain(CLIENT).collect())
 }
 
-/// What Google Identity Services posts.
+/// The form that Google Identity Services posts.
 pub(super) fn google() -> Content {
     content(vec![
-        field("credential", Kind::NeededSecret, "The ID token."),
-        field("g_csrf_token", Kind::Needed, "The value of the cookie of the same name."),
+        field("credential", Kind::NeededSecret, "Google ID token."),
+        field("g_csrf_token", Kind::Needed, "Value of the cookie of the same name."),
     ])
 }
 
-/// A token that is revoked or asked about.
+/// The token to revoke or to introspect.
 pub(super) fn token_in_question() -> RequestBody {
-    let token = field("token", Kind::NeededSecret, "The access token or the refresh token.");
+    let token = field("token", Kind::NeededSecret, "Access token or refresh token.");
     form([token].into_iter().chain(CLIENT).collect())
 }
 

@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 document (<https://spec.openapis.org/oas/v3.1.0.html>).
 //!
-//! The bodies are the types that the functions read and write, in `shared`. What no type says stands here:
-//! routes, credentials, and which refusals a route knows.
+//! The schemas of bodies come from the types in `shared` that the functions read and write. This module adds what the
+//! types do not say: routes, credentials and errors.
 
 mod answers;
 mod forms;
@@ -20,10 +20,10 @@ use utoipa::openapi::{
     ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, PathsBuilder, RefOr, Schema, ServerBuilder, Type,
 };
 
-const ABOUT: &str = "Sign-in for an API on AWS: tokens for people and machines, API keys, and the authorizer \
-    that checks them all.\n\nPress *Authorize*, sign in with one of the boxes, and try the routes with a lock.";
+const ABOUT: &str = "Sign-in for APIs on Amazon API Gateway: access tokens for users and clients, API keys, \
+    and the authorizer that checks them.\n\nTo try a route that has a lock, press *Authorize* and sign in.";
 
-/// The document. The example routes are in it where they are deployed.
+/// Builds the document, with the example routes if they are deployed.
 pub(crate) fn describe(examples: bool) -> OpenApi {
     let info =
         InfoBuilder::new().title("Latchkey").version(env!("CARGO_PKG_VERSION")).description(Some(ABOUT));
@@ -37,7 +37,7 @@ pub(crate) fn describe(examples: bool) -> OpenApi {
     }
     OpenApiBuilder::new()
         .info(info.build())
-        // Relative, so that it holds behind every domain.
+        // Relative, so that it is valid on every domain.
         .servers(Some([ServerBuilder::new().url("/").build()]))
         .tags(Some(routes::tags(examples)))
         .paths(paths)
@@ -45,7 +45,7 @@ pub(crate) fn describe(examples: bool) -> OpenApi {
         .build()
 }
 
-/// Every body that has a type, by the name under which routes refer to it.
+/// The schemas of all typed bodies, by the name that routes refer to.
 fn schemas(examples: bool) -> Vec<(String, RefOr<Schema>)> {
     let mut schemas = vec![
         schema::<ErrorResponse>(),
@@ -71,7 +71,8 @@ fn schema<T: ToSchema>() -> (String, RefOr<Schema>) {
     (T::name().into_owned(), schema)
 }
 
-/// What is missing from a body of ours is left out, never null. Of an `Option`, `utoipa` can't know that.
+/// Removes `null` from the types of optional members. Our bodies omit a missing member, but `utoipa` describes an
+/// `Option` as nullable.
 fn without_null(schema: &mut RefOr<Schema>) {
     match schema {
         RefOr::T(Schema::Object(object)) => {
@@ -105,6 +106,13 @@ mod tests {
             Value::Array(items) => items.iter().for_each(|value| references(value, found)),
             _ => {}
         }
+    }
+
+    #[test]
+    fn the_document_is_as_reviewed() {
+        let mut document = describe(true);
+        document.info.version = "VERSION".to_owned();
+        insta::assert_snapshot!(serde_json::to_string_pretty(&document).unwrap());
     }
 
     #[test]

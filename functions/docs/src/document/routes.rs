@@ -1,4 +1,4 @@
-//! The routes of `template.yaml`, this function's own apart. A test holds the two together.
+//! Operations by route. A test compares them with the routes of `template.yaml`, except those of this function.
 
 use shared::oauth::authorizer_context::AuthorizerContext;
 use shared::oauth::error::ErrorKind::{
@@ -20,31 +20,31 @@ use super::answers::{MALFORMED, answers, empty_answer, guarded, json};
 use super::forms;
 use super::security::Needs;
 
-const PEOPLE: &str = "People";
+const PEOPLE: &str = "Users";
 const MACHINES: &str = "Tokens";
 const DISCOVERY: &str = "Discovery";
 const EXAMPLES: &str = "Examples";
 
-/// A route and what there is to say of it.
+/// A route and its operation.
 pub(super) struct Route {
     pub(super) path: &'static str,
     pub(super) item: PathItem,
     pub(super) is_example: bool,
 }
 
-/// The groups in which Swagger UI shows the routes.
+/// The groups of routes in Swagger UI.
 pub(super) fn tags(examples: bool) -> Vec<Tag> {
     let tag = |name, about: &str| TagBuilder::new().name(name).description(Some(about)).build();
     let mut tags = vec![
-        tag(PEOPLE, "Sign-in for people."),
-        tag(MACHINES, "Tokens: for machines, refreshed, exchanged, revoked, asked about."),
-        tag(DISCOVERY, "What is published about this issuer."),
+        tag(PEOPLE, "Sign-in of users."),
+        tag(MACHINES, "Issue, refresh, exchange, revoke and introspect tokens."),
+        tag(DISCOVERY, "Public keys and metadata of the issuer."),
     ];
-    tags.extend(examples.then(|| tag(EXAMPLES, "An example API: each route says who called it.")));
+    tags.extend(examples.then(|| tag(EXAMPLES, "Example API. Each route returns the caller.")));
     tags
 }
 
-/// Every route.
+/// All routes.
 pub(super) fn routes() -> Vec<Route> {
     [people(), tokens(), discovery(), examples()].into_iter().flatten().collect()
 }
@@ -54,32 +54,32 @@ fn people() -> Vec<Route> {
     let form_refusals = with(&refusals, &[UnsupportedGrantType, InvalidScope, InvalidTarget]);
     let login = RequestBodyBuilder::new().content("application/json", json::<LoginRequest>());
     let google = RequestBodyBuilder::new()
-        .description(Some("One of these, or the ID token as bearer and no body."))
+        .description(Some("The ID token in one of these bodies, or as a bearer token without a body."))
         .content("application/json", json::<GoogleRequest>())
         .content("application/x-www-form-urlencoded", forms::google());
     vec![
-        post("/login", PEOPLE, "Sign in with a user name and a password", Needs::Nothing, |operation| {
+        post("/login", PEOPLE, "Sign in with username and password", Needs::Nothing, |operation| {
             operation.request_body(Some(login.required(Some(Required::True)).build())).responses(answers::<
                 LoginResponse<'_>,
             >(
-                "Signed in.",
+                "The token response.",
                 &refusals,
             ))
         }),
-        post("/token", PEOPLE, "The same as a form", Needs::Nothing, |operation| {
+        post("/token", PEOPLE, "Sign in with username and password (form)", Needs::Nothing, |operation| {
             operation
                 .description(Some(
-                    "For FastAPI-style clients and the *Authorize* box. The OAuth 2.0 token \
+                    "For FastAPI clients and the *Authorize* dialog. The OAuth 2.0 token \
                     endpoint is `/oauth2/token`.",
                 ))
                 .request_body(Some(forms::login()))
-                .responses(answers::<TokenResponse<'_>>("Signed in.", &form_refusals))
+                .responses(answers::<TokenResponse<'_>>("The token response.", &form_refusals))
         }),
-        post("/google", PEOPLE, "Sign in with Google's ID token", Needs::Nothing, |operation| {
+        post("/google", PEOPLE, "Sign in with a Google ID token", Needs::Nothing, |operation| {
             let refusals = with_malformed(&[SignInFailed, InvalidDpopProof, TemporarilyUnavailable]);
             operation
                 .request_body(Some(google.build()))
-                .responses(answers::<TokenResponse<'_>>("Signed in.", &refusals))
+                .responses(answers::<TokenResponse<'_>>("The token response.", &refusals))
         }),
     ]
 }
@@ -99,35 +99,35 @@ fn tokens() -> Vec<Route> {
     );
     let granted = with(&own, &[InvalidGrant]);
     vec![
-        post("/oauth2/token", MACHINES, "Get a token", Needs::Client, |operation| {
+        post("/oauth2/token", MACHINES, "Issue a token", Needs::Client, |operation| {
             operation
                 .description(Some("The OAuth 2.0 token endpoint (RFC 6749 §3.2)."))
                 .request_body(Some(forms::token()))
-                .responses(answers::<TokenResponse<'_>>("A token.", &granted))
+                .responses(answers::<TokenResponse<'_>>("The token response.", &granted))
         }),
-        post("/oauth2/authorize", MACHINES, "Get a token for a client", Needs::Client, |operation| {
+        post("/oauth2/authorize", MACHINES, "Issue a token to a client", Needs::Client, |operation| {
             operation
-                .description(Some("The path that existing callers of the client credentials grant post to."))
+                .description(Some("Alternative path of the client credentials grant, for existing callers."))
                 .request_body(Some(forms::client_credentials()))
-                .responses(answers::<TokenResponse<'_>>("A token.", &own))
+                .responses(answers::<TokenResponse<'_>>("The token response.", &own))
         }),
         post("/oauth2/revoke", MACHINES, "Revoke a token", Needs::Client, |operation| {
             let refusals = with(&client, &[UnauthorizedClient, InvalidDpopProof]);
             operation
                 .description(Some(
-                    "RFC 7009. People's tokens are the client `latchkey`'s, which has no secret.",
+                    "RFC 7009. Tokens of users belong to the client `latchkey`, which has no secret.",
                 ))
                 .request_body(Some(forms::token_in_question()))
-                .responses(empty_answer("The token is good no more, or never was.", &refusals))
+                .responses(empty_answer("The token is revoked, or was already invalid.", &refusals))
         }),
-        post("/oauth2/introspect", MACHINES, "Ask about a token", Needs::Client, |operation| {
+        post("/oauth2/introspect", MACHINES, "Introspect a token", Needs::Client, |operation| {
             operation
                 .description(Some(
-                    "RFC 7662. A client may ask about its own tokens; with the scope \
-                    `latchkey:introspect`, about all.",
+                    "RFC 7662. A client may introspect its own tokens, and all tokens \
+                    with the scope `latchkey:introspect`.",
                 ))
                 .request_body(Some(forms::token_in_question()))
-                .responses(answers::<Introspection>("How the token is now.", &client))
+                .responses(answers::<Introspection>("The current state of the token.", &client))
         }),
     ]
 }
@@ -139,56 +139,58 @@ fn discovery() -> Vec<Route> {
     let refusals = [TemporarilyUnavailable];
     let resource = || answers::<ProtectedResource<'_>>("The metadata.", &[NotFound, TemporarilyUnavailable]);
     vec![
-        published("/.well-known/jwks.json", "Public keys", answers::<Jwks<'_>>("The keys.", &refusals)),
+        published("/.well-known/jwks.json", "Public keys", answers::<Jwks<'_>>("The JWKS.", &refusals)),
         published(
             "/.well-known/oauth-authorization-server",
-            "Metadata (RFC 8414)",
+            "Authorization server metadata (RFC 8414)",
             answers::<Metadata<'_>>("The metadata.", &refusals),
         ),
         published(
             "/.well-known/openid-configuration",
-            "Metadata, where OpenID Connect looks for it",
+            "Authorization server metadata (OpenID Connect Discovery)",
             answers::<OpenIdConfiguration<'_>>("The metadata.", &refusals),
         ),
         published(
             "/.well-known/oauth-protected-resource",
-            "Metadata of a resource without a path (RFC 9728)",
+            "Metadata of a protected resource without a path (RFC 9728)",
             resource(),
         ),
         get(
             "/.well-known/oauth-protected-resource/{proxy}",
             DISCOVERY,
-            "Metadata of a resource with a path",
+            "Metadata of a protected resource with a path (RFC 9728)",
             Needs::Nothing,
             |operation| operation.parameter(path_of_resource()).responses(resource()),
         ),
     ]
 }
 
-/// The path of a resource, as it comes after the well-known one.
+/// The path of a protected resource, which follows the well-known path.
 fn path_of_resource() -> Parameter {
     let text = ObjectBuilder::new().schema_type(Type::String).build();
     ParameterBuilder::new()
         .name("proxy")
         .parameter_in(ParameterIn::Path)
         .required(Required::True)
-        .description(Some("The resource's path without its first `/`; it may have several segments."))
+        .description(Some(
+            "Path of the protected resource, without the leading `/`. It may have several segments.",
+        ))
         .schema(Some(text))
         .build()
 }
 
 fn examples() -> Vec<Route> {
     let example = |path, summary, needs| {
-        let answers = guarded::<AuthorizerContext>("Who called.");
+        let answers = guarded::<AuthorizerContext>("The caller.");
         let route = get(path, EXAMPLES, summary, needs, |operation| operation.responses(answers));
         Route { is_example: true, ..route }
     };
     vec![
-        example("/profile", "With a token", Needs::Token(&[])),
-        example("/get/clientinfo", "With a token", Needs::Token(&[])),
-        example("/todo", "With a token that has a scope", Needs::Token(&["todo:read"])),
-        example("/users", "With an API key", Needs::ApiKey),
-        example("/whoami", "With either", Needs::TokenOrApiKey),
+        example("/profile", "Access token", Needs::Token(&[])),
+        example("/get/clientinfo", "Access token", Needs::Token(&[])),
+        example("/todo", "Access token with the scope `todo:read`", Needs::Token(&["todo:read"])),
+        example("/users", "API key", Needs::ApiKey),
+        example("/whoami", "Access token or API key", Needs::TokenOrApiKey),
     ]
 }
 
@@ -228,7 +230,7 @@ fn route(
     needs: Needs,
     fill: impl FnOnce(OperationBuilder) -> OperationBuilder,
 ) -> Route {
-    // Each path has one method, so that its words make a name of their own.
+    // Each path has one method, so the words of the path are a unique operation id.
     let id: Vec<_> = path.split(['/', '.', '-', '{', '}']).filter(|word| !word.is_empty()).collect();
     let operation = OperationBuilder::new()
         .operation_id(Some(id.join("_")))

@@ -1,6 +1,6 @@
-//! Credentials: what there is, and what a route asks for.
+//! Security schemes, and the scheme that each route requires.
 //!
-//! A scheme's name heads its box in Swagger UI's *Authorize*.
+//! Swagger UI shows the name of a scheme in its *Authorize* dialog.
 
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, ClientCredentials, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Password, Scopes,
@@ -13,26 +13,25 @@ const BEARER: &str = "bearer";
 const API_KEY: &str = "api_key";
 const CLIENT_SECRET: &str = "client_secret_basic";
 
-/// The scopes of the example API. Which others there are, only the deployment knows.
-const SCOPES: [(&str, &str); 2] =
-    [("todo:read", "Read the to-do list"), ("todo:write", "Change the to-do list")];
+/// The scopes of the example API. A deployment has others, which this function does not know.
+const SCOPES: [(&str, &str); 2] = [("todo:read", "Read to-do items"), ("todo:write", "Change to-do items")];
 
-/// What a route asks for; each entry is enough by itself.
+/// The credential that a route requires.
 pub(super) enum Needs {
-    /// Nothing.
+    /// No credential.
     Nothing,
-    /// A client, by its secret; in the form it may stand as well, or an assertion in its place.
+    /// Client authentication, in the header or in the form.
     Client,
-    /// A token with these scopes.
+    /// An access token with these scopes.
     Token(&'static [&'static str]),
     /// An API key.
     ApiKey,
-    /// A token or an API key.
+    /// An access token or an API key.
     TokenOrApiKey,
 }
 
 impl Needs {
-    /// The requirements, any of which is enough.
+    /// The security requirements, of which one must be met.
     pub(super) fn requirements(&self) -> Vec<SecurityRequirement> {
         let of = |name| SecurityRequirement::new(name, [""; 0]);
         let token = |scopes: &'static [&'static str]| {
@@ -44,7 +43,7 @@ impl Needs {
         };
         match self {
             Self::Nothing => Vec::new(),
-            // An empty requirement, because the form may hold what the header doesn't.
+            // The empty requirement allows client authentication in the form.
             Self::Client => vec![of(CLIENT_SECRET), SecurityRequirement::default()],
             Self::Token(scopes) => token(scopes),
             Self::ApiKey => vec![of(API_KEY)],
@@ -53,33 +52,34 @@ impl Needs {
     }
 }
 
-/// The credentials, by the names that requirements use.
+/// The security schemes by name.
 pub(super) fn schemes() -> [(&'static str, SecurityScheme); 5] {
     let scopes = || Scopes::from_iter(SCOPES);
     let password = Flow::Password(Password::with_refresh_url("/token", scopes(), "/oauth2/token"));
-    // No refresh URL: this grant gives no refresh token (RFC 6749 §4.4.3).
+    // No refresh URL, because this grant issues no refresh token (RFC 6749 §4.4.3).
     let client_credentials = Flow::ClientCredentials(ClientCredentials::new("/oauth2/token", scopes()));
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
-        .description(Some("An access token that you have already, of whichever kind."));
+        .description(Some("Access token of a user or a client."));
     let basic = HttpBuilder::new()
         .scheme(HttpAuthScheme::Basic)
-        .description(Some("A client's id and secret, for the endpoints that ask who the client is."));
+        .description(Some("Client id and client secret, for the endpoints that authenticate clients."));
     [
         (
             USER,
             SecurityScheme::OAuth2(OAuth2::with_description(
                 [password],
-                "A person, by user name and password. There is no client: leave its id and secret empty. No \
-                 scope ticked means all that the user has.",
+                "User with username and password. Leave client_id and client_secret empty. Without a \
+                 selected scope, the token has all scopes of the user.",
             )),
         ),
         (
             CLIENT,
             SecurityScheme::OAuth2(OAuth2::with_description(
                 [client_credentials],
-                "A machine, by its client id and secret. No scope ticked means all that the client has.",
+                "Client with client id and client secret. Without a selected scope, the token has all \
+                 scopes of the client.",
             )),
         ),
         (BEARER, SecurityScheme::Http(bearer.build())),
