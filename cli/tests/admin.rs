@@ -20,7 +20,7 @@ use shared::signing::private_key::PrivateKey;
 use shared::signing::signing_keys::SigningKeys;
 use shared::signing::signing_secret::SigningSecret;
 use shared::store::table::Table;
-use shared::trust::trust::TrustStore;
+use shared::trust::store::TrustStore;
 use tempfile::TempDir;
 use tokio::time::sleep;
 

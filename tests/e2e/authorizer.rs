@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use shared::jose::algorithm::Algorithm;
 use shared::runtime::clock;
 use shared::store::api_keys::ApiKeys;
-use shared::trust::trust::TrustStore;
+use shared::trust::store::TrustStore;
 
 use crate::events::{basic, call, http_event, post_token, status_and_body};
 

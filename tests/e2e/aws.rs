@@ -1,7 +1,7 @@
 //! What AWS sees of our requests.
 
 use e2e::Stack;
-use shared::trust::trust::TrustStore;
+use shared::trust::store::TrustStore;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 

@@ -10,7 +10,7 @@ use shared::runtime::clock;
 use shared::signing::private_key::PrivateKey;
 use shared::store::identities::Identities;
 use shared::store::users::Users;
-use shared::trust::trust::TrustStore;
+use shared::trust::store::TrustStore;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 

@@ -11,8 +11,10 @@ use shared::store::api_keys::ApiKeys;
 use shared::store::table::Key;
 use shared::store::users::Users;
 use shared::trust::access_token::Expected;
+use shared::trust::cache::TrustCache;
 use shared::trust::revocation_limits::{Granted, Revocations};
-use shared::trust::trust::{TokenRejection, TrustCache, TrustStore};
+use shared::trust::snapshot::TokenRejection;
+use shared::trust::store::TrustStore;
 
 use crate::authorizer::bearer;
 use crate::events::{basic, call, form_event, post_token, status_and_body};

@@ -16,7 +16,8 @@ use shared::runtime::settings::Settings;
 use shared::signing::rotation::{DEFAULT_LEAD, MAX_KEY_CACHE_AGE, RotationError};
 use shared::signing::signing_secret::StoredKey;
 use shared::trust::key_schedule::FALLBACK_WINDOW;
-use shared::trust::trust::{PublishedKey, TrustStore};
+use shared::trust::published_keys::PublishedKey;
+use shared::trust::store::TrustStore;
 
 use crate::authorizer::bearer;
 use crate::events::{basic, post_token};

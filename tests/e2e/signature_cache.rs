@@ -6,8 +6,11 @@ use shared::jose::algorithm::Algorithm;
 use shared::jose::jwt::JwtError;
 use shared::runtime::clock;
 use shared::trust::access_token::Expected;
+use shared::trust::cache::TrustCache;
 use shared::trust::key_schedule::ScheduledKey;
-use shared::trust::trust::{PublishedKey, TokenRejection, TrustCache, TrustStore};
+use shared::trust::published_keys::PublishedKey;
+use shared::trust::snapshot::TokenRejection;
+use shared::trust::store::TrustStore;
 
 /// Every call finds the snapshot stale.
 const RELOAD_AT_EVERY_CALL: u64 = 0;

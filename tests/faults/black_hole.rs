@@ -9,7 +9,7 @@ use e2e::faults::{IN_TIME, RECOVERY, figure};
 use e2e::proxy::Fault;
 use shared::runtime::clock;
 use shared::store::table::StoreError;
-use shared::trust::trust::TrustStore;
+use shared::trust::store::TrustStore;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;

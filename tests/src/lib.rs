@@ -32,7 +32,8 @@ use shared::store::clients::{Client, ClientSecret, Clients};
 use shared::store::table::Table;
 use shared::store::users::{User, Users};
 use shared::trust::key_schedule::KeySchedule;
-use shared::trust::trust::{PublishedKey, TrustStore};
+use shared::trust::published_keys::PublishedKey;
+use shared::trust::store::TrustStore;
 use tempfile::TempDir;
 
 /// The password of [`Stack::user`].

@@ -22,7 +22,7 @@ use shared::store::clients::Clients;
 use shared::store::table::{StoreError, Table};
 use shared::store::token_families::TokenFamilies;
 use shared::store::users::Users;
-use shared::trust::trust::TrustStore;
+use shared::trust::store::TrustStore;
 
 use super::store_clock::StoreClock;
 

@@ -9,7 +9,7 @@ use shared::jose::algorithm::Algorithm;
 use shared::runtime::clock;
 use shared::signing::rotation::{DEFAULT_LEAD, MAX_KEY_CACHE_AGE, Rotation};
 use shared::trust::key_schedule::{KeySchedule, ScheduledKey};
-use shared::trust::trust::PublishedKey;
+use shared::trust::published_keys::PublishedKey;
 
 use self::timeline::Timeline;
 use super::connection::{Connection, SecretArgs, TableArgs};

@@ -13,7 +13,7 @@ use shared::jose::jwt::{JwtError, LEEWAY, UnverifiedJwt};
 use shared::runtime::clock;
 use shared::runtime::settings::MAX_ACCESS_TOKEN_TTL;
 use shared::trust::access_token::{Expected, MAX_ACCESS_TOKEN, VerifiedAccessToken};
-use shared::trust::trust::TrustSnapshot;
+use shared::trust::snapshot::TrustSnapshot;
 
 use super::connection::{Connection, TableArgs};
 use super::output::{Format, Report, fields, foreign_fields, time};

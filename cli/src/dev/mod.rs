@@ -29,7 +29,7 @@ use shared::runtime::clock;
 use shared::signing::rotation::Rotation;
 use shared::signing::signing_secret::SigningSecret;
 use shared::store::table::Table;
-use shared::trust::trust::TrustStore;
+use shared::trust::store::TrustStore;
 
 pub use self::command::DevArgs;
 use self::data::{DataFolder, Lock};

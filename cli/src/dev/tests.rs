@@ -49,7 +49,7 @@ async fn a_second_start_finds_everything_again() {
 }
 
 async fn jwks(stack: &Running) -> Vec<serde_json::Value> {
-    let trust = shared::trust::trust::TrustStore::new(table(stack));
+    let trust = shared::trust::store::TrustStore::new(table(stack));
     trust.jwks(clock::now()).await.unwrap()
 }
 

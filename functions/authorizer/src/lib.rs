@@ -24,7 +24,8 @@ use shared::runtime::telemetry::{Decision, Outcome, RequestLog, Telemetry};
 use shared::store::api_keys::ApiKeys;
 use shared::store::replay::ReplayStore;
 use shared::store::table::Table;
-use shared::trust::trust::{TokenRejection, TrustCache};
+use shared::trust::cache::TrustCache;
+use shared::trust::snapshot::TokenRejection;
 
 pub use self::answer::Answer;
 pub use self::event::Event;

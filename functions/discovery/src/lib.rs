@@ -17,7 +17,7 @@ use shared::runtime::response::{decision, error_response};
 use shared::runtime::settings::{ConfigError, Issuer, Settings};
 use shared::runtime::telemetry::{Outcome, Telemetry};
 use shared::store::table::{StoreError, Table};
-use shared::trust::trust::TrustStore;
+use shared::trust::store::TrustStore;
 
 /// Lets clients and proxies cache the documents.
 static KEPT_BY_OTHERS: LazyLock<HeaderValue> = LazyLock::new(|| {

@@ -19,7 +19,9 @@ use shared::store::table::Table;
 use shared::store::token_families::{Life, TokenFamilies, TokenStatus};
 use shared::store::users::Users;
 use shared::trust::access_token::{AccessClaims, Expected};
-use shared::trust::trust::{TokenRejection, TrustCache, TrustStore};
+use shared::trust::cache::TrustCache;
+use shared::trust::snapshot::TokenRejection;
+use shared::trust::store::TrustStore;
 
 /// The scope that lets a resource server introspect tokens of other clients.
 pub const INTROSPECT_ALL: &str = "latchkey:introspect";

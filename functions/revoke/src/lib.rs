@@ -18,9 +18,11 @@ use shared::store::replay::ReplayStore;
 use shared::store::table::Table;
 use shared::store::token_families::TokenFamilies;
 use shared::trust::access_token::{AccessClaims, Expected, MAX_ACCESS_TOKEN};
+use shared::trust::cache::TrustCache;
 use shared::trust::proof_of_possession::Possession;
 use shared::trust::revocation_limits::{Granted, Revocations};
-use shared::trust::trust::{TokenRejection, TrustCache, TrustSnapshot, TrustStore};
+use shared::trust::snapshot::{TokenRejection, TrustSnapshot};
+use shared::trust::store::TrustStore;
 
 /// Dependencies of this function. It authenticates clients and revokes token families and access tokens.
 pub struct Deps {

@@ -11,7 +11,7 @@ use shared::runtime::telemetry::{Decision, Outcome, Telemetry};
 use shared::signing::rotation::{DEFAULT_LEAD, Rotation, RotationError};
 use shared::signing::signing_secret::SigningSecret;
 use shared::store::table::Table;
-use shared::trust::trust::TrustStore;
+use shared::trust::store::TrustStore;
 
 pub use self::event::Event;
 use self::event::Step;

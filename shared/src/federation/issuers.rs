@@ -3,124 +3,25 @@
 //! Google is one of them. `TRUSTED_ISSUERS` configures the others. Each issuer has keys, the audiences that its tokens
 //! must be for, and claim rules, which map a token to a client or a user and its scopes.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use lambda_http::http::Uri;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::clients::remote_keys::{IssuerError, RemoteKeys};
-use crate::identity::subjects::is_client_id;
-use crate::jose::algorithm::Algorithm;
-use crate::jose::jwt::{JwtError, LEEWAY, UnverifiedJwt, VerifiedJwt};
+use crate::federation::audience::Audience;
+use crate::federation::claim_rule::ClaimRule;
+use crate::federation::identity::FederatedIdentity;
+use crate::federation::issuer::{AcceptedAudiences, GOOGLE, STANDARD, TrustedIssuer};
+use crate::jose::jwt::{JwtError, UnverifiedJwt};
 use crate::jose::strict_object::Distinct;
-use crate::oauth::error::ID_TOKEN_TYPE;
 use crate::oauth::scope::Scopes;
 use crate::runtime::settings::{ConfigError, JwksUrls, NO_ISSUER, Settings, is_issuer};
 
 /// Maximum length of a subject token, in bytes.
 const MAX_SUBJECT_TOKEN: usize = 16 * 1024;
 
-/// Maximum length of a subject (OpenID Connect Core §2).
-const MAX_SUBJECT: usize = 255;
-
-/// Maximum length of an email address, in bytes (RFC 5321 §4.5.3.1.3).
-const MAX_EMAIL: usize = 254;
-
-/// The rejected claim of a Google token for an app that is not configured, with the remedy. A mobile app requests
-/// tokens with its own client id in `azp` and the server's in `aud`.
-const FOREIGN_PARTY: &str = "azp (GOOGLE_CLIENT_IDS must list this client id as well as the one in aud)";
-
-/// Maximum lifetime of a subject token, in seconds. Kubernetes tokens may live a day, and those of Azure's managed
-/// identities some minutes more. Google's tokens live an hour.
-const MAX_TTL: u64 = 25 * 3600;
-const GOOGLES_MAX_TTL: u64 = 3600 + LEEWAY;
-
-/// The two spellings of Google's issuer. Identities are stored under the first one
-/// (developers.google.com/identity/openid-connect/openid-connect#validatinganidtoken).
-const GOOGLE: [&str; 2] = ["https://accounts.google.com", "accounts.google.com"];
-
-/// A verified subject token: the federated identity and what the claim rules map it to.
-#[derive(Debug, PartialEq, Eq)]
-pub struct FederatedIdentity {
-    /// Issuer. Issuer and subject identify a user, because an email address can pass to another person.
-    pub issuer: String,
-    /// `sub`
-    pub subject: String,
-    /// `email`, if the issuer has verified it and it is not too long.
-    pub email: Option<String>,
-    /// The client that the token is mapped to. None for a user.
-    pub client: Option<String>,
-    /// The scopes of the claim rule.
-    pub scopes: Scopes,
-    /// The clients that may exchange the token, for each accepted audience of the token.
-    exchangers: Vec<BTreeSet<String>>,
-}
-
-impl FederatedIdentity {
-    /// Whether this client may exchange the token, or first-party sign-in if it is none. An audience with clients
-    /// allows these clients only. Any other audience allows first-party sign-in and, for a client's own token, that
-    /// client.
-    pub fn may_be_exchanged_by(&self, client: Option<&str>) -> bool {
-        let Some(client) = client else { return self.exchangers.iter().all(BTreeSet::is_empty) };
-        let is_own = self.client.as_deref() == Some(client);
-        let named = |clients: &BTreeSet<String>| {
-            if clients.is_empty() { is_own } else { clients.contains(client) }
-        };
-        (is_own || self.client.is_none()) && self.exchangers.iter().all(named)
-    }
-}
-
-/// An accepted audience, and the clients that may exchange its tokens. Without clients it is for first-party sign-in.
-struct Audience {
-    name: String,
-    exchangers: BTreeSet<String>,
-}
-
-impl Audience {
-    /// Adds configured audiences, each `AUDIENCE` or `AUDIENCE=CLIENT`, and returns their names.
-    fn add(audiences: &mut Vec<Self>, entries: &[String]) -> Result<Vec<String>, &'static str> {
-        let add = |entry: &String| {
-            let (name, client) = match entry.rsplit_once('=') {
-                Some((name, client)) => (name, Some(client)),
-                None => (entry.as_str(), None),
-            };
-            if name.is_empty() || client.is_some_and(|client| !is_client_id(client)) {
-                return Err(
-                    "has an audience that is neither AUDIENCE nor AUDIENCE=CLIENT with a valid client id",
-                );
-            }
-            let exchangers = client.map(str::to_owned);
-            match audiences.iter_mut().find(|known| known.name == name) {
-                Some(known) if known.exchangers.is_empty() != exchangers.is_none() => {
-                    return Err(
-                        "lists an audience both as AUDIENCE and as AUDIENCE=CLIENT; AUDIENCE is for \
-                                first-party sign-in, AUDIENCE=CLIENT for that client",
-                    );
-                }
-                Some(known) => known.exchangers.extend(exchangers),
-                None => audiences
-                    .push(Self { name: name.to_owned(), exchangers: exchangers.into_iter().collect() }),
-            }
-            Ok(name.to_owned())
-        };
-        entries.iter().map(add).collect()
-    }
-}
-
-/// A claim rule.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Rule {
-    /// The required claims, each with one value or a list of alternatives. A name that begins with `/` is a JSON
-    /// pointer (RFC 6901) to a nested claim.
-    #[serde(default)]
-    when: BTreeMap<String, Value>,
-    /// The registered client that the token is mapped to. None maps it to a user.
-    client: Option<String>,
-    #[serde(default)]
-    scopes: Vec<String>,
-}
+/// Google's issuer.
+const GOOGLE_ISSUER: &str = "https://accounts.google.com";
 
 /// An entry of `TRUSTED_ISSUERS`.
 #[derive(Deserialize)]
@@ -129,22 +30,7 @@ struct Entry {
     issuer: String,
     jwks_url: Option<String>,
     audiences: Vec<String>,
-    rules: Vec<Rule>,
-}
-
-struct AcceptedAudience {
-    /// Whether only Google users are accepted. Any Google customer can get a token of a service account for a public
-    /// client id.
-    people_alone: bool,
-    audiences: Vec<String>,
-    rules: Vec<(Rule, Scopes)>,
-}
-
-struct TrustedIssuer {
-    name: String,
-    keys: RemoteKeys,
-    audiences: Vec<Audience>,
-    accepted: Vec<AcceptedAudience>,
+    rules: Vec<ClaimRule>,
 }
 
 /// All trusted issuers.
@@ -155,7 +41,7 @@ impl TrustedIssuers {
     /// `GOOGLE_JWKS_URL`. Without a client id it accepts no token.
     pub fn google_alone(settings: &Settings) -> Result<Self, ConfigError> {
         let keys = RemoteKeys::new(settings.google_jwks_url()?);
-        let mut google = TrustedIssuer::new(GOOGLE[0].to_owned(), keys);
+        let mut google = TrustedIssuer::new(GOOGLE_ISSUER.to_owned(), GOOGLE, keys);
         google.accepted.extend(google_sign_in(settings, &mut google.audiences)?);
         Ok(Self(vec![google]))
     }
@@ -167,10 +53,12 @@ impl TrustedIssuers {
         for entry in entries(settings)? {
             let Entry { issuer, jwks_url, audiences, rules } = entry;
             match issuers.iter_mut().find(|known| known.name == issuer) {
-                Some(google) if issuer == GOOGLE[0] && google.accepted.len() < 2 && jwks_url.is_none() => {
-                    google.accept(&audiences, rules)?;
+                Some(google)
+                    if issuer == GOOGLE_ISSUER && google.accepted.len() < 2 && jwks_url.is_none() =>
+                {
+                    google.accept(&audiences, rules).map_err(complaint)?;
                 }
-                Some(_) if issuer == GOOGLE[0] => {
+                Some(_) if issuer == GOOGLE_ISSUER => {
                     return Err(complaint(
                         "lists Google twice or with a jwks_url; set GOOGLE_JWKS_URL instead",
                     ));
@@ -186,8 +74,8 @@ impl TrustedIssuers {
                         return Err(complaint(&format!("has an issuer that is {NO_ISSUER}")));
                     }
                     let keys = RemoteKeys::new(keys_url(jwks_url.as_deref(), settings.jwks_urls())?);
-                    let mut issuer = TrustedIssuer::new(issuer, keys);
-                    issuer.accept(&audiences, rules)?;
+                    let mut issuer = TrustedIssuer::new(issuer, STANDARD, keys);
+                    issuer.accept(&audiences, rules).map_err(complaint)?;
                     issuers.push(issuer);
                 }
             }
@@ -229,129 +117,7 @@ impl TrustedIssuers {
         let jwt = UnverifiedJwt::parse_foreign(token, MAX_SUBJECT_TOKEN)?;
         let named = jwt.unverified_issuer().ok_or(JwtError::InvalidClaim("iss"))?;
         let known = self.0.iter().find(|known| known.is_called(&named));
-        let known = known.ok_or(JwtError::InvalidClaim("iss"))?;
-        if known.is_google() && jwt.algorithm() != Algorithm::Rs256 {
-            return Err(JwtError::InvalidHeader("alg").into());
-        }
-        let jwt = known.keys.verify(jwt, now).await?;
-        Ok(known.validate(&jwt, token_type, now)?)
-    }
-}
-
-impl TrustedIssuer {
-    fn new(name: String, keys: RemoteKeys) -> Self {
-        Self { name, keys, audiences: Vec::new(), accepted: Vec::new() }
-    }
-
-    /// Accepts tokens for these audiences by these rules.
-    fn accept(&mut self, audiences: &[String], rules: Vec<Rule>) -> Result<(), ConfigError> {
-        let audiences = Audience::add(&mut self.audiences, audiences).map_err(complaint)?;
-        self.accepted.push(acceptance(audiences, rules)?);
-        Ok(())
-    }
-
-    fn is_google(&self) -> bool {
-        self.name == GOOGLE[0]
-    }
-
-    fn is_called(&self, name: &str) -> bool {
-        self.name == name || (self.is_google() && GOOGLE.contains(&name))
-    }
-
-    /// Validates the claims of a token with a verified signature.
-    fn validate(&self, jwt: &VerifiedJwt, token_type: &str, now: u64) -> Result<FederatedIdentity, JwtError> {
-        // An ID token has the type `JWT` or none. An access token may too, because many issuers are older than RFC 9068
-        // §2.1.
-        let is_accepted = match jwt.media_type().as_deref() {
-            None | Some("jwt") => true,
-            Some("at+jwt") => token_type != ID_TOKEN_TYPE,
-            Some(_) => false,
-        };
-        if !is_accepted {
-            return Err(JwtError::InvalidClaim("typ"));
-        }
-        if !jwt.claims.string("iss").is_some_and(|name| self.is_called(name)) {
-            return Err(JwtError::InvalidClaim("iss"));
-        }
-        // Google's tokens have an `iat`. Others need none (RFC 7519 §4.1.6).
-        match self.is_google() {
-            true => jwt.times(now, GOOGLES_MAX_TTL)?,
-            false => jwt.validate_times_without_iat(now, MAX_TTL)?,
-        };
-        let subject = jwt.claims.string("sub").filter(|text| (1..=MAX_SUBJECT).contains(&text.len()));
-        let subject = subject.ok_or(JwtError::InvalidClaim("sub"))?;
-        let audiences = self.audiences_of(jwt);
-        let accepted = self.acceptance(jwt, &audiences, subject)?;
-        let ours = self.audiences.iter().filter(|ours| audiences.contains(&ours.name.as_str()));
-        let rule = accepted.rules.iter().find(|(rule, _)| rule.matches(jwt));
-        // Google sign-in has one rule, for the hosted domain.
-        let unmatched =
-            if accepted.people_alone { "hd" } else { "sub, or another in the `when` of a claim rule," };
-        let (rule, scopes) = rule.ok_or(JwtError::InvalidClaim(unmatched))?;
-        let verified = jwt.claims.get("email_verified").is_some_and(|verified| verified == true);
-        let email = jwt.claims.string("email").filter(|email| verified && email.len() <= MAX_EMAIL);
-        Ok(FederatedIdentity {
-            issuer: self.name.clone(),
-            subject: subject.to_owned(),
-            email: email.map(str::to_owned),
-            client: rule.client.clone(),
-            scopes: scopes.clone(),
-            exchangers: ours.map(|ours| ours.exchangers.clone()).collect(),
-        })
-    }
-
-    /// The audiences of a token. Google's is a single string.
-    fn audiences_of<'a>(&self, jwt: &'a VerifiedJwt) -> Vec<&'a str> {
-        match jwt.claims.get("aud") {
-            Some(Value::String(one)) => vec![one],
-            Some(Value::Array(many)) if !self.is_google() => {
-                many.iter().map(Value::as_str).collect::<Option<_>>().unwrap_or_default()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// The rules for a token with one of our audiences. Google's `azp`, the client that requested the token, must be
-    /// one of ours too, or the service account itself if a claim rule accepts it.
-    fn acceptance(
-        &self,
-        jwt: &VerifiedJwt,
-        audiences: &[&str],
-        subject: &str,
-    ) -> Result<&AcceptedAudience, JwtError> {
-        let mut wrong = "aud";
-        for accepted in &self.accepted {
-            let is_ours = |name: &str| accepted.audiences.iter().any(|ours| ours == name);
-            if !audiences.iter().any(|name| is_ours(name)) {
-                continue;
-            }
-            let party = jwt.claims.get("azp").filter(|_| self.is_google());
-            if party.is_none_or(|party| {
-                party.as_str().is_some_and(is_ours) || (party == subject && !accepted.people_alone)
-            }) {
-                return Ok(accepted);
-            }
-            wrong = FOREIGN_PARTY;
-        }
-        Err(JwtError::InvalidClaim(wrong))
-    }
-}
-
-impl Rule {
-    fn matches(&self, jwt: &VerifiedJwt) -> bool {
-        // An unverified address can be any text.
-        let verified = jwt.claims.get("email_verified").is_some_and(|verified| verified == true);
-        self.when.iter().all(|(name, wanted)| {
-            if ["email", "/email"].contains(&name.as_str()) && !verified {
-                return false;
-            }
-            let found =
-                if name.starts_with('/') { jwt.claims.pointer(name) } else { jwt.claims.get(name).cloned() };
-            found.is_some_and(|found| match wanted {
-                Value::Array(several) => several.contains(&found),
-                one => *one == found,
-            })
-        })
+        known.ok_or(JwtError::InvalidClaim("iss"))?.verify(jwt, token_type, now).await
     }
 }
 
@@ -359,7 +125,7 @@ impl Rule {
 fn google_sign_in(
     settings: &Settings,
     audiences: &mut Vec<Audience>,
-) -> Result<Option<AcceptedAudience>, ConfigError> {
+) -> Result<Option<AcceptedAudiences>, ConfigError> {
     let audiences = Audience::add(audiences, &settings.list("GOOGLE_CLIENT_IDS"));
     let audiences = audiences.map_err(|problem| ConfigError::new("GOOGLE_CLIENT_IDS", problem))?;
     if audiences.is_empty() {
@@ -373,8 +139,8 @@ fn google_sign_in(
     let restriction = (!domains.is_empty()).then(|| ("hd".to_owned(), Value::Array(domains)));
     let scopes = Scopes::from_names(settings.list("GOOGLE_SCOPES"))
         .map_err(|_| ConfigError::new("GOOGLE_SCOPES", "contains an invalid scope"))?;
-    let rule = Rule { when: restriction.into_iter().collect(), client: None, scopes: Vec::new() };
-    Ok(Some(AcceptedAudience { people_alone: true, audiences, rules: vec![(rule, scopes)] }))
+    let rule = ClaimRule { when: restriction.into_iter().collect(), client: None, scopes: Vec::new() };
+    Ok(Some(AcceptedAudiences { users_only: true, audiences, rules: vec![(rule, scopes)] }))
 }
 
 fn complaint(problem: &str) -> ConfigError {
@@ -392,47 +158,18 @@ fn entries(settings: &Settings) -> Result<Vec<Entry>, ConfigError> {
     })
 }
 
-/// Whether a value is null or contains null at any depth.
-fn holds_null(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Array(values) => values.iter().any(holds_null),
-        Value::Object(members) => members.values().any(holds_null),
-        _ => false,
-    }
-}
-
 fn keys_url(url: Option<&str>, allowed: JwksUrls) -> Result<Uri, ConfigError> {
     url.and_then(|url| allowed.parse(url))
         .ok_or_else(|| complaint("has an issuer whose jwks_url is not an https:// URL"))
 }
 
-fn acceptance(audiences: Vec<String>, rules: Vec<Rule>) -> Result<AcceptedAudience, ConfigError> {
-    if audiences.is_empty() || rules.is_empty() {
-        return Err(complaint("has an issuer without audiences or without rules"));
-    }
-    let rules = rules.into_iter().map(|rule| {
-        // Any GitHub user can get a token from GitHub, so a rule for a client must have conditions.
-        if rule.when.values().any(holds_null) {
-            return Err(complaint("has a rule with null in `when`; a null claim counts as absent"));
-        }
-        if rule.client.is_some() && rule.when.is_empty() {
-            return Err(complaint("has a rule with `client` and without `when`"));
-        }
-        if rule.client.as_deref().is_some_and(|client| !is_client_id(client)) {
-            return Err(complaint("has a rule with an invalid client id"));
-        }
-        let scopes =
-            Scopes::from_names(&rule.scopes).map_err(|_| complaint("has a rule with an invalid scope"))?;
-        Ok((rule, scopes))
-    });
-    Ok(AcceptedAudience { people_alone: false, rules: rules.collect::<Result<_, _>>()?, audiences })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::federation::issuer::FOREIGN_PARTY;
+    use crate::jose::jwt::LEEWAY;
     use crate::jose::test_signer::TestSigner;
+    use crate::oauth::error::ID_TOKEN_TYPE;
     use serde_json::json;
 
     const NOW: u64 = 1_000_000;
@@ -494,7 +231,7 @@ mod tests {
         ] {
             let federated = with(&google(""), "iss", issuer.clone());
             assert_eq!(federated.is_ok(), good, "{issuer}");
-            assert!(federated.is_err() || federated.unwrap().issuer == GOOGLE[0]);
+            assert!(federated.is_err() || federated.unwrap().issuer == GOOGLE_ISSUER);
         }
     }
 
@@ -568,7 +305,7 @@ mod tests {
         ] {
             let audiences: Value = serde_json::from_str(trusted).unwrap();
             let entry =
-                json!([{"issuer": GOOGLE[0], "audiences": audiences, "rules": [{"when": {"sub": "1"}}]}]);
+                json!([{"issuer": GOOGLE_ISSUER, "audiences": audiences, "rules": [{"when": {"sub": "1"}}]}]);
             let entry = if audiences == json!([]) { String::new() } else { entry.to_string() };
             let pairs = [KEYS, ("GOOGLE_CLIENT_IDS", google), ("TRUSTED_ISSUERS", entry.as_str())];
             assert_eq!(
@@ -607,7 +344,7 @@ mod tests {
     fn without_client_ids_nobody_signs_in() {
         let none = TrustedIssuers::google_alone(&[KEYS].into_iter().collect()).unwrap();
         assert_eq!(with(&none, "aud", json!("")), Err(JwtError::InvalidClaim("aud")));
-        assert!(!none.trusts(GOOGLE[0]) && google("").trusts(GOOGLE[0]));
+        assert!(!none.trusts(GOOGLE_ISSUER) && google("").trusts(GOOGLE_ISSUER));
     }
 
     #[test]
@@ -686,7 +423,7 @@ mod tests {
         assert_eq!(verdict(json!({"repository": "acme/shop", "ref": "refs/heads/next"})), deploy);
         assert_eq!(verdict(json!({"nested/claim": {"team": "blue"}})).unwrap().0.as_deref(), Some("blue"));
         assert_eq!(verdict(json!({"person": true})), Ok((None, "read".to_owned())));
-        assert!(verdict(json!({"person": true, "exp": NOW + MAX_TTL})).is_ok());
+        assert!(verdict(json!({"person": true, "exp": NOW + STANDARD.max_ttl})).is_ok());
         let mail = json!({"email": "ci@example.com", "email_verified": true});
         assert_eq!(verdict(mail).unwrap().0.as_deref(), Some("mail"));
         for other in [
@@ -700,7 +437,7 @@ mod tests {
             json!({"person": "true"}),
             json!({"person": true, "aud": "others"}),
             json!({"person": true, "aud": ["us", 1]}),
-            json!({"person": true, "exp": NOW + MAX_TTL + 1}),
+            json!({"person": true, "exp": NOW + STANDARD.max_ttl + 1}),
             json!({"person": true, "iat": "now"}),
         ] {
             assert!(verdict(other.clone()).is_err(), "{other}");
@@ -720,7 +457,7 @@ mod tests {
         };
         let twice = json!([entry(&json!([rule]))[0], entry(&json!([rule]))[0]]);
         let google = |more: Value| {
-            let mut google = json!({"issuer": GOOGLE[0], "audiences": ["us"], "rules": [rule]});
+            let mut google = json!({"issuer": GOOGLE_ISSUER, "audiences": ["us"], "rules": [rule]});
             google.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             json!([google])
         };

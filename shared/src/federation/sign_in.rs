@@ -1,6 +1,6 @@
 //! Sign-in with a token of a trusted issuer, at `/google` and by token exchange.
 
-use crate::federation::issuers::FederatedIdentity;
+use crate::federation::identity::FederatedIdentity;
 use crate::oauth::error::OAuthError;
 use crate::sessions::SignedIn;
 use crate::store::identities::{Identities, LinkedAccount};

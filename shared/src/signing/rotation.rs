@@ -19,7 +19,8 @@ use crate::signing::private_key::BadKey;
 use crate::signing::signing_secret::{KeyDocument, SecretError, SigningSecret, StoredKey, Version};
 use crate::store::table::StoreError;
 use crate::trust::key_schedule::{KeySchedule, ScheduledKey};
-use crate::trust::trust::{PublishedKey, TrustStore};
+use crate::trust::published_keys::PublishedKey;
+use crate::trust::store::TrustStore;
 
 /// Maximum age of a cached JWKS, in seconds: two hours in API Gateway's JWT authorizer, and the time that a cache in
 /// between may keep our JWKS, which may itself be stale.

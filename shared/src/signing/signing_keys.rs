@@ -7,8 +7,10 @@ use crate::runtime::cache::{Cache, Limits, Loaded, Unavailable};
 use crate::signing::private_key::PrivateKey;
 use crate::signing::signing_secret::{SecretError, SigningSecret};
 use crate::store::table::StoreError;
+use crate::trust::cache::TRUST_LIMITS;
 use crate::trust::key_schedule::{FALLBACK_WINDOW, KeySchedule};
-use crate::trust::trust::{PublishedKey, TRUST_LIMITS, TrustStore};
+use crate::trust::published_keys::PublishedKey;
+use crate::trust::store::TrustStore;
 
 /// How long the secret is cached, in seconds. It is reloaded earlier if the active key is missing.
 const FRESH_FOR: u64 = 300;

@@ -10,7 +10,7 @@ use crate::signing::signing_keys::SigningKeys;
 use crate::signing::signing_secret::SigningSecret;
 use crate::store::table::Table;
 use crate::trust::access_token::AccessClaims;
-use crate::trust::trust::TrustStore;
+use crate::trust::store::TrustStore;
 
 /// Issues access tokens.
 pub struct TokenSigner {

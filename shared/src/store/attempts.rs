@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::identity::secrets::{hex_digest, random_id};
 use crate::identity::usernames::canonicalize;
-use crate::store::table::{Key, StoreError, Table, condition_failed, unreachable};
+use crate::store::table::{Key, StoreError, Table, condition_failed, number, unreachable};
 
 /// Prefix of the partition key.
 const PREFIX: &str = "ATTEMPT#";
@@ -177,10 +177,6 @@ async fn applied(update: UpdateItemFluentBuilder) -> Result<bool, StoreError> {
         Ok(_) => Ok(true),
         Err(error) => condition_failed(error).map(|_| false),
     }
-}
-
-fn number(number: impl ToString) -> AttributeValue {
-    AttributeValue::N(number.to_string())
 }
 
 /// Stored as a digest, because a caller may have typed the password in the field of the username.

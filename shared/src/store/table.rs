@@ -355,6 +355,11 @@ pub(crate) fn unreachable<E: std::error::Error + 'static, R: std::fmt::Debug>(
     StoreError::Unreachable(display_chain(&error))
 }
 
+/// A number as DynamoDB takes it.
+pub(crate) fn number(number: impl ToString) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
 /// A store that can't be reached grants nothing: the caller may try again.
 impl From<StoreError> for OAuthError {
     fn from(error: StoreError) -> Self {

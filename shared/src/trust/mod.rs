@@ -2,8 +2,12 @@
 //! tokens.
 
 pub mod access_token;
+pub mod cache;
 pub mod key_schedule;
 pub mod proof_of_possession;
+pub mod published_keys;
 pub mod revocation_limits;
+mod revocations;
 mod signature_cache;
-pub mod trust;
+pub mod snapshot;
+pub mod store;

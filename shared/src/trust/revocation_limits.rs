@@ -6,7 +6,7 @@ use crate::store::clients::Quota;
 use crate::store::rate_limits::{Charge, RateLimits};
 use crate::store::table::{StoreError, Table};
 use crate::store::token_families::Family;
-use crate::trust::trust::TrustStore;
+use crate::trust::store::TrustStore;
 
 /// Stored revocations of one user's tokens from one client.
 const OF_A_USER: Quota = Quota { tokens: 100, seconds: 86_400 };

@@ -7,7 +7,7 @@ use axum::http::{Method, StatusCode, Uri};
 use serde_json::Value;
 use shared::oauth::metadata::MAX_AGE;
 use shared::trust::key_schedule::KeySchedule;
-use shared::trust::trust::PublishedKey;
+use shared::trust::published_keys::PublishedKey;
 
 use super::check::{Check, Missed, counted};
 use super::cors;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use humantime::format_duration;
 use shared::trust::key_schedule::{KeySchedule, ScheduledKey};
-use shared::trust::trust::PublishedKey;
+use shared::trust::published_keys::PublishedKey;
 
 use super::check::{Check, Missed, counted};
 use crate::admin::output::time;

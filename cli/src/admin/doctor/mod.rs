@@ -20,7 +20,8 @@ use serde_json::Value;
 use shared::runtime::clock::now;
 use shared::store::table::StoreError;
 use shared::trust::key_schedule::KeySchedule;
-use shared::trust::trust::{PublishedKey, TrustSnapshot};
+use shared::trust::published_keys::PublishedKey;
+use shared::trust::snapshot::TrustSnapshot;
 
 use self::api::Api;
 use self::check::{Check, Diagnosis, Missed};

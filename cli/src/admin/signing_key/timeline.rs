@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use shared::signing::signing_secret::KeyDocument;
 use shared::trust::key_schedule::{KeySchedule, ScheduledKey};
-use shared::trust::trust::PublishedKey;
+use shared::trust::published_keys::PublishedKey;
 
 use crate::admin::output::{Report, optional_time, table, time};
 
