@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use shared::identity::refresh_token::RefreshToken;
 use shared::identity::secrets::random_id;
 use shared::jose::algorithm::Algorithm;
-use shared::oauth::error::JWT_BEARER_ASSERTION;
+use shared::oauth::identifiers::JWT_BEARER_ASSERTION;
 use shared::runtime::aws::Aws;
 use shared::runtime::clock;
 use shared::signing::private_key::PrivateKey;

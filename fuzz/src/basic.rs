@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lambda_http::http::{HeaderMap, HeaderValue, header};
 use secrecy::ExposeSecret;
-use shared::oauth::http::Credentials;
+use shared::oauth::credentials::Credentials;
 
 use crate::text::form_decoded;
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use secrecy::ExposeSecret;
-use shared::oauth::http::Form;
+use shared::oauth::form::Form;
 
 use crate::text::{form_decoded, post};
 

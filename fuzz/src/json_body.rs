@@ -2,7 +2,7 @@
 
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use shared::oauth::http::read_json;
+use shared::oauth::body::read_json;
 use shared::oauth::sign_in::{GoogleRequest, LoginRequest};
 
 use crate::text::post;

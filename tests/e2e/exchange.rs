@@ -9,7 +9,7 @@ use shared::clients::authentication::ClientAuth;
 use shared::federation::issuers::TrustedIssuers;
 use shared::grants::token_exchange::Exchange;
 use shared::jose::algorithm::Algorithm;
-use shared::oauth::http::Form;
+use shared::oauth::form::Form;
 use shared::runtime::clock;
 use shared::signing::private_key::PrivateKey;
 use shared::store::clients::{Clients, GrantType, Quota};

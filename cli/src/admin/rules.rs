@@ -15,7 +15,7 @@ use shared::identity::subjects::{is_client_id, is_user_subject};
 use shared::identity::usernames::is_username;
 use shared::jose::key::{PRIVATE_MEMBERS, PublicKey};
 use shared::jose::strict_object::StrictObject;
-use shared::oauth::error::{CLIENT_CREDENTIALS, REFRESH_TOKEN, TOKEN_EXCHANGE};
+use shared::oauth::identifiers::{CLIENT_CREDENTIALS, REFRESH_TOKEN, TOKEN_EXCHANGE};
 use shared::oauth::scope::Scopes;
 use shared::runtime::settings::{MAX_ACCESS_TOKEN_TTL, secure_url};
 use shared::store::clients::{GrantType, Quota};

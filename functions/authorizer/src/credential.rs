@@ -1,7 +1,7 @@
 //! What the caller shows: a bearer token or an API key, and never both.
 
 use secrecy::SecretString;
-use shared::oauth::http::scheme;
+use shared::oauth::credentials::scheme;
 
 use crate::event::Event;
 use crate::reason::Reason;

@@ -4,7 +4,7 @@ use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use serde_json::json;
 use shared::oauth::authorizer_context::Message;
-use shared::oauth::http::json_response;
+use shared::oauth::response::json_response;
 use shared::runtime::call::Call;
 use shared::runtime::response::decision;
 use shared::runtime::settings::{ConfigError, Settings};

@@ -8,7 +8,7 @@ use crate::federation::claim_rule::ClaimRule;
 use crate::federation::identity::FederatedIdentity;
 use crate::jose::algorithm::Algorithm;
 use crate::jose::jwt::{JwtError, LEEWAY, UnverifiedJwt, VerifiedJwt};
-use crate::oauth::error::ID_TOKEN_TYPE;
+use crate::oauth::identifiers::ID_TOKEN_TYPE;
 use crate::oauth::scope::Scopes;
 
 /// Maximum length of a subject (OpenID Connect Core §2).

@@ -169,7 +169,7 @@ mod tests {
     use crate::federation::issuer::FOREIGN_PARTY;
     use crate::jose::jwt::LEEWAY;
     use crate::jose::test_signer::TestSigner;
-    use crate::oauth::error::ID_TOKEN_TYPE;
+    use crate::oauth::identifiers::ID_TOKEN_TYPE;
     use serde_json::json;
 
     const NOW: u64 = 1_000_000;
@@ -318,7 +318,7 @@ mod tests {
 
     #[test]
     fn an_access_token_is_no_id_token() {
-        use crate::oauth::error::{ACCESS_TOKEN_TYPE, JWT_TYPE};
+        use crate::oauth::identifiers::{ACCESS_TOKEN_TYPE, JWT_TYPE};
         let issuers = trusted(&entry(&json!([{"scopes": ["read"]}]))).unwrap();
         let claims =
             json!({"iss": "https://ci.example", "aud": "us", "sub": "1", "iat": NOW, "exp": NOW + 300});

@@ -2,7 +2,7 @@
 
 use crate::jose::confirmation::Confirmation;
 use crate::oauth::error::{ErrorKind, OAuthError};
-use crate::oauth::http::Form;
+use crate::oauth::form::Form;
 use crate::oauth::scope::Scopes;
 use crate::oauth::token_request::{restrict_scopes, select_audience};
 use crate::signing::issue::AccessTokenSpec;

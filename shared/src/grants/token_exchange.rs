@@ -14,10 +14,9 @@ use crate::federation::sign_in;
 use crate::grants::client_credentials::own_token;
 use crate::identity::subjects::FIRST_PARTY_CLIENT_ID;
 use crate::jose::confirmation::Confirmation;
-use crate::oauth::error::{
-    ACCESS_TOKEN_TYPE, ErrorKind, OAuthError, REQUESTED_TOKEN_TYPES, SUBJECT_TOKEN_TYPES,
-};
-use crate::oauth::http::Form;
+use crate::oauth::error::{ErrorKind, OAuthError};
+use crate::oauth::form::Form;
+use crate::oauth::identifiers::{ACCESS_TOKEN_TYPE, REQUESTED_TOKEN_TYPES, SUBJECT_TOKEN_TYPES};
 use crate::oauth::scope::Scopes;
 use crate::oauth::token_request::{restrict_scopes, select_audience};
 use crate::sessions::{RefreshPolicy, SignedIn, TokenRequest};

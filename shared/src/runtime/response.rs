@@ -5,7 +5,7 @@ use lambda_http::{Body, Response};
 use serde_json::Value;
 
 use crate::oauth::error::{ErrorKind, OAuthError};
-use crate::oauth::http::json_response;
+use crate::oauth::response::json_response;
 use crate::runtime::cache::display_chain;
 use crate::runtime::call::Call;
 use crate::runtime::telemetry::{Decision, Outcome, RequestLog};

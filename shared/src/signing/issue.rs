@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::identity::refresh_token::RefreshToken;
 use crate::jose::confirmation::Confirmation;
 use crate::oauth::error::OAuthError;
-use crate::oauth::http::json_response;
+use crate::oauth::response::json_response;
 use crate::oauth::scope::Scopes;
 use crate::oauth::token_response::TokenResponse;
 use crate::runtime::call::Call;

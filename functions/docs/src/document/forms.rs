@@ -1,8 +1,8 @@
 //! Schemas of form bodies. A test compares the field names with those that the functions read
-//! (`shared::oauth::http::Form`).
+//! (`shared::oauth::form::Form`).
 
 use serde_json::json;
-use shared::oauth::error::{
+use shared::oauth::identifiers::{
     CLIENT_CREDENTIALS, JWT_BEARER_ASSERTION, PASSWORD, REFRESH_TOKEN, REQUESTED_TOKEN_TYPES,
     SUBJECT_TOKEN_TYPES, TOKEN_EXCHANGE,
 };
