@@ -1,4 +1,4 @@
-//! The bars of `RELIABILITY.md`.
+//! The bars of `docs/reliability.md`.
 
 mod black_hole;
 mod clocks;

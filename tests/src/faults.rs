@@ -1,4 +1,4 @@
-//! What the tests of `RELIABILITY.md` have in common: how long they run, and how they say what they found.
+//! What the tests of `docs/reliability.md` have in common: how long they run, and how they say what they found.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,7 +13,7 @@ pub fn short_or_long<T>(short: T, long: T) -> T {
     if std::env::var_os(LONG).is_some() { long } else { short }
 }
 
-/// Prints one line of `RELIABILITY.md`'s figures.
+/// Prints one line of `docs/reliability.md`'s figures.
 pub fn figure(bar: &str, found: impl fmt::Display) {
     println!("FAULTS {bar}: {found}");
 }

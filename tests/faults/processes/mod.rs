@@ -1,4 +1,4 @@
-//! The bars of `RELIABILITY.md` that are about a whole process: the real binaries, frozen, killed and cut off from
+//! The bars of `docs/reliability.md` that are about a whole process: the real binaries, frozen, killed and cut off from
 //! their stores. Most of the time they wait for time-outs, so all functions wait side by side.
 
 mod cut_off;

@@ -1,7 +1,7 @@
 //! Puts a whole local stack under load: what a token costs it, whether it keeps its pace and its memory, and
 //! whether a flood of logins slows down everybody else.
 //!
-//! `RELIABILITY.md` says what comes out and what to make of it.
+//! `docs/reliability.md` says what comes out and what to make of it.
 
 mod bars;
 mod callers;

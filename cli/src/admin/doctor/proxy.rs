@@ -20,7 +20,7 @@ pub fn validate<'a>(answers: impl Iterator<Item = &'a Answer>) -> Check {
                 "{network} is before the API: without the parameter ProxySecret all callers share the attempt limits \
                  of one address, and a hundred wrong passwords lock everyone out"
             ),
-            "set ProxySecret and DisableDefaultEndpoint, unless they are set: docs/behind-a-proxy.md",
+            "set ProxySecret and DisableDefaultEndpoint, unless they are set: docs/deploy.md",
         ),
     }
 }
