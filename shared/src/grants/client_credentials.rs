@@ -3,7 +3,6 @@
 use crate::jose::confirmation::Confirmation;
 use crate::oauth::error::{ErrorKind, OAuthError};
 use crate::oauth::form::Form;
-use crate::oauth::scope::Scopes;
 use crate::oauth::token_request::{restrict_scopes, select_audience};
 use crate::signing::issue::AccessTokenSpec;
 use crate::store::clients::{Client, GrantType};
@@ -25,20 +24,18 @@ pub fn grant(
             "client is not authorized for the client_credentials grant",
         ));
     }
-    let scopes = client.scopes.clone();
-    own_token(client, scopes, confirmation, form, deployment_audiences)
+    own_token(client, confirmation, form, deployment_audiences)
 }
 
-/// An access token for the client itself, with scopes out of `allowed`.
+/// An access token for the client itself.
 pub(super) fn own_token(
     client: Client,
-    allowed: Scopes,
     confirmation: Confirmation,
     form: &Form,
     deployment_audiences: &[String],
 ) -> Result<AccessTokenSpec, OAuthError> {
     let audiences = if client.audiences.is_empty() { deployment_audiences } else { &client.audiences };
-    let scopes = restrict_scopes(&allowed, form.text("scope"))?;
+    let scopes = restrict_scopes(&client.scopes, form.text("scope"))?;
     Ok(AccessTokenSpec {
         audience: select_audience(form.target()?, audiences)?,
         scopes,

@@ -105,11 +105,11 @@ impl Exchange<'_> {
         form: &Form,
     ) -> Result<Exchanged, OAuthError> {
         let client = self.clients.find_client(client_id).await?.filter(|client| !client.disabled);
-        let client = client.ok_or_else(|| {
+        let mut client = client.ok_or_else(|| {
             refused().with_client_id(client_id).with_cause("client of the claim rule is unknown or disabled")
         })?;
-        let allowed = scopes.intersection(&client.scopes);
-        let grant = own_token(client.clone(), allowed, confirmation, form, self.audiences)?;
+        client.scopes = scopes.intersection(&client.scopes);
+        let grant = own_token(client.clone(), confirmation, form, self.audiences)?;
         Ok(Exchanged::Client(client, grant))
     }
 
