@@ -1,4 +1,4 @@
-//! `latchkey completions`: what a shell needs to finish what somebody begins to type.
+//! `latchkey completions`: completion scripts for shells.
 
 use anyhow::Context;
 use clap::{Args, CommandFactory};
@@ -8,21 +8,21 @@ use serde::Serialize;
 use crate::Cli;
 use crate::admin::output::{Format, Report};
 
-/// Print the completions of a shell
+/// Print the completion script of a shell
 #[derive(Args)]
-#[command(after_help = "Where they go; a new shell has them:\n  \
+#[command(after_help = "Installation, for new shells:\n  \
     bash  latchkey completions bash > ~/.local/share/bash-completion/completions/latchkey\n        \
     (needs the package bash-completion)\n  \
     zsh   latchkey completions zsh > ~/.zfunc/_latchkey\n        \
     (with `fpath+=~/.zfunc` before `autoload -Uz compinit && compinit` in ~/.zshrc)\n  \
     fish  latchkey completions fish > ~/.config/fish/completions/latchkey.fish")]
 pub struct CompletionsArgs {
-    /// The shell
+    /// Shell
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }
 
-/// A script for a shell.
+/// A completion script.
 #[derive(Serialize)]
 struct Script {
     shell: String,
@@ -30,7 +30,7 @@ struct Script {
 }
 
 impl Report for Script {
-    fn for_people(&self) -> String {
+    fn render_text(&self) -> String {
         self.script.clone()
     }
 }
@@ -39,7 +39,7 @@ impl CompletionsArgs {
     /// Prints the script.
     ///
     /// # Errors
-    /// A standard output that takes no more.
+    /// Standard output is closed.
     pub fn run(self, format: Format) -> anyhow::Result<()> {
         let mut script = Vec::new();
         generate(self.shell, &mut Cli::command(), "latchkey", &mut script);

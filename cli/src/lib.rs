@@ -1,9 +1,10 @@
-//! `latchkey`: the bundle on a laptop, and the administration of any deployment.
+//! The command line `latchkey`: the local stack, and the administration of a deployment.
 
 pub mod admin;
 mod completions;
-pub mod dev;
-pub mod tone;
+mod dev;
+mod google_token;
+pub mod style;
 
 use clap::{Parser, Subcommand};
 
@@ -12,11 +13,11 @@ use clap::{Parser, Subcommand};
 #[command(
     name = "latchkey",
     version,
-    after_help = "Every command that asks a deployment works against AWS or against a running `latchkey dev`: it uses the AWS \
-                  SDK's ordinary environment, and `source .latchkey/dev.env` points that at the local stack."
+    after_help = "The commands that administer a deployment work on AWS and on a running `latchkey dev`. They read the \
+                  environment variables of the AWS SDKs. `source .latchkey/dev.env` sets these for the local stack."
 )]
 pub struct Cli {
-    /// How answers are written
+    /// Output format
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
     output: admin::output::Format,
     #[command(subcommand)]
@@ -25,24 +26,24 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the whole bundle on this machine
+    /// Run the local stack: functions, gateway and stores on this machine
     #[command(
-        after_help = "Another DynamoDB: set AWS_ENDPOINT_URL_DYNAMODB before the start. Start DynamoDB Local with \
-        -sharedDb: without it, each access key has a database."
+        after_help = "Set AWS_ENDPOINT_URL_DYNAMODB before the start to use another DynamoDB. Start DynamoDB Local with \
+        -sharedDb. Otherwise it keeps one database for each access key."
     )]
     Dev(dev::DevArgs),
-    /// Print an ID token of the local stand-in for Google
-    GoogleToken(dev::GoogleTokenArgs),
+    /// Print an ID token of the local stand-in issuer for Google
+    GoogleToken(google_token::GoogleTokenArgs),
     #[command(flatten)]
     Admin(admin::AdminCommand),
     Completions(completions::CompletionsArgs),
 }
 
 impl Cli {
-    /// Carries out the command.
+    /// Runs the command.
     ///
     /// # Errors
-    /// A command that was refused; the text is for the person who typed it.
+    /// The text names the input and the remedy.
     pub async fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Dev(args) => args.run(self.output).await,

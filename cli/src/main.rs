@@ -1,12 +1,11 @@
-//! Parses the command line, runs the command, and tells how it went by the exit status: 0 done,
-//! 1 refused, 2 usage.
+//! Parses the command line and runs the command. Exit status: 0 done, 1 failed, 2 usage.
 
 use std::process::ExitCode;
 use std::thread::available_parallelism;
 
 use clap::Parser;
 use latchkey::Cli;
-use latchkey::tone::Tone;
+use latchkey::style::Style;
 use tokio::runtime::Builder;
 
 fn main() -> ExitCode {
@@ -15,16 +14,15 @@ fn main() -> ExitCode {
     match runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(cli.run())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            anstream::eprintln!("{} {error:#}", Tone::Bad.paint("latchkey:"));
+            anstream::eprintln!("{} {error:#}", Style::Bad.paint("latchkey:"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// How many passwords are hashed at once; the others wait for their turn. In Lambda each login has an
-/// instance to itself, here all share the machine with everything else: a core stays free for that, and the
-/// 19 MB of a hash are taken a few times and not a hundred. How many wait is bounded by how many may try from
-/// one address.
+/// The number of passwords that `latchkey dev` hashes at once. In Lambda each sign-in has its own instance. Here all
+/// share one machine, so one core stays free, and the 19 MB of a hash are allocated a few times at most. The attempt
+/// limit of the one address bounds the number of sign-ins that wait.
 fn hashes_at_once() -> usize {
     available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }

@@ -1,4 +1,4 @@
-//! `latchkey dev`, as the shell sees it: it says when it is ready, a signal ends it, and what was there is there again.
+//! The process `latchkey dev`: it reports that it is ready, stops on a signal, and keeps its data.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -10,13 +10,13 @@ use serde_json::{Deserializer, Value};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_latchkey");
 
-/// A stack that answers.
+/// A running process that is ready.
 struct Dev {
     process: Child,
     url: String,
 }
 
-/// Of a test that failed, nothing goes on.
+/// A failed test leaves no process.
 impl Drop for Dev {
     fn drop(&mut self) {
         self.process.kill().unwrap_or_default();
@@ -34,14 +34,14 @@ impl Dev {
         Self { process, url: ready["url"].as_str().unwrap().to_owned() }
     }
 
-    /// Its exit status, once it has ended by this signal.
+    /// Sends a signal and returns the exit status.
     fn end(mut self, signal: Signal) -> Option<i32> {
         kill(Pid::from_raw(self.process.id().try_into().unwrap()), signal).unwrap();
         self.process.wait().unwrap().code()
     }
 }
 
-/// What a command answers in a shell that has read `dev.env`.
+/// The answer of a command in a shell that has read `dev.env`.
 fn in_shell(data: &Path, arguments: &[&str]) -> Value {
     let mut command = Command::new("sh");
     command
@@ -55,7 +55,7 @@ fn in_shell(data: &Path, arguments: &[&str]) -> Value {
 }
 
 #[tokio::test]
-async fn a_signal_ends_it_and_what_was_there_is_there_again() {
+async fn signal_stops_the_stack_and_the_next_start_has_its_data() {
     let folder = tempfile::tempdir().unwrap();
     for (signal, client_id) in [(Signal::SIGINT, "one"), (Signal::SIGTERM, "other")] {
         let data = folder.path().join(client_id);

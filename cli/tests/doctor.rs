@@ -1,4 +1,4 @@
-//! `latchkey doctor` against a local stack that is well, and against what is not.
+//! `latchkey doctor` against a local stack, working and broken.
 
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
-use latchkey::dev::{Environment, Options, Running, start};
+use local::{Environment, Options, Running, start};
 use serde_json::Value;
 use shared::runtime::aws::Aws;
 use tempfile::TempDir;
@@ -40,7 +40,7 @@ fn run(environment: &Environment, changes: &[(&str, &str)], args: &[&str]) -> Ou
     command.stdin(Stdio::null()).output().unwrap()
 }
 
-/// What was found out, and the exit status.
+/// The checks and the exit status.
 struct Diagnosis {
     checks: Vec<Value>,
     status: Option<i32>,
@@ -54,7 +54,7 @@ impl Diagnosis {
         assert_eq!(stderr.lines().count(), lines, "{stderr}");
         let mut document: Value = serde_json::from_slice(&output.stdout).unwrap();
         let Value::Array(checks) = document["checks"].take() else { panic!("no checks") };
-        assert_eq!(checks.len(), 21, "all of them, whatever fails");
+        assert_eq!(checks.len(), 21, "all checks, even if one fails");
         Self { checks, status: output.status.code() }
     }
 
@@ -63,7 +63,7 @@ impl Diagnosis {
         of_status.map(|check| check["name"].as_str().unwrap()).collect()
     }
 
-    /// These are the problems and there is no other, and each says what to do.
+    /// The problems are exactly these, and each has a remedy.
     fn has_problems(&self, problems: &[(&str, &str)]) {
         let names: Vec<_> = problems.iter().map(|(name, _)| *name).collect();
         assert_eq!((self.named("problem"), self.status), (names, Some(1)), "{:#?}", self.checks);
@@ -76,7 +76,7 @@ impl Diagnosis {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fresh_stack_is_well() {
+async fn fresh_stack_has_no_problems() {
     let stack = Stack::start().await;
     let diagnosis = Diagnosis::of(stack.environment(), &[], &[]);
     assert_eq!(diagnosis.named("not_checked"), ["backups", "deletion protection", "encryption", "rotation"]);
@@ -90,65 +90,65 @@ async fn a_fresh_stack_is_well() {
     };
     let plain = shown(&[]);
     assert!(
-        plain.starts_with("✓  credentials ") && plain.ends_with("All is well, 4 not checked.\n"),
+        plain.starts_with("✓  credentials ") && plain.ends_with("No problems, 4 not checked.\n"),
         "{plain}"
     );
     assert!(!plain.contains('\u{1b}') && shown(&[("CLICOLOR_FORCE", "1")]).contains('\u{1b}'));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_part_that_fails_keeps_no_other_from_being_looked_at() {
+async fn other_parts_are_checked_when_one_fails() {
     let stack = Stack::start().await;
     let diagnosis = |changes: &[(&str, &str)]| Diagnosis::of(stack.environment(), changes, &[]);
     let other_table = diagnosis(&[("TABLE_NAME", "other")]);
-    other_table.has_problems(&[("table", "is TABLE_NAME right?")]);
+    other_table.has_problems(&[("table", "Check TABLE_NAME")]);
     for name in ["secret", "discovery", "issuer", "routes", "clock"] {
         assert!(other_table.named("ok").contains(&name), "{name}");
     }
     diagnosis(&[("TABLE_NAME", ""), ("SIGNING_SECRET_ID", "other")])
-        .has_problems(&[("table", "TABLE_NAME is not set"), ("secret", "is SIGNING_SECRET_ID right?")]);
+        .has_problems(&[("table", "TABLE_NAME is not set"), ("secret", "Check SIGNING_SECRET_ID")]);
     let secrets = stack.aws().secrets_manager();
     secrets.create_secret().name("empty").send().await.unwrap();
     secrets.create_secret().name("strange").secret_string("{}").send().await.unwrap();
     let empty = diagnosis(&[("SIGNING_SECRET_ID", "empty")]);
-    empty.has_problems(&[("secret", "`latchkey signing-key rotate` makes the first")]);
+    empty.has_problems(&[("secret", "Run `latchkey signing-key rotate`")]);
     assert!(empty.named("ok").contains(&"table"));
     diagnosis(&[("SIGNING_SECRET_ID", "strange")])
         .has_problems(&[("secret", "does not hold a key document")]);
     diagnosis(&[("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "")])
         .has_problems(&[("credentials", "no AWS region is set")]);
-    diagnosis(&[("LATCHKEY_URL", "example")]).has_problems(&[("discovery", "example is no URL of an API")]);
+    diagnosis(&[("LATCHKEY_URL", "example")]).has_problems(&[("discovery", "example is not an API URL")]);
     let unknown = diagnosis(&[("LATCHKEY_URL", "")]);
-    assert_eq!((unknown.status, unknown.named("problem").len()), (Some(0), 0), "nobody is asked");
+    assert_eq!((unknown.status, unknown.named("problem").len()), (Some(0), 0), "no request is sent");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_that_nobody_trusts_are_a_problem() {
+async fn unpublished_keys_are_a_problem() {
     let stack = Stack::start().await;
     let key = |text: &str| AttributeValue::S(text.to_owned());
     let delete = stack.aws().dynamodb().delete_item().table_name(&stack.environment()["TABLE_NAME"]);
     delete.key("pk", key("TRUST")).key("sk", key("JWKS")).send().await.unwrap();
     let diagnosis = Diagnosis::of(stack.environment(), &[], &[]);
     diagnosis.has_problems(&[
-        ("trust bundle", "every token is refused"),
-        ("signing key", "`latchkey signing-key rotate` makes a new one"),
+        ("trust snapshot", "rejects every token"),
+        ("signing key", "Run `latchkey signing-key rotate`"),
     ]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stack_that_has_stopped_does_not_answer() {
+async fn stopped_stack_is_a_problem() {
     let stack = Stack::start().await;
     let environment = stack.environment().clone();
     stack.running.stop().await.unwrap();
     Diagnosis::of(&environment, &[], &[]).has_problems(&[
-        ("table", "is `latchkey dev` running?"),
-        ("secret", "is `latchkey dev` running?"),
+        ("table", "Start `latchkey dev`"),
+        ("secret", "Start `latchkey dev`"),
         ("discovery", "does not answer"),
     ]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_content_delivery_network_before_the_api_is_a_warning() {
+async fn content_delivery_network_in_front_of_the_api_is_a_warning() {
     let stack = Stack::start().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -162,7 +162,7 @@ async fn a_content_delivery_network_before_the_api_is_a_warning() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_api_is_told_no_secret() {
+async fn requests_to_the_api_contain_no_secret() {
     let stack = Stack::start().await;
     let seen = Arc::new(Mutex::new(Vec::new()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -176,7 +176,7 @@ async fn an_api_is_told_no_secret() {
 
     let diagnosis = Diagnosis::of(stack.environment(), &[], &["--url", &url]);
     diagnosis
-        .has_problems(&[("discovery", "answers 404"), ("routes", "none of the template's routes is there")]);
+        .has_problems(&[("discovery", "answers 404"), ("routes", "none of the template's routes exists")]);
     let seen = seen.lock().unwrap().join("\n").to_lowercase();
     assert!(seen.contains("/oauth2/token"), "{seen}");
     for (name, value) in stack.environment() {
@@ -187,7 +187,7 @@ async fn an_api_is_told_no_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn api_that_allows_every_origin_is_warned_of() {
+async fn api_that_allows_every_origin_is_a_warning() {
     let stack = Stack::start().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

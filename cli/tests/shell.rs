@@ -1,4 +1,4 @@
-//! What the program is to a shell: colours, completions, help.
+//! The program in a shell: colours, completions and help.
 
 use std::process::{Command, Output, Stdio};
 
@@ -8,14 +8,14 @@ fn run(args: &[&str], variables: &[(&str, &str)]) -> Output {
 }
 
 #[test]
-fn colours_are_for_those_who_want_them() {
+fn colours_are_off_in_pipes_unless_forced() {
     let error = |variables: &[(&str, &str)]| {
         let output = run(&["client", "list"], variables);
         assert_eq!(output.status.code(), Some(1));
         String::from_utf8(output.stderr).unwrap()
     };
     let plain = error(&[]);
-    assert!(plain.starts_with("latchkey: TABLE_NAME is not set: "), "{plain}");
+    assert!(plain.starts_with("latchkey: TABLE_NAME is not set. "), "{plain}");
     assert!(error(&[("CLICOLOR_FORCE", "1")]).starts_with("\u{1b}[31mlatchkey:\u{1b}[0m "));
     assert_eq!(error(&[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")]), plain);
 
@@ -28,11 +28,11 @@ fn colours_are_for_those_who_want_them() {
     };
     let escape = '\u{1b}';
     assert!(inspect(&[], true).contains(escape) && !inspect(&[], false).contains(escape));
-    assert!(!inspect(&["--output", "json"], true).contains(escape), "JSON is for programs");
+    assert!(!inspect(&["--output", "json"], true).contains(escape), "JSON has no colours");
 }
 
 #[test]
-fn completions_know_every_command() {
+fn completions_contain_every_command() {
     for shell in ["bash", "zsh", "fish"] {
         let output = run(&["completions", shell], &[("CLICOLOR_FORCE", "1")]);
         let script = String::from_utf8(output.stdout).unwrap();

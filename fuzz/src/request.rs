@@ -3,10 +3,10 @@
 //! An input is an event as API Gateway sends it, or a request as one writes it by hand: method and URL,
 //! headers a line each, an empty line, a body.
 
-use e2e::events::http_event;
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
 use shared::runtime::lambda::{self, HttpEvent};
+use test_support::events::http_event;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,6 +1,6 @@
 //! The template reader of `latchkey dev`.
 
-use latchkey::dev::template::Template;
+use sam_template::Template;
 
 /// The target.
 pub fn run(data: &[u8]) {

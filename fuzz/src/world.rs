@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 
-use e2e::Stack;
-use e2e::events::placeholders;
 use shared::runtime::clock;
+use test_support::Stack;
+use test_support::events::placeholders;
 use tokio::runtime::Runtime;
 
 use crate::text::filled;

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::proofs::{ASSERTION, Holder, P384, assertion, jwks, key};
-use e2e::{Stack, read};
 use serde_json::{Value, json};
 use shared::identity::secrets::random_id;
 use shared::jose::algorithm::Algorithm;
 use shared::runtime::clock;
 use shared::store::clients::ClientKeys;
+use test_support::proofs::{ASSERTION, Holder, P384, assertion, jwks, key};
+use test_support::{Stack, read};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 

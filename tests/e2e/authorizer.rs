@@ -2,13 +2,13 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use e2e::proxy::Proxy;
-use e2e::{Stack, claims};
 use serde_json::{Value, json};
 use shared::jose::algorithm::Algorithm;
 use shared::runtime::clock;
 use shared::store::api_keys::ApiKeys;
 use shared::trust::store::TrustStore;
+use test_support::proxy::Proxy;
+use test_support::{Stack, claims};
 
 use crate::events::{basic, call, http_event, post_token, status_and_body};
 

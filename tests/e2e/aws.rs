@@ -1,7 +1,7 @@
 //! What AWS sees of our requests.
 
-use e2e::Stack;
 use shared::trust::store::TrustStore;
+use test_support::Stack;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 

@@ -2,9 +2,6 @@
 
 use std::fs;
 
-use e2e::events::{basic, call, form_event, http_event, status_and_body};
-use e2e::proofs::{ASSERTION, Holder, assertion, jwks, key};
-use e2e::{PASSWORD, Stack};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use shared::identity::secrets::{SecretKind, generate};
@@ -13,6 +10,9 @@ use shared::runtime::clock;
 use shared::signing::private_key::PrivateKey;
 use shared::store::clients::ClientKeys;
 use shared::store::users::Users;
+use test_support::events::{basic, call, form_event, http_event, status_and_body};
+use test_support::proofs::{ASSERTION, Holder, assertion, jwks, key};
+use test_support::{PASSWORD, Stack};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -227,7 +227,7 @@ async fn proofs(stack: &Stack, rejections: &mut Rejections) {
 async fn id_tokens(stack: &Stack, rejections: &mut Rejections) {
     let deps = google::Deps::from_settings(&stack.settings(&[])).unwrap();
     let now = clock::now();
-    let claims = e2e::claims(&stack.id_token("ada@example.com"));
+    let claims = test_support::claims(&stack.id_token("ada@example.com"));
     let with = |name: &str, value: Value| {
         let mut claims = claims.clone();
         claims[name] = value;
@@ -359,7 +359,7 @@ async fn access_tokens(stack: &Stack, rejections: &mut Rejections) {
     let holder = Holder::new();
     let proof = holder.proof("POST", &stack.url("/oauth2/token"), None);
     let ask = stack.post("/oauth2/token").basic_auth("caller", Some(&secret)).header("dpop", proof);
-    let (_, body) = e2e::read(ask.form(&[GRANT])).await;
+    let (_, body) = test_support::read(ask.form(&[GRANT])).await;
     let bound = body["access_token"].as_str().unwrap();
     let url = "http://api.example.com/profile";
     let used = holder.proof("GET", url, Some(bound));

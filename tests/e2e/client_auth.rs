@@ -1,7 +1,5 @@
 //! Clients without a shared secret, clients with two, and clients with a quota.
 
-use e2e::proofs::{ASSERTION, assertion, jwks, key};
-use e2e::{Stack, claims, read};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use shared::identity::secrets::{SecretKind, generate};
@@ -9,6 +7,8 @@ use shared::jose::algorithm::Algorithm;
 use shared::runtime::clock;
 use shared::signing::private_key::PrivateKey;
 use shared::store::clients::{ClientKeys, ClientSecret, Clients, GrantType, Quota};
+use test_support::proofs::{ASSERTION, assertion, jwks, key};
+use test_support::{Stack, claims, read};
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -266,7 +266,8 @@ async fn two_secrets_are_good_while_they_overlap() {
 async fn the_use_of_a_secret_is_noted_once_a_day() {
     let stack = Stack::start().await;
     let secret = stack.client("backend", "a").await;
-    let proxy = e2e::proxy::Proxy::start(&stack.running.environment["AWS_ENDPOINT_URL_DYNAMODB"]).await;
+    let proxy =
+        test_support::proxy::Proxy::start(&stack.running.environment["AWS_ENDPOINT_URL_DYNAMODB"]).await;
     let deps =
         token::Deps::from_settings(&stack.settings(&[("AWS_ENDPOINT_URL_DYNAMODB", &proxy.url)])).unwrap();
     let now = (clock::now() / 86_400 + 1) * 86_400;

@@ -1,9 +1,9 @@
 //! The documents under `/.well-known`.
 
-use e2e::Stack;
-use e2e::events::{call, http_event, status_and_body};
 use serde_json::{Value, json};
 use shared::runtime::clock;
+use test_support::Stack;
+use test_support::events::{call, http_event, status_and_body};
 
 const RESOURCE: &str = "/.well-known/oauth-protected-resource";
 
@@ -164,6 +164,6 @@ async fn on_the_local_stack_a_resource_is_a_loopback_url_of_the_stack() {
         }
     }
     // No authorizer is asked; without such an audience there is nothing.
-    let (status, body) = e2e::read(stack.get(&format!("{RESOURCE}/mcp"))).await;
+    let (status, body) = test_support::read(stack.get(&format!("{RESOURCE}/mcp"))).await;
     assert_eq!((status, &body["error"]), (404, &json!("invalid_request")));
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use e2e::{Stack, read};
 use serde_json::{Map, Value};
+use test_support::{Stack, read};
 
 use crate::layering::rust_files;
 

@@ -1,7 +1,5 @@
 //! Tokens that are bound to a key, from the token endpoint to the authorizer (RFC 9449).
 
-use e2e::proofs::Holder;
-use e2e::{PASSWORD, Stack, claims, read};
 use futures_util::future::join_all;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -9,6 +7,8 @@ use shared::identity::secrets::{SecretKind, generate};
 use shared::runtime::clock;
 use shared::store::attempts::Attempts;
 use shared::store::clients::Quota;
+use test_support::proofs::Holder;
+use test_support::{PASSWORD, Stack, claims, read};
 
 use crate::events::{basic, call, form_event, post_token, status_and_body};
 

@@ -1,9 +1,9 @@
 //! Raw Lambda events, handed to the functions as Lambda does.
 
-pub use e2e::events::{basic, call, form_event, http_event, status_and_body};
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
 use shared::runtime::clock;
+pub use test_support::events::{basic, call, form_event, http_event, status_and_body};
 
 /// A good request for a token, by the client `backend`.
 pub async fn call_token(deps: &token::Deps, secret: &str) -> Value {

@@ -1,7 +1,5 @@
 //! Token exchange, with tokens of the shapes that the issuers really make.
 
-use e2e::proofs::P384;
-use e2e::{Stack, claims};
 use lambda_http::{Body, Request, Response};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -14,6 +12,8 @@ use shared::runtime::clock;
 use shared::signing::private_key::PrivateKey;
 use shared::store::clients::{Clients, GrantType, Quota};
 use shared::store::identities::{Identities, LinkedAccount};
+use test_support::proofs::P384;
+use test_support::{Stack, claims};
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -31,7 +31,7 @@ struct Issuer {
 
 impl Issuer {
     async fn start() -> Self {
-        let key = e2e::proofs::key(Algorithm::Rs256);
+        let key = test_support::proofs::key(Algorithm::Rs256);
         let server = MockServer::start().await;
         let jwks = json!({"keys": [key.public_jwk()]});
         Mock::given(method("GET"))
@@ -170,7 +170,7 @@ async fn an_aws_workload_may_sign_with_es384() {
     stack.client_with("deploy", "deploy", |client| client.secrets.clear()).await;
     let (key, other) = (P384::new(), P384::new());
     let server = MockServer::start().await;
-    let jwks = json!({"keys": [e2e::proofs::key(Algorithm::Rs256).public_jwk(), key.jwk("es")]});
+    let jwks = json!({"keys": [test_support::proofs::key(Algorithm::Rs256).public_jwk(), key.jwk("es")]});
     let answer = ResponseTemplate::new(200).set_body_json(jwks);
     Mock::given(method("GET")).respond_with(answer).mount(&server).await;
     let (issuer, role) =
@@ -200,7 +200,7 @@ async fn an_aws_workload_may_sign_with_es384() {
 async fn a_subject_token_is_read_as_its_issuer_writes_it() {
     let stack = Stack::start().await;
     stack.client("deploy", "deploy").await;
-    let holder = e2e::proofs::Holder::new();
+    let holder = test_support::proofs::Holder::new();
     let server = MockServer::start().await;
     let answer = ResponseTemplate::new(200).set_body_json(json!({"keys": [holder.jwk()]}));
     Mock::given(method("GET")).respond_with(answer).mount(&server).await;
@@ -498,7 +498,7 @@ async fn is_active(stack: &Stack, token: &str) -> Value {
     let server = format!("server-{}", shared::identity::secrets::random_id(""));
     let secret = stack.client(&server, "latchkey:introspect").await;
     let asked = stack.post("/oauth2/introspect").basic_auth(server, Some(secret)).form(&[("token", token)]);
-    e2e::read(asked).await.1["active"].clone()
+    test_support::read(asked).await.1["active"].clone()
 }
 
 #[tokio::test]

@@ -1,13 +1,13 @@
 //! A token family is held against what its client, its user and the settings are today.
 
-use e2e::proofs::Holder;
-use e2e::{PASSWORD, Stack, claims, read};
-use latchkey::dev::google::CLIENT_ID;
+use local::google::CLIENT_ID;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use shared::runtime::clock;
 use shared::store::clients::{Client, Clients, GrantType};
 use shared::store::table::Key;
+use test_support::proofs::Holder;
+use test_support::{PASSWORD, Stack, claims, read};
 
 use crate::events::{basic, call, form_event, post_token, status_and_body};
 use crate::refresh::{invalid_grant, text};

@@ -1,7 +1,7 @@
 //! Every way to sign in, as a new user would try it, right and wrong.
 
-use e2e::{PASSWORD, Stack, claims, read};
 use serde_json::json;
+use test_support::{PASSWORD, Stack, claims, read};
 
 const GOOGLE_TOKEN_NEEDED: &str = "the stand-in for Google mints a token";
 

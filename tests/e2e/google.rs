@@ -1,7 +1,6 @@
 //! Google sign-in: what is accepted, what isn't, and what happens when Google's keys can't be had.
 
-use e2e::{Stack, claims, read};
-use latchkey::dev::google::{CLIENT_ID, Person};
+use local::google::{CLIENT_ID, Person};
 use reqwest::header::COOKIE;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -11,6 +10,7 @@ use shared::signing::private_key::PrivateKey;
 use shared::store::identities::Identities;
 use shared::store::users::Users;
 use shared::trust::store::TrustStore;
+use test_support::{Stack, claims, read};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -50,7 +50,7 @@ async fn a_token_that_is_not_for_us_signs_nobody_in() {
     let ours = stack.google_key();
     let expired = person.id_token(&ours, CLIENT_ID, now - 7200).unwrap();
     assert_eq!(status(&stack, expired.expose_secret()).await, 401);
-    let forged = person.id_token(&e2e::proofs::key(Algorithm::Rs256), CLIENT_ID, now).unwrap();
+    let forged = person.id_token(&test_support::proofs::key(Algorithm::Rs256), CLIENT_ID, now).unwrap();
     assert_eq!(status(&stack, forged.expose_secret()).await, 401);
     let secret = stack.client("backend", "").await;
     assert_eq!(status(&stack, &stack.token("backend", &secret).await).await, 401, "our own access token");
@@ -266,7 +266,7 @@ async fn google_signs_by_rs256_alone() {
     let stack = Stack::start().await;
     let server = MockServer::start().await;
     let (deps, rsa) = (deps_with(&stack, &server).await, stack.google_key());
-    let others = [Algorithm::Es256, Algorithm::EdDsa].map(e2e::proofs::key);
+    let others = [Algorithm::Es256, Algorithm::EdDsa].map(test_support::proofs::key);
     let keys: Vec<_> = [&rsa].into_iter().chain(&others).collect();
     serve(&server, jwks(&keys)).await;
     let person = Person { email: "ada@example.com".to_owned(), hosted_domain: None };
@@ -292,7 +292,8 @@ async fn a_rotated_key_is_found_and_random_ones_cost_one_fetch() {
     let stack = Stack::start().await;
     let server = MockServer::start().await;
     let (deps, key) = (deps_with(&stack, &server).await, stack.google_key());
-    let (old, unknown) = (e2e::proofs::key(Algorithm::Rs256), e2e::proofs::key(Algorithm::Rs256));
+    let (old, unknown) =
+        (test_support::proofs::key(Algorithm::Rs256), test_support::proofs::key(Algorithm::Rs256));
     let now = clock::now();
     serve(&server, jwks(&[&old])).await;
     let person = Person { email: "ada@example.com".to_owned(), hosted_domain: None };

@@ -1,9 +1,9 @@
 //! Hostile input of any kind, at any route: no 5xx, no open door.
 
-use e2e::Stack;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use reqwest::Method;
+use test_support::Stack;
 
 const PUBLIC: [&str; 7] = [
     "/login",
@@ -98,7 +98,7 @@ fn no_input_makes_a_5xx_or_opens_a_door() {
         let (status, answer) = answer.map_err(|error| TestCaseError::fail(error.to_string()))?;
         prop_assert!(status.is_client_error(), "{path}: {status}");
         // RFC 6749 §5.2, whatever was sent: printable ASCII without `"` and `\`.
-        let body = runtime.block_on(e2e::json(answer));
+        let body = runtime.block_on(test_support::json(answer));
         let description = body["error_description"].as_str().unwrap_or_default();
         let allowed = |byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
         prop_assert!(description.bytes().all(allowed), "{path}: {description}");

@@ -53,6 +53,27 @@ const FORBIDDEN_EVERYWHERE: [&str; 11] = [
     "openssl",
 ];
 
+/// The local stack, what it is made of, and the crates that link it.
+const LOCAL_STACK: [&str; 8] = [
+    "local",
+    "latchkey",
+    "test_support",
+    "axum",
+    "rusqlite",
+    "dynoxide-rs",
+    "winterbaume-core",
+    "winterbaume-secretsmanager",
+];
+
+/// The crates beside the functions, and those that each must not link, tests included.
+const ABOVE: [(&str, &[&str]); 5] = [
+    ("shared", &["sam-template", "local", "test_support", "latchkey"]),
+    ("sam-template", &["shared", "local", "test_support", "latchkey"]),
+    ("local", &["test_support", "latchkey"]),
+    ("test_support", &["latchkey"]),
+    ("latchkey", &["test_support"]),
+];
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -93,11 +114,20 @@ fn imports_in_shared_run_one_way() {
     assert_eq!(layers.len(), LAYERS.len());
 }
 
-/// The crates that a function links, itself among them.
-fn linked(function: &str) -> BTreeSet<String> {
+/// The crates that a crate of the workspace links, itself among them.
+fn linked(name: &str) -> BTreeSet<String> {
+    tree(name, "normal")
+}
+
+/// The same, and what its own tests link.
+fn linked_in_tests(name: &str) -> BTreeSet<String> {
+    tree(name, "normal,dev")
+}
+
+fn tree(name: &str, edges: &str) -> BTreeSet<String> {
     let tree = Command::new(env!("CARGO"))
-        .args(["tree", "--offline", "--locked", "-p", function])
-        .args(["-e", "normal", "--prefix", "none", "-f", "{p}"])
+        .args(["tree", "--offline", "--locked", "-p", name])
+        .args(["-e", edges, "--prefix", "none", "-f", "{p}"])
         .current_dir(root())
         .output()
         .unwrap();
@@ -105,7 +135,7 @@ fn linked(function: &str) -> BTreeSet<String> {
     let tree = String::from_utf8(tree.stdout).unwrap();
     let crates: BTreeSet<String> =
         tree.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect();
-    assert!(crates.contains("shared"), "{tree}");
+    assert!(crates.contains(name), "{tree}");
     crates
 }
 
@@ -113,12 +143,32 @@ fn linked(function: &str) -> BTreeSet<String> {
 fn functions_never_import_each_other() {
     let names: Vec<&str> = FORBIDDEN.iter().map(|(name, _)| *name).collect();
     for name in &names {
-        let crates = linked(name);
-        for other in names.iter().chain(&["latchkey", "e2e"]).filter(|other| *other != name) {
+        let crates = linked_in_tests(name);
+        for other in names.iter().filter(|other| *other != name) {
             assert!(!crates.contains(*other), "{name} links {other}");
         }
     }
     assert_eq!(fs::read_dir(root().join("functions")).unwrap().count(), names.len());
+}
+
+#[test]
+fn the_tests_of_a_function_build_without_the_local_stack() {
+    for (name, _) in FORBIDDEN {
+        let crates = linked_in_tests(name);
+        for unwanted in LOCAL_STACK {
+            assert!(!crates.contains(unwanted), "the tests of {name} link {unwanted}");
+        }
+    }
+}
+
+#[test]
+fn no_crate_links_what_depends_on_it() {
+    for (name, above) in ABOVE {
+        let crates = linked_in_tests(name);
+        for unwanted in above {
+            assert!(!crates.contains(*unwanted), "{name} links {unwanted}");
+        }
+    }
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What pages and programs on the developer's machine can do with the servers of the local stack.
 
-use e2e::{Stack, read};
 use reqwest::{Method, Response};
 use shared::runtime::aws::Aws;
+use test_support::{Stack, read};
 
 /// A signature of no access key, as a program without one could send it.
 const FORGED: &str = "AWS4-HMAC-SHA256 Credential=latchkeydev/20261128/us-east-1/dynamodb/aws4_request, \
@@ -102,14 +102,14 @@ async fn an_emulator_requires_the_access_key_of_its_data_folder() {
             let answer = ask(&stack, (url, target), &headers).await;
             assert_eq!(answer.status(), 400);
             assert!(lets_no_page_read(&answer));
-            assert_eq!(e2e::json(answer).await["__type"], kind);
+            assert_eq!(test_support::json(answer).await["__type"], kind);
         }
         // The id alone proves nothing: every request and logs hold it.
         let id = variable(&stack, "AWS_ACCESS_KEY_ID");
         let forged = FORGED.replace("latchkeydev", id);
         let (status, body) = {
             let answer = ask(&stack, (url, target), &[("authorization", &forged)]).await;
-            (answer.status(), e2e::json(answer).await)
+            (answer.status(), test_support::json(answer).await)
         };
         assert_eq!((status.as_u16(), &body["__type"]), (400, &"InvalidSignatureException".into()));
         // Nor does an operation that is not there, by any method.

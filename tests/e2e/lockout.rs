@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use e2e::{PASSWORD, Stack};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use shared::passwords::hash::PasswordHash;
 use shared::runtime::clock;
 use shared::store::attempts::Attempts;
+use test_support::{PASSWORD, Stack};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 

@@ -1,9 +1,9 @@
 //! Sign-in with a password.
 
-use e2e::{PASSWORD, Stack, claims, read};
 use serde_json::{Value, json};
 use shared::passwords::hash::PasswordHash;
 use shared::store::users::Users;
+use test_support::{PASSWORD, Stack, claims, read};
 
 async fn login(stack: &Stack, body: &Value) -> (u16, Value) {
     read(stack.post("/login").json(body)).await

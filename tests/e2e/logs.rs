@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Stdio};
 
-use e2e::events::event;
-use e2e::secrets::Secrets;
-use e2e::{PASSWORD, Stack};
-use latchkey::dev::TEMPLATE;
+use sam_template::TEMPLATE;
 use serde_json::Value;
 use shared::runtime::clock;
+use test_support::events::event;
+use test_support::secrets::Secrets;
+use test_support::{PASSWORD, Stack};
 
 use crate::events::{call, call_token, form_event};
 
@@ -73,7 +73,7 @@ async fn decisions() {
     let first = stack.refresh_token("ada", PASSWORD).await;
     let refresh = async |token: &str| {
         let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
-        e2e::read(stack.post("/oauth2/token").form(&form)).await.1["refresh_token"]
+        test_support::read(stack.post("/oauth2/token").form(&form)).await.1["refresh_token"]
             .as_str()
             .map(str::to_owned)
     };

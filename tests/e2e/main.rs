@@ -1,4 +1,4 @@
-//! The bundle, end to end: over HTTP through the local gateway, and by raw Lambda events.
+//! The bundle, end to end: over HTTP through the local gateway, by raw Lambda events, and as processes on Lambda.
 
 mod assertions;
 mod authorizer;
@@ -16,6 +16,7 @@ mod flows;
 mod google;
 mod hostile;
 mod https;
+mod lambda;
 mod layering;
 mod local_stack;
 mod lockout;

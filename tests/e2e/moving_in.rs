@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use e2e::{PASSWORD, Stack};
 use serde_json::Value;
 use shared::passwords::hash::PasswordHash;
 use shared::store::users::Users;
+use test_support::{PASSWORD, Stack};
 
 /// The lines of `examples/users.jsonl`.
 fn examples() -> Vec<(String, String)> {

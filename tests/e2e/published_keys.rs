@@ -2,14 +2,14 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use e2e::Stack;
-use e2e::proofs::{ASSERTION, Holder, P384, assertion, key};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use shared::jose::algorithm::Algorithm;
 use shared::runtime::clock;
 use shared::signing::private_key::PrivateKey;
 use shared::store::clients::ClientKeys;
+use test_support::Stack;
+use test_support::proofs::{ASSERTION, Holder, P384, assertion, key};
 use wiremock::matchers::path;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 

@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use e2e::proxy::{Cut, Proxy};
-use e2e::{PASSWORD, Stack, claims, read};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use secrecy::ExposeSecret;
@@ -16,6 +14,8 @@ use shared::runtime::clock;
 use shared::store::clients::{Clients, GrantType};
 use shared::store::token_families::{Life, TokenFamilies, TokenStatus};
 use shared::store::users::Users;
+use test_support::proxy::{Cut, Proxy};
+use test_support::{PASSWORD, Stack, claims, read};
 use tokio::task::JoinSet;
 
 use crate::events::{basic, call, form_event, post_token, status_and_body};

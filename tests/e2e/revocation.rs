@@ -1,8 +1,5 @@
 //! Revocation and introspection: who may end a token, who may ask about it, and how fast it counts.
 
-use e2e::events::event;
-use e2e::proxy::Proxy;
-use e2e::{PASSWORD, Stack, claims, read};
 use serde_json::{Value, json};
 use shared::jose::algorithm::Algorithm;
 use shared::jose::jwt::UnverifiedJwt;
@@ -15,6 +12,9 @@ use shared::trust::cache::TrustCache;
 use shared::trust::revocation_limits::{Granted, Revocations};
 use shared::trust::snapshot::TokenRejection;
 use shared::trust::store::TrustStore;
+use test_support::events::event;
+use test_support::proxy::Proxy;
+use test_support::{PASSWORD, Stack, claims, read};
 
 use crate::authorizer::bearer;
 use crate::events::{basic, call, form_event, post_token, status_and_body};

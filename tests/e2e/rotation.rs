@@ -2,9 +2,6 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use e2e::Stack;
-use e2e::events::event;
-use e2e::proxy::{Cut, Proxy};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use shared::jose::algorithm::Algorithm;
@@ -18,6 +15,9 @@ use shared::signing::signing_secret::StoredKey;
 use shared::trust::key_schedule::FALLBACK_WINDOW;
 use shared::trust::published_keys::PublishedKey;
 use shared::trust::store::TrustStore;
+use test_support::Stack;
+use test_support::events::event;
+use test_support::proxy::{Cut, Proxy};
 
 use crate::authorizer::bearer;
 use crate::events::{basic, post_token};

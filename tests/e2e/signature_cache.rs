@@ -1,7 +1,6 @@
 //! A token that was verified before is validated in everything but its signature at every call, and its key is looked
 //! up in the current trust snapshot.
 
-use e2e::{Stack, claims};
 use shared::jose::algorithm::Algorithm;
 use shared::jose::jwt::JwtError;
 use shared::runtime::clock;
@@ -11,6 +10,7 @@ use shared::trust::key_schedule::ScheduledKey;
 use shared::trust::published_keys::PublishedKey;
 use shared::trust::snapshot::TokenRejection;
 use shared::trust::store::TrustStore;
+use test_support::{Stack, claims};
 
 /// Every call finds the snapshot stale.
 const RELOAD_AT_EVERY_CALL: u64 = 0;

@@ -1,7 +1,6 @@
 //! What a taken-over signing function could have written: nothing of it grants more than it did while it was written.
 
-use e2e::{PASSWORD, Stack, claims, read};
-use latchkey::dev::google::CLIENT_ID;
+use local::google::CLIENT_ID;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use shared::identity::refresh_token::RefreshToken;
@@ -12,6 +11,7 @@ use shared::runtime::clock;
 use shared::store::table::Key;
 use shared::store::token_families::{Family, TokenFamilies};
 use shared::store::users::Users;
+use test_support::{PASSWORD, Stack, claims, read};
 
 use crate::events::post_token;
 use crate::refresh::invalid_grant;
@@ -140,7 +140,7 @@ async fn the_epoch_of_a_user_cannot_be_guessed() {
 #[test]
 fn the_roles_write_no_password_for_federated_users() {
     for binary in ["token", "google", "login"] {
-        let role = e2e::role::Role::of(binary);
+        let role = test_support::role::Role::of(binary);
         let put = json!({
             "Item": {"pk": {"S": "USER#usr_forged"}, "sk": {"S": "PROFILE"}, "password_hash": {"S": "x"}},
         });

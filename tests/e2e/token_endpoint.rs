@@ -2,9 +2,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use e2e::{PASSWORD, Stack, claims, json as body_of, read};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::{Value, json};
+use test_support::{PASSWORD, Stack, claims, json as body_of, read};
 
 const GRANT: (&str, &str) = ("grant_type", "client_credentials");
 const FORM: &str = "application/x-www-form-urlencoded";

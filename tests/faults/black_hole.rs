@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use e2e::Stack;
-use e2e::faults::{IN_TIME, RECOVERY, figure};
-use e2e::proxy::Fault;
 use shared::runtime::clock;
 use shared::store::table::StoreError;
 use shared::trust::store::TrustStore;
+use test_support::Stack;
+use test_support::faults::{IN_TIME, RECOVERY, figure};
+use test_support::proxy::Fault;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;

@@ -1,10 +1,10 @@
 //! Two machines whose clocks differ.
 
-use e2e::Stack;
-use e2e::faults::{authorized, figure};
 use serde_json::json;
 use shared::jose::jwt::LEEWAY;
 use shared::runtime::clock;
+use test_support::Stack;
+use test_support::faults::{authorized, figure};
 
 use crate::flows::{Flow, Kind};
 

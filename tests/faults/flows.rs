@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::events::{basic, call, form_event, http_event, status_and_body};
-use e2e::faults::{authorized, refresh};
-use e2e::proxy::Proxy;
-use e2e::{PASSWORD, Stack};
-use latchkey::dev::google::CLIENT_ID;
+use local::google::CLIENT_ID;
 use serde_json::{Value, json};
 use shared::runtime::clock;
+use test_support::events::{basic, call, form_event, http_event, status_and_body};
+use test_support::faults::{authorized, refresh};
+use test_support::proxy::Proxy;
+use test_support::{PASSWORD, Stack};
 
 /// The store behind a proxy, and whoever stands before it.
 pub struct Flow {

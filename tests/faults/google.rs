@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use e2e::Stack;
-use e2e::events::{call, http_event, status_and_body};
-use e2e::faults::figure;
-use latchkey::dev::google::CLIENT_ID;
+use local::google::CLIENT_ID;
 use serde_json::json;
 use shared::runtime::clock;
+use test_support::Stack;
+use test_support::events::{call, http_event, status_and_body};
+use test_support::faults::figure;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 

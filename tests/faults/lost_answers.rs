@@ -3,10 +3,6 @@
 
 use std::sync::Arc;
 
-use e2e::events::{basic, form_event};
-use e2e::faults::{authorized, figure, refresh, short_or_long};
-use e2e::proxy::{Fault, Proxy};
-use e2e::{PASSWORD, Stack, claims};
 use futures_util::future::join_all;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -18,6 +14,10 @@ use shared::store::rate_limits::{Charge, RateLimits};
 use shared::store::replay::ReplayStore;
 use shared::store::table::{Item, StoreError, Table};
 use shared::store::users::Users;
+use test_support::events::{basic, form_event};
+use test_support::faults::{authorized, figure, refresh, short_or_long};
+use test_support::proxy::{Fault, Proxy};
+use test_support::{PASSWORD, Stack, claims};
 use tokio::task::JoinSet;
 
 use crate::flows::{Answer, Flow, Kind};
@@ -170,7 +170,7 @@ async fn what_is_said_to_be_revoked_is() {
             assert!(refused < times, "it never works");
         }
         let form = [("grant_type", "refresh_token"), ("refresh_token", flow.token.as_str())];
-        let (status, body) = e2e::read(stack.post("/oauth2/token").form(&form)).await;
+        let (status, body) = test_support::read(stack.post("/oauth2/token").form(&form)).await;
         assert_eq!((status, &body["error"]), (400, &json!("invalid_grant")));
     }
     assert!(!stack.token("backend", &secret).await.is_empty());

@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::Stack;
-use e2e::events::{basic, call, form_event, status_and_body};
-use e2e::faults::figure;
-use e2e::proxy::{Fault, Proxy};
 use shared::runtime::clock;
+use test_support::Stack;
+use test_support::events::{basic, call, form_event, status_and_body};
+use test_support::faults::figure;
+use test_support::proxy::{Fault, Proxy};
 
 async fn ask(deps: &token::Deps, secret: &str, now: u64) -> (u64, Duration) {
     let event =

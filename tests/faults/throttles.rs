@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use e2e::Stack;
-use e2e::faults::{Tally, figure, short_or_long};
-use e2e::proxy::Fault;
 use shared::runtime::clock;
+use test_support::Stack;
+use test_support::faults::{Tally, figure, short_or_long};
+use test_support::proxy::Fault;
 use tokio::task::JoinSet;
 
 use crate::flows::{Flow, Kind};

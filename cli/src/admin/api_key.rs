@@ -1,10 +1,10 @@
-//! `latchkey api-key`: secrets that open routes by themselves.
+//! `latchkey api-key`: API keys.
 
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
 use clap::{Args, Subcommand};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Serialize;
 use shared::identity::secrets::{SecretDigest, SecretKind, generate};
 use shared::oauth::scope::Scopes;
@@ -13,10 +13,10 @@ use shared::store::api_keys::{ApiKey, ApiKeySummary};
 use shared::store::table::StoreError;
 
 use super::connection::{Connection, TableArgs};
-use super::output::{Format, Report, fields, optional_time, show_once, table, time};
-use super::rules;
+use super::output::{Done, Format, List, Noted, Report, show_once};
+use super::validation;
 
-/// API keys: secrets that open routes by themselves
+/// Manage API keys
 #[derive(Args)]
 pub struct ApiKeyArgs {
     #[command(flatten)]
@@ -27,40 +27,40 @@ pub struct ApiKeyArgs {
 
 #[derive(Subcommand)]
 enum ApiKeyCommand {
-    /// Make an API key and show it, this once
+    /// Create an API key and print it once
     #[command(after_help = "Examples:\n  \
         latchkey api-key create --owner billing --scope todo:read\n  \
         latchkey api-key create --owner ada@example.com --scope todo:read --expires 90d --output json")]
     Create(CreateArgs),
     /// List all API keys
     List,
-    /// Make an API key useless, for good
+    /// Revoke an API key permanently
     #[command(after_help = "Example:\n  \
-        latchkey api-key revoke key_0123456789abcdef0123    # the id, as `latchkey api-key list` has it")]
+        latchkey api-key revoke key_0123456789abcdef0123    # the id from `latchkey api-key list`")]
     Revoke {
-        /// The key's id, key_…
+        /// API key id, key_…
         id: String,
     },
 }
 
 #[derive(Args)]
 struct CreateArgs {
-    /// Whose key it is, for example a team or an email address; back ends get it as `owner`
+    /// Owner, for example a team or an email address, which back ends get as `owner`
     #[arg(long)]
     owner: String,
-    /// Scopes that it opens
+    /// Scopes of the API key
     #[arg(long = "scope", value_name = "SCOPE", num_args = 1.., required = true)]
     scopes: Vec<String>,
-    /// For how long it is good, for example 90d or 12h [default: until it is revoked]
-    #[arg(long, value_name = "DURATION", value_parser = rules::duration)]
+    /// Lifetime, for example 90d or 12h [default: no expiry]
+    #[arg(long, value_name = "DURATION", value_parser = validation::duration)]
     expires: Option<Duration>,
 }
 
 impl ApiKeyArgs {
-    /// Carries out the command.
+    /// Runs the command.
     ///
     /// # Errors
-    /// A command that was refused, or a store that does not answer.
+    /// Invalid input, and a store that does not answer.
     pub async fn run(self, format: Format) -> anyhow::Result<()> {
         let connection = Connection::open(&self.table).await?;
         let result = run(self.command, &connection, format).await;
@@ -72,7 +72,9 @@ async fn run(command: ApiKeyCommand, connection: &Connection, format: Format) ->
     let now = clock::now();
     match command {
         ApiKeyCommand::Create(CreateArgs { owner, scopes, expires }) => {
-            format.print(&create(connection, Spec { owner, scopes, good_for: expires }, now).await?)
+            let answer = create(connection, Spec { owner, scopes, lifetime: expires }, now).await?;
+            let note = "Store the API key now. Latchkey stores its digest only and can't print it again.";
+            format.print(&Noted { answer, note: note.to_owned() })
         }
         ApiKeyCommand::List => {
             let keys = connection.api_keys.list().await?;
@@ -82,23 +84,23 @@ async fn run(command: ApiKeyCommand, connection: &Connection, format: Format) ->
     }
 }
 
-/// What a new API key is to be.
+/// The settings of a new API key.
 pub struct Spec {
-    /// Whose key it is.
+    /// The owner.
     pub owner: String,
-    /// The scopes that it opens.
+    /// The scopes.
     pub scopes: Vec<String>,
-    /// How long it is good; none for as long as it isn't revoked.
-    pub good_for: Option<Duration>,
+    /// The lifetime. `None` is no expiry.
+    pub lifetime: Option<Duration>,
 }
 
 impl Spec {
     fn into_api_key(self, digest: SecretDigest, now: u64) -> anyhow::Result<ApiKey> {
-        rules::owner(&self.owner)?;
-        let seconds = self.good_for.map(|duration| duration.as_secs());
-        ensure!(seconds != Some(0), "a key that expires at once opens nothing: give --expires a longer time");
+        validation::owner(&self.owner)?;
+        let seconds = self.lifetime.map(|duration| duration.as_secs());
+        ensure!(seconds != Some(0), "--expires is shorter than a second. Give a longer time");
         Ok(ApiKey {
-            scopes: rules::scopes(&self.scopes)?,
+            scopes: validation::scopes(&self.scopes)?,
             id: ApiKey::id_of(&digest),
             digest,
             owner: self.owner,
@@ -109,27 +111,22 @@ impl Spec {
     }
 }
 
-/// An API key that was made.
+/// A new API key.
 #[derive(Serialize)]
 pub struct Created {
-    /// The key's name in lists and logs.
+    /// The key's id in lists and logs.
     pub id: String,
-    /// The key itself, which is stored nowhere.
+    /// The key. The table holds its digest only.
     #[serde(serialize_with = "show_once")]
     pub api_key: SecretString,
 }
 
-impl Report for Created {
-    fn for_people(&self) -> String {
-        let shown = fields(&[("id", self.id.clone()), ("api_key", self.api_key.expose_secret().to_owned())]);
-        shown + "\nKeep the key now: only its digest is stored, and it is not shown again.\n"
-    }
-}
+impl Report for Created {}
 
-/// Makes an API key. `now` is in seconds since 1970.
+/// Creates an API key. `now` is in seconds since 1970.
 ///
 /// # Errors
-/// A specification that breaks a rule.
+/// Invalid settings, and a store that does not answer.
 pub async fn create(connection: &Connection, spec: Spec, now: u64) -> anyhow::Result<Created> {
     let (api_key, digest) = generate(SecretKind::ApiKey);
     let stored = spec.into_api_key(digest, now)?;
@@ -137,24 +134,25 @@ pub async fn create(connection: &Connection, spec: Spec, now: u64) -> anyhow::Re
     Ok(Created { id: stored.id, api_key })
 }
 
-async fn revoke(connection: &Connection, id: String) -> anyhow::Result<Revoked> {
+async fn revoke(connection: &Connection, id: String) -> anyhow::Result<Done> {
     let known = connection.api_keys.list().await?.iter().any(|key| key.id == id);
     if known {
-        // First, because it is what counts where the key was read already. Stopped in between, the key works
-        // nowhere for a day; running the command again makes it for good.
+        // First, because authorizers that have cached the key read the block. If the command is interrupted here,
+        // the block ends with the longest token lifetime. Running the command again revokes the key permanently.
         connection.block(&id).await?;
     }
     match connection.api_keys.revoke(&id).await {
-        // A secret that was typed in the wrong place is not repeated.
+        // The text must not repeat a secret that was typed by mistake.
         Err(StoreError::Missing) if id.starts_with("lk_") => {
-            bail!("that is a key, not a key's id: `latchkey api-key list` shows the ids")
+            bail!("the input is an API key, not an API key id. `latchkey api-key list` shows the ids")
         }
         Err(StoreError::Missing) => bail!(
-            "there is no API key {id}: `latchkey api-key list` shows which there are; one that was just made takes a moment"
+            "API key {id} does not exist. `latchkey api-key list` shows all API keys. A new one takes a moment to appear"
         ),
         result => result?,
     }
-    Ok(Revoked { id, disabled: true })
+    let sentence = format!("API key {id} is revoked.");
+    Ok(Done::new([("id", id.into()), ("disabled", true.into())], sentence))
 }
 
 struct Listed {
@@ -169,21 +167,29 @@ impl Serialize for Listed {
 }
 
 impl Report for Listed {
-    fn for_people(&self) -> String {
-        let row = |key: &Shown| {
-            [
-                key.id.clone(),
-                key.owner.clone(),
-                key.scopes.to_string(),
-                key.state(self.now).to_owned(),
-                time(key.created_at),
-                optional_time(key.expires_at),
-            ]
-        };
-        let nothing = "There are no API keys yet: see `latchkey api-key create --help`.";
-        let header = ["id", "owner", "scopes", "state", "created", "expires"];
-        table(header, self.keys.iter().map(row).collect(), nothing)
+    fn render_text(&self) -> String {
+        let rows = self.keys.iter().map(|key| Row {
+            id: &key.id,
+            owner: &key.owner,
+            scopes: &key.scopes,
+            state: key.state(self.now),
+            created_at: key.created_at,
+            expires_at: key.expires_at,
+        });
+        let empty = "There are no API keys. `latchkey api-key create` creates one.";
+        List { rows: rows.collect(), empty }.render_text()
     }
+}
+
+/// A row of the table. Its state takes the expiry into account, which `disabled` does not.
+#[derive(Serialize)]
+struct Row<'a> {
+    id: &'a str,
+    owner: &'a str,
+    scopes: &'a Scopes,
+    state: &'static str,
+    created_at: u64,
+    expires_at: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -216,20 +222,8 @@ impl Shown {
         } else if self.expires_at.is_some_and(|expires_at| expires_at <= now) {
             "expired"
         } else {
-            "good"
+            "valid"
         }
-    }
-}
-
-#[derive(Serialize)]
-struct Revoked {
-    id: String,
-    disabled: bool,
-}
-
-impl Report for Revoked {
-    fn for_people(&self) -> String {
-        format!("API key {} is revoked.\n", self.id)
     }
 }
 
@@ -237,15 +231,15 @@ impl Report for Revoked {
 mod tests {
     use super::*;
 
-    fn expiry(good_for: Option<u64>) -> Option<Option<u64>> {
+    fn expiry(lifetime: Option<u64>) -> Option<Option<u64>> {
         let (_, digest) = generate(SecretKind::ApiKey);
-        let good_for = good_for.map(Duration::from_secs);
-        let spec = Spec { owner: "team".to_owned(), scopes: vec!["a".to_owned()], good_for };
+        let lifetime = lifetime.map(Duration::from_secs);
+        let spec = Spec { owner: "team".to_owned(), scopes: vec!["a".to_owned()], lifetime };
         spec.into_api_key(digest, 100).ok().map(|key| key.key_expires_at)
     }
 
     #[test]
-    fn a_key_is_good_for_some_time_or_for_ever() {
+    fn api_key_expires_after_its_lifetime_or_never() {
         assert_eq!(expiry(None), Some(None));
         assert_eq!(expiry(Some(1)), Some(Some(101)));
         assert_eq!(expiry(Some(u64::MAX)), Some(Some(u64::MAX)));
@@ -253,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_shows_whether_it_is_good() {
+    fn state_is_valid_expired_or_revoked() {
         let key = |disabled, expires_at| Shown {
             id: String::new(),
             owner: String::new(),
@@ -262,8 +256,8 @@ mod tests {
             created_at: 0,
             expires_at,
         };
-        assert_eq!(key(false, None).state(100), "good");
-        assert_eq!(key(false, Some(101)).state(100), "good");
+        assert_eq!(key(false, None).state(100), "valid");
+        assert_eq!(key(false, Some(101)).state(100), "valid");
         assert_eq!(key(false, Some(100)).state(100), "expired");
         assert_eq!(key(true, Some(100)).state(100), "revoked");
     }

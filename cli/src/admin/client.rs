@@ -1,7 +1,7 @@
-//! `latchkey client`: the machines that ask for tokens.
+//! `latchkey client`: clients.
 
-mod report;
 mod settings;
+mod shown;
 mod update;
 
 use std::collections::BTreeSet;
@@ -16,18 +16,18 @@ use shared::runtime::clock;
 use shared::store::clients::{Client, ClientKeys, ClientSecret, GrantType, Quota};
 use shared::store::table::StoreError;
 
-use self::report::{Deleted, Listed, Shown, Switched, Way};
 use self::settings::SettingsArgs;
+use self::shown::Shown;
 use self::update::UpdateArgs;
 use super::connection::{Connection, TableArgs};
-use super::output::{Format, show_once, show_once_if_any};
+use super::output::{Done, Format, List, Noted, Report, show_once, show_once_if_any, time};
 use super::prompt::confirm;
-use super::rules;
+use super::validation;
 
-/// Secrets of one client that work at once. Invariant: every one is compared at each request.
+/// The maximum number of valid secrets of a client. Each token request is compared with all of them.
 const MAX_SECRETS: usize = 5;
 
-/// Clients: the machines that ask for tokens
+/// Manage clients, the programs that request tokens
 #[derive(Args)]
 pub struct ClientArgs {
     #[command(flatten)]
@@ -38,7 +38,7 @@ pub struct ClientArgs {
 
 #[derive(Subcommand)]
 enum ClientCommand {
-    /// Make a client and show its secret, this once
+    /// Create a client and print its secret once
     #[command(after_help = "Examples:\n  \
         latchkey client create billing --scope todo:read todo:write\n  \
         latchkey client create reports --scope todo:read --audience https://reports.example.com --token-ttl 3600\n  \
@@ -47,51 +47,55 @@ enum ClientCommand {
         latchkey client create web --scope todo:read --grant token-exchange refresh_token    # GoogleClientIds: ID=web\n  \
         latchkey client create shop-deploy --scope deploy --no-secret")]
     Create(Box<CreateArgs>),
-    /// Give a client other settings: what is given replaces what there was, everything else stays
+    /// Change the given settings of a client
     #[command(after_help = "Examples:\n  \
         latchkey client update billing --scope todo:read\n  \
         latchkey client update billing --quota 1000/1h --audience latchkey https://reports.example.com\n  \
         latchkey client update billing --public-key jwks.json --no-quota --output json\n\n\
-        Secrets stay: `latchkey client rotate-secret` gives others. New keys and a new certificate count from the next \
-        request on, and so do new scopes, audiences and grants, at a refresh too: a token family never gives more than \
-        its client may have at that moment. It is not ended: what a client loses and gets again is there again. Access \
-        tokens already issued keep what they say until they expire: `latchkey client disable`, then `enable`, ends them.")]
+        Settings that are not given keep their value. The secrets stay valid, and `latchkey client rotate-secret` \
+        replaces them.\n\
+        New keys, certificates, scopes, audiences and grants apply from the next token request. A refresh never gives \
+        more than the client may have at that time. Token families stay valid, so a scope that is removed and added \
+        again is available to them again.\n\
+        Access tokens already issued don't change until they expire. `latchkey client disable`, then `enable`, revokes \
+        them.")]
     Update(Box<UpdateArgs>),
     /// List all clients
     List,
-    /// Show one client
+    /// Show a client
     Show {
-        /// The client's id
+        /// Client id
         id: String,
     },
-    /// Give a client a new secret, shown this once, and let the old one work a while longer
+    /// Create a new secret, print it once, and expire the old secrets after an overlap
     #[command(after_help = "Examples:\n  \
         latchkey client rotate-secret billing\n  \
         latchkey client rotate-secret billing --overlap 7d --output json\n  \
-        latchkey client rotate-secret billing --overlap 0s    # the old one leaked\n\n\
-        Tokens already issued stay good until they expire: `latchkey client disable`, then `enable`, ends them.")]
+        latchkey client rotate-secret billing --overlap 0s    # after a leak\n\n\
+        Access tokens already issued stay valid until they expire. `latchkey client disable`, then `enable`, revokes \
+        them.")]
     RotateSecret {
-        /// The client's id
+        /// Client id
         id: String,
-        /// How much longer the old secrets work
-        #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = rules::duration)]
+        /// How long the old secrets stay valid
+        #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = validation::duration)]
         overlap: Duration,
     },
-    /// Refuse a client new tokens, and revoke those it has
+    /// Disable a client and revoke its tokens
     Disable {
-        /// The client's id
+        /// Client id
         id: String,
     },
-    /// Unblock a disabled client; its tokens from before stay revoked
+    /// Enable a disabled client, whose earlier tokens stay revoked
     Enable {
-        /// The client's id
+        /// Client id
         id: String,
     },
-    /// Delete a client, and revoke the tokens it has
+    /// Delete a client and revoke its tokens
     Delete {
-        /// The client's id
+        /// Client id
         id: String,
-        /// Don't ask
+        /// Skip the confirmation
         #[arg(long)]
         yes: bool,
     },
@@ -99,23 +103,23 @@ enum ClientCommand {
 
 #[derive(Args)]
 struct CreateArgs {
-    /// The client's id: letters, digits and . _ -
+    /// Client id: letters, digits and . _ -
     id: String,
-    /// Scopes that it may ask for
+    /// Scopes that the client may request
     #[arg(long = "scope", value_name = "SCOPE", num_args = 1.., required = true)]
     scopes: Vec<String>,
     #[command(flatten)]
     settings: SettingsArgs,
-    /// Make no secret: for a client that the rules of a trusted issuer name
+    /// Create no secret, for a client that only claim rules of a trusted issuer use
     #[arg(long)]
     no_secret: bool,
 }
 
 impl ClientArgs {
-    /// Carries out the command.
+    /// Runs the command.
     ///
     /// # Errors
-    /// A command that was refused, or a store that does not answer.
+    /// Invalid input, and a store that does not answer.
     pub async fn run(self, format: Format) -> anyhow::Result<()> {
         let connection = Connection::open(&self.table).await?;
         let result = run(self.command, &connection, format).await;
@@ -126,9 +130,16 @@ impl ClientArgs {
 async fn run(command: ClientCommand, connection: &Connection, format: Format) -> anyhow::Result<()> {
     let now = clock::now();
     match command {
-        ClientCommand::Create(args) => format.print(&create(connection, args.into_spec()?, now).await?),
+        ClientCommand::Create(args) => {
+            let answer = create(connection, args.into_spec()?, now).await?;
+            let note = if answer.client_secret.is_some() { STORE_SECRET } else { "No secret was created." };
+            format.print(&Noted { answer, note: note.to_owned() })
+        }
         ClientCommand::Update(args) => format.print(&args.run(connection).await?),
-        ClientCommand::List => format.print(&Listed(connection.clients.list().await?)),
+        ClientCommand::List => {
+            let empty = "There are no clients. `latchkey client create` creates one.";
+            format.print(&List { rows: connection.clients.list().await?, empty })
+        }
         ClientCommand::Show { id } => format.print(&Shown::from(find(connection, &id).await?)),
         ClientCommand::RotateSecret { id, overlap } => {
             format.print(&rotate_secret(connection, &id, overlap.as_secs(), now).await?)
@@ -137,33 +148,36 @@ async fn run(command: ClientCommand, connection: &Connection, format: Format) ->
         ClientCommand::Enable { id } => format.print(&set_disabled(connection, id, false).await?),
         ClientCommand::Delete { id, yes } => {
             let client = find(connection, &id).await?;
-            confirm(&format!("Delete the client {}? Its tokens stop working.", client.client_id), yes)?;
+            confirm(&format!("Delete client {} and revoke its tokens?", client.client_id), yes)?;
             format.print(&delete(connection, client).await?)
         }
     }
 }
 
-/// What a new client is to be.
+/// The note on a new secret.
+const STORE_SECRET: &str = "Store the secret now. Latchkey stores its digest only and can't print it again.";
+
+/// The settings of a new client.
 pub struct Spec {
     /// `client_id`
     pub client_id: String,
-    /// The scopes that it may ask for.
+    /// The scopes that the client may request.
     pub scopes: Vec<String>,
-    /// The audiences that it may ask for; empty for those of the deployment.
+    /// The audiences that the client may request. Empty for the deployment's.
     pub audiences: Vec<String>,
-    /// Life of its tokens in seconds; none for the deployment's.
+    /// The lifetime of access tokens in seconds. `None` for the deployment's.
     pub token_ttl: Option<u64>,
-    /// Claims that its tokens carry.
+    /// Custom claims.
     pub claims: Vec<(String, String)>,
-    /// Its public keys, if they authenticate it.
+    /// The public keys for `private_key_jwt`.
     pub public_keys: Option<ClientKeys>,
-    /// The subject of its certificate, if that authenticates it.
+    /// The certificate subject for `tls_client_auth`.
     pub certificate_subject: Option<String>,
-    /// Whether it gets a secret.
+    /// Whether the client gets a secret.
     pub with_secret: bool,
-    /// The grants that it may use; empty for client credentials alone.
+    /// The grants that the client may use. Empty for client credentials only.
     pub grants: BTreeSet<GrantType>,
-    /// How many tokens it may have in how long.
+    /// The token quota.
     pub quota: Option<Quota>,
 }
 
@@ -172,7 +186,7 @@ impl CreateArgs {
     fn into_spec(self) -> anyhow::Result<Spec> {
         let Self { id, scopes, settings, no_secret } = self;
         let public_keys = settings.public_keys()?;
-        settings.certificate_subject.as_deref().map_or(Ok(()), rules::certificate_subject)?;
+        settings.certificate_subject.as_deref().map_or(Ok(()), validation::certificate_subject)?;
         Ok(Spec {
             with_secret: !no_secret && public_keys.is_none() && settings.certificate_subject.is_none(),
             client_id: id,
@@ -190,12 +204,12 @@ impl CreateArgs {
 
 impl Spec {
     fn into_client(self, secret: Option<ClientSecret>, now: u64) -> anyhow::Result<Client> {
-        rules::client_id(&self.client_id)?;
-        rules::audiences(&self.audiences)?;
-        self.token_ttl.map_or(Ok(()), rules::token_ttl)?;
+        validation::client_id(&self.client_id)?;
+        validation::audiences(&self.audiences)?;
+        self.token_ttl.map_or(Ok(()), validation::token_ttl)?;
         Ok(Client {
-            scopes: rules::scopes(&self.scopes)?,
-            claims: rules::claims(&self.claims)?,
+            scopes: validation::scopes(&self.scopes)?,
+            claims: validation::claims(&self.claims)?,
             client_id: self.client_id,
             secrets: secret.into_iter().collect(),
             audiences: self.audiences,
@@ -212,58 +226,63 @@ impl Spec {
     }
 }
 
-/// A client that was made.
+/// A new client.
 #[derive(Serialize)]
 pub struct Created {
     /// `client_id`
     pub client_id: String,
-    /// The ways in which it authenticates itself.
-    #[serde(skip)]
-    ways: Vec<Way>,
-    /// Its secret, which is stored nowhere; none if it authenticates itself in another way.
+
+    /// The secret. The table holds its digest only. `None` with another authentication method.
     #[serde(serialize_with = "show_once_if_any", skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<SecretString>,
 }
+
+impl Report for Created {}
 
 /// A client's new secret.
 #[derive(Serialize)]
 struct Rotated {
     client_id: String,
-    #[serde(skip)]
-    overlaps: bool,
     #[serde(serialize_with = "show_once")]
     client_secret: SecretString,
     old_secrets_expire_at: u64,
 }
 
-/// Makes a client, with a new secret if it is to have one. `now` is in seconds since 1970.
+impl Report for Rotated {}
+
+/// Creates a client, with a new secret if `spec` has it. `now` is in seconds since 1970.
 ///
 /// # Errors
-/// A specification that breaks a rule, and an id that is taken.
+/// Invalid settings, an id that exists, and a store that does not answer.
 pub async fn create(connection: &Connection, spec: Spec, now: u64) -> anyhow::Result<Created> {
     let made = spec.with_secret.then(|| generate(SecretKind::ClientSecret));
     let (client_secret, digest) = made.unzip();
     let secret = digest.map(|digest| ClientSecret { digest, created_at: now, expires_at: None });
     let client = spec.into_client(secret, now)?;
-    let (client_id, ways) = (client.client_id.clone(), Way::of(&client));
+    let client_id = client.client_id.clone();
     match connection.clients.create(&client).await {
         Err(StoreError::Exists) => bail!(
-            "client {client_id} exists already: choose another id, or `latchkey client delete {client_id}` first"
+            "client {client_id} exists already. Choose another id, or run `latchkey client delete {client_id}` first"
         ),
         result => result?,
     }
-    // A client of this id may have been deleted today, and is blocked. Only now: before the write it isn't sure
-    // that the id is free, and a client that was disabled must not be unblocked.
+    // A client that was deleted today may have had this id, which is then still blocked. The write above has to come
+    // first, because only it proves that the id is not a disabled client's.
     connection.unblock(&client_id).await?;
-    Ok(Created { client_id, ways, client_secret })
+    Ok(Created { client_id, client_secret })
 }
 
-/// A new secret. Those before it work `overlap` seconds more, and never longer than they would have.
-async fn rotate_secret(connection: &Connection, id: &str, overlap: u64, now: u64) -> anyhow::Result<Rotated> {
+/// Adds a new secret. The old secrets expire after `overlap` seconds, or earlier if they already had an expiry.
+async fn rotate_secret(
+    connection: &Connection,
+    id: &str,
+    overlap: u64,
+    now: u64,
+) -> anyhow::Result<Noted<Rotated>> {
     let client = find(connection, id).await?;
     ensure!(
         !client.secrets.is_empty(),
-        "client {id} has no secret: it authenticates itself in another way, see `latchkey client show {id}`"
+        "client {id} has no secret to rotate. `latchkey client show {id}` shows how it authenticates"
     );
     let end = now.saturating_add(overlap);
     let mut secrets: Vec<_> = client.secrets.iter().filter(|secret| secret.is_active(now)).cloned().collect();
@@ -273,19 +292,26 @@ async fn rotate_secret(connection: &Connection, id: &str, overlap: u64, now: u64
     secrets.retain(|secret| secret.is_active(now));
     ensure!(
         secrets.len() < MAX_SECRETS,
-        "client {id} has {MAX_SECRETS} secrets that work: wait until some expire, or give --overlap 0s"
+        "client {id} has {MAX_SECRETS} valid secrets. Wait until one expires, or give --overlap 0s"
     );
     let (client_secret, digest) = generate(SecretKind::ClientSecret);
     secrets.push(ClientSecret { digest, created_at: now, expires_at: None });
     match connection.clients.replace_secrets(id, &client.secrets, &secrets).await {
         Err(StoreError::Changed) => {
-            bail!("somebody else changed the secrets of client {id} just now: run it again")
+            bail!(
+                "another command changed the secrets of client {id} at the same time. Run the command again"
+            )
         }
         Err(StoreError::Missing) => bail!(unknown(id)),
         result => result?,
     }
-    let client_id = client.client_id;
-    Ok(Rotated { client_id, overlaps: overlap > 0, client_secret, old_secrets_expire_at: end })
+    let old = if overlap > 0 {
+        format!("The old secrets are valid until {}.", time(end))
+    } else {
+        "The old secrets are not valid any longer.".to_owned()
+    };
+    let answer = Rotated { client_id: client.client_id, client_secret, old_secrets_expire_at: end };
+    Ok(Noted { answer, note: format!("{STORE_SECRET}\n{old}") })
 }
 
 async fn find(connection: &Connection, id: &str) -> anyhow::Result<Client> {
@@ -293,19 +319,19 @@ async fn find(connection: &Connection, id: &str) -> anyhow::Result<Client> {
 }
 
 fn unknown(id: &str) -> String {
-    // A secret that was typed in the wrong place is not repeated.
+    // The text must not repeat a secret that was typed by mistake.
     if id.starts_with("lk_") {
-        return "that looks like a secret, not like a client's id: `latchkey client list` shows the ids"
+        return "the input looks like a secret, not like a client id. `latchkey client list` shows the ids"
             .to_owned();
     }
-    format!("there is no client {id}: `latchkey client list` shows which there are")
+    format!("client {id} does not exist. `latchkey client list` shows all clients")
 }
 
-async fn set_disabled(connection: &Connection, id: String, disabled: bool) -> anyhow::Result<Switched> {
+async fn set_disabled(connection: &Connection, id: String, disabled: bool) -> anyhow::Result<Done> {
     let Client { client_id, .. } = find(connection, &id).await?;
-    // Each way the trust bundle comes first. Stopped in between, a blocked client can still ask for useless
-    // tokens, and an unblocked one still gets none: never is a disabled client's token good. Running the
-    // command again does the rest.
+    // The trust partition is written first in both directions. If the command is interrupted here, a disabled client
+    // never has a valid token: either its new tokens are revoked, or it gets none. Running the command again
+    // completes the change.
     if disabled {
         connection.block(&client_id).await?;
     } else {
@@ -315,12 +341,18 @@ async fn set_disabled(connection: &Connection, id: String, disabled: bool) -> an
         Err(StoreError::Missing) => bail!(unknown(&id)),
         result => result?,
     }
-    Ok(Switched { client_id, disabled })
+    let sentence = if disabled {
+        format!("Client {client_id} is disabled. Its tokens are revoked.")
+    } else {
+        format!("Client {client_id} is enabled. Request new tokens for it.")
+    };
+    Ok(Done::new([("client_id", client_id.into()), ("disabled", disabled.into())], sentence))
 }
 
-async fn delete(connection: &Connection, client: Client) -> anyhow::Result<Deleted> {
-    // In this order for the same reason as above: no token outlives its client.
+async fn delete(connection: &Connection, client: Client) -> anyhow::Result<Done> {
+    // In this order, so that no token outlives its client.
     connection.block(&client.client_id).await?;
     connection.clients.delete(&client.client_id).await?;
-    Ok(Deleted { client_id: client.client_id, deleted: true })
+    let sentence = format!("Client {} is deleted. Its tokens are revoked.", client.client_id);
+    Ok(Done::new([("client_id", client.client_id.into()), ("deleted", true.into())], sentence))
 }

@@ -1,5 +1,5 @@
-//! The way to a deployment's stores: the AWS SDK's ordinary environment, profiles and single sign-on
-//! included, or the `dev.env` of a running `latchkey dev`.
+//! The connection to a deployment's stores. The configuration is that of every AWS SDK: environment, profiles and
+//! single sign-on. `dev.env` of a running `latchkey dev` is such an environment.
 
 use std::time::Duration;
 use std::{env, fmt};
@@ -26,15 +26,15 @@ use shared::trust::store::TrustStore;
 
 use super::store_clock::StoreClock;
 
-/// Long enough for a far region over a slow line, short enough for somebody who waits.
+/// Long enough for a far region over a slow line, and short enough for an interactive command.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// What to do about something that no latchkey of this version writes.
-const STRANGE: &str = "see whether somebody else wrote it, or a newer latchkey than this one";
+/// The advice for data that this version of latchkey does not write.
+const STRANGE: &str = "Check whether another program or a newer latchkey wrote it";
 
-/// Which table.
+/// The option for the table.
 #[derive(Args)]
 pub struct TableArgs {
     /// DynamoDB table of the deployment
@@ -46,16 +46,16 @@ impl TableArgs {
     /// The table's name.
     ///
     /// # Errors
-    /// None was given.
-    pub fn name(&self) -> Result<&str, Complaint> {
+    /// Neither option nor variable is set.
+    pub fn name(&self) -> Result<&str, UserError> {
         given(self.table.as_ref(), "TABLE_NAME")
     }
 }
 
-/// Which signing secret.
+/// The option for the signing secret.
 #[derive(Args)]
 pub struct SecretArgs {
-    /// Name or ARN of the secret that holds the signing keys
+    /// Name or ARN of the signing secret
     #[arg(long, env = "SIGNING_SECRET_ID", global = true, hide_env_values = true, value_name = "ID")]
     signing_secret: Option<String>,
 }
@@ -64,8 +64,8 @@ impl SecretArgs {
     /// The secret's name or ARN.
     ///
     /// # Errors
-    /// None was given.
-    pub fn id(&self) -> Result<&str, Complaint> {
+    /// Neither option nor variable is set.
+    pub fn id(&self) -> Result<&str, UserError> {
         given(self.signing_secret.as_ref(), "SIGNING_SECRET_ID")
     }
 }
@@ -78,17 +78,17 @@ pub struct Connection {
     pub users: Users,
     /// The API keys.
     pub api_keys: ApiKeys,
-    /// The trust bundle.
+    /// The trust partition: key schedule and revocations.
     pub trust: TrustStore,
-    /// The sessions.
+    /// The token families.
     pub families: TokenFamilies,
-    /// The attempts to sign in.
+    /// The sign-in attempts.
     pub attempts: Attempts,
-    /// The clock by which revocations are dated.
+    /// The clock that dates revocations.
     pub clock: StoreClock,
-    /// DynamoDB itself.
+    /// The DynamoDB client.
     pub dynamodb: aws_sdk_dynamodb::Client,
-    /// Secrets Manager itself.
+    /// The Secrets Manager client.
     pub secrets_manager: aws_sdk_secretsmanager::Client,
     /// The table's name.
     pub table: String,
@@ -97,19 +97,19 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Finds the way. Nothing is asked of a store yet.
+    /// Loads configuration and credentials. It sends no request to a store.
     ///
     /// # Errors
-    /// No table's name, no region, no credentials.
-    pub async fn open(args: &TableArgs) -> Result<Self, Complaint> {
+    /// No table name, no region, and no credentials.
+    pub async fn open(args: &TableArgs) -> Result<Self, UserError> {
         Self::to(args.name()?).await
     }
 
-    /// The same for a table of that name.
+    /// [`open`](Self::open) for a table of that name.
     ///
     /// # Errors
-    /// No region, no credentials.
-    pub async fn to(table: &str) -> Result<Self, Complaint> {
+    /// No region, and no credentials.
+    pub async fn to(table: &str) -> Result<Self, UserError> {
         let config = load_config().await?;
         let region = config.region().map(ToString::to_string).unwrap_or_default();
         let clock = StoreClock::default();
@@ -131,11 +131,11 @@ impl Connection {
         })
     }
 
-    /// The signing secret, which must be there: one that isn't reads like one that is still empty, and a
-    /// key made for it would take every other key's place in the trust bundle.
+    /// The signing secret. It must exist: a missing secret reads like an empty one, and a rotation for it would publish
+    /// a key that replaces all others.
     ///
     /// # Errors
-    /// No name of a secret, no such secret, no answer.
+    /// No name of a secret, a secret that does not exist, and a store that does not answer.
     pub async fn signing_secret(&self, args: &SecretArgs) -> anyhow::Result<SigningSecret> {
         let id = args.id()?;
         match self.secrets_manager.describe_secret().secret_id(id).send().await {
@@ -144,7 +144,7 @@ impl Connection {
         }
     }
 
-    /// Blocks a subject: none of its tokens is accepted.
+    /// Blocks a subject, which revokes all its tokens.
     ///
     /// # Errors
     /// A store that does not answer.
@@ -152,21 +152,21 @@ impl Connection {
         self.trust.block(subject, self.clock.now()).await
     }
 
-    /// Unblocks a subject if it is blocked. Otherwise nothing is written: its live tokens stay good. Tokens issued
-    /// before stay revoked, and those issued after this returns are good.
+    /// Unblocks a subject. Tokens issued before stay revoked, and tokens issued after this returns are valid. For a
+    /// subject that is not blocked it writes nothing, so that its tokens stay valid.
     ///
     /// # Errors
     /// A store that does not answer.
     pub async fn unblock(&self, subject: &str) -> Result<(), StoreError> {
         if self.trust.unblock(subject, self.clock.now() + 1).await? {
-            // Again, for a command that came in between and found the subject blocked still.
+            // Again, for a concurrent command that found the subject still blocked.
             self.revoke_issued(subject).await?;
         }
         Ok(())
     }
 
-    /// Revokes the tokens that a subject was issued up to the end of the second of the store's last answer. It returns
-    /// after the next second is over too, so tokens issued later are accepted.
+    /// Revokes the tokens that were issued to a subject up to the end of the second of the store's last answer. It
+    /// returns when the next second is over too, so that tokens issued later are valid.
     ///
     /// # Errors
     /// A store that does not answer.
@@ -177,46 +177,47 @@ impl Connection {
         Ok(())
     }
 
-    /// Puts a store's complaint into words that say what to do next; any other error stays as it is.
+    /// Adds the remedy to a store's error. Any other error stays as it is.
     pub fn explain(&self, error: anyhow::Error) -> anyhow::Error {
-        let complaint = match error.downcast_ref() {
-            Some(RotationError::Store(error)) => self.store_complaint(error),
-            Some(RotationError::Secret(error)) => self.secret_complaint(error),
-            Some(error @ RotationError::Mismatch) => {
-                Complaint::new(error.to_string(), "are TABLE_NAME and SIGNING_SECRET_ID of one stack?")
-            }
+        let explained = match error.downcast_ref() {
+            Some(RotationError::Store(error)) => self.store_error(error),
+            Some(RotationError::Secret(error)) => self.secret_error(error),
+            Some(error @ RotationError::Mismatch) => UserError::new(
+                error.to_string(),
+                "Check that TABLE_NAME and SIGNING_SECRET_ID are of one stack",
+            ),
             Some(_) => return error,
             None => match (error.downcast_ref(), error.downcast_ref()) {
-                (Some(error), _) => self.store_complaint(error),
-                (_, Some(error)) => self.secret_complaint(error),
+                (Some(error), _) => self.store_error(error),
+                (_, Some(error)) => self.secret_error(error),
                 _ => return error,
             },
         };
-        if complaint.advice.is_empty() { error } else { complaint.into() }
+        if explained.advice.is_empty() { error } else { explained.into() }
     }
 
-    /// The same for the table alone.
-    pub fn store_complaint(&self, error: &StoreError) -> Complaint {
+    /// Adds the remedy to an error of the table.
+    pub fn store_error(&self, error: &StoreError) -> UserError {
         match error {
             StoreError::Unreachable(text) => {
                 advice(text, &format!("table {}", self.table), "TABLE_NAME", &self.dynamodb_place())
             }
-            StoreError::Malformed(_) => Complaint::new(error.to_string(), STRANGE),
-            StoreError::Exists | StoreError::Missing => Complaint::new(error.to_string(), ""),
-            StoreError::Changed => Complaint::new(error.to_string(), "run it again"),
+            StoreError::Malformed(_) => UserError::new(error.to_string(), STRANGE),
+            StoreError::Exists | StoreError::Missing => UserError::new(error.to_string(), ""),
+            StoreError::Changed => UserError::new(error.to_string(), "Run the command again"),
         }
     }
 
-    /// The same for the signing secret alone.
-    pub fn secret_complaint(&self, error: &SecretError) -> Complaint {
+    /// Adds the remedy to an error of the signing secret.
+    pub fn secret_error(&self, error: &SecretError) -> UserError {
         match error {
             SecretError::Unreachable(text) => {
-                advice(text, "secret of that id", "SIGNING_SECRET_ID", &self.secrets_manager_place())
+                advice(text, "the signing secret", "SIGNING_SECRET_ID", &self.secrets_manager_place())
             }
             SecretError::Malformed | SecretError::BadKey(_) => {
-                Complaint::new(error.to_string(), &format!("is SIGNING_SECRET_ID right? If so, {STRANGE}"))
+                UserError::new(error.to_string(), &format!("Check SIGNING_SECRET_ID. {STRANGE}"))
             }
-            SecretError::Changed => Complaint::new(error.to_string(), "run it again"),
+            SecretError::Changed => UserError::new(error.to_string(), "Run the command again"),
         }
     }
 
@@ -231,14 +232,14 @@ impl Connection {
     }
 }
 
-fn given<'a>(value: Option<&'a String>, variable: &str) -> Result<&'a str, Complaint> {
+fn given<'a>(value: Option<&'a String>, variable: &str) -> Result<&'a str, UserError> {
     value.map(String::as_str).filter(|value| !value.is_empty()).ok_or_else(|| {
         let what = format!("{variable} is not set");
-        Complaint::new(what, "take it from the stack's outputs, or `source .latchkey/dev.env`")
+        UserError::new(what, "Take it from the stack's outputs, or run `source .latchkey/dev.env`")
     })
 }
 
-async fn load_config() -> Result<SdkConfig, Complaint> {
+async fn load_config() -> Result<SdkConfig, UserError> {
     let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(HttpClient::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https())
         .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(100)))
@@ -252,30 +253,30 @@ async fn load_config() -> Result<SdkConfig, Complaint> {
         .load()
         .await;
     if config.region().is_none_or(|region| region.as_ref().is_empty()) {
-        let advice = "set AWS_REGION or a profile, or `source .latchkey/dev.env`";
-        return Err(Complaint::new("no AWS region is set", advice));
+        let advice = "Set AWS_REGION or a profile, or run `source .latchkey/dev.env`";
+        return Err(UserError::new("no AWS region is set", advice));
     }
-    // Once and first: a missing sign-in is told apart from a store that does not answer, and a process
-    // that asks for a second factor asks one time.
+    // Once and before any request: missing credentials get another error than a store that does not answer, and a
+    // credential process that prompts for a second factor prompts once.
     let provider = config.credentials_provider();
     let credentials = match &provider {
         Some(provider) => provider.provide_credentials().await.map_err(|error| display_chain(&error)),
         None => Err(String::new()),
     };
     let credentials = credentials.map_err(|text| {
-        let advice = "sign in (`aws sso login`), or `source .latchkey/dev.env`";
-        Complaint::new("there are no AWS credentials", advice).said(&text)
+        let advice = "Sign in (`aws sso login`), or run `source .latchkey/dev.env`";
+        UserError::new("no AWS credentials are set", advice).said(&text)
     })?;
     Ok(config.into_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build())
 }
 
-/// Where a service is.
+/// The address of a service.
 pub struct Place {
-    /// In words.
+    /// The service's name with its endpoint or region.
     pub name: String,
-    /// The endpoint that the environment puts in place of AWS's own.
+    /// The endpoint from the environment. `None` is AWS's public endpoint.
     pub endpoint: Option<String>,
-    /// Whether something else than AWS answers there.
+    /// Whether the endpoint is not AWS's.
     pub local: bool,
 }
 
@@ -295,26 +296,26 @@ impl Place {
     }
 }
 
-/// Whether a URL is AWS's own: one may be set for an endpoint in a private network.
+/// Whether a URL is AWS's. The environment may name a VPC endpoint.
 fn is_of_aws(url: &str) -> bool {
     let host = url.parse::<Uri>().ok().and_then(|url| url.host().map(str::to_ascii_lowercase));
     let domains = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"];
     host.is_some_and(|host| domains.iter().any(|domain| host.ends_with(domain)))
 }
 
-/// What is wrong, and what to do about it.
+/// An error with its remedy.
 #[derive(Debug, Default)]
-pub struct Complaint {
-    /// What is wrong.
+pub struct UserError {
+    /// What is wrong, without a full stop.
     pub what: String,
-    /// What to do; empty where nobody knows.
+    /// The remedy as a sentence without a full stop. Empty if unknown.
     pub advice: String,
-    /// What AWS said, or the network; empty if it adds nothing.
+    /// The error text of AWS or the network. Empty if it adds nothing.
     said: String,
 }
 
-impl Complaint {
-    /// What is wrong, and what to do about it.
+impl UserError {
+    /// An error with its remedy.
     pub fn new(what: impl Into<String>, advice: &str) -> Self {
         Self { what: what.into(), advice: advice.to_owned(), said: String::new() }
     }
@@ -323,60 +324,79 @@ impl Complaint {
         Self { said: one_line(text), ..self }
     }
 
-    /// What is wrong, in full.
+    /// The error without its remedy.
     pub fn finding(&self) -> String {
         if self.said.is_empty() { self.what.clone() } else { format!("{} ({})", self.what, self.said) }
     }
 }
 
-impl fmt::Display for Complaint {
+impl fmt::Display for UserError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, advice, said } = self;
         f.write_str(what)?;
         if !advice.is_empty() {
-            write!(f, ": {advice}")?;
+            write!(f, ". {advice}")?;
         }
-        if said.is_empty() { Ok(()) } else { write!(f, " ({said})") }
+        if said.is_empty() { Ok(()) } else { write!(f, ". Cause: {said}") }
     }
 }
 
-impl std::error::Error for Complaint {}
+impl std::error::Error for UserError {}
 
-/// What to do about an answer of AWS's, or about none.
-fn advice(text: &str, what: &str, variable: &str, place: &Place) -> Complaint {
-    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+/// The remedy for a failed request to AWS, by its error code. `text` are the SDK's errors in one line.
+fn advice(text: &str, what: &str, variable: &str, place: &Place) -> UserError {
     let Place { name, local, .. } = place;
-    if says(&["ResourceNotFoundException"]) {
-        Complaint::new(format!("there is no {what} in {name}"), &format!("is {variable} right?"))
-    } else if says(&["ExpiredToken", "UnrecognizedClient", "InvalidSignature", "IncompleteSignature"]) {
-        if *local {
-            let advice = "`source .latchkey/dev.env` again";
-            return Complaint::new(format!("{name} rejects the access key"), advice);
+    let unreachable = format!("can't reach {name}");
+    match error_code(text) {
+        Some("ResourceNotFoundException") => {
+            UserError::new(format!("{what} does not exist in {name}"), &format!("Check {variable}"))
         }
-        let advice = "sign in again (`aws sso login`)";
-        Complaint::new("AWS does not take the credentials", advice).said(text)
-    } else if says(&["AccessDenied"]) {
-        let advice = "ask for the permission or take another profile";
-        Complaint::new("AWS does not allow it", advice).said(text)
-    } else if says(&["failed to apply endpoint"]) {
-        // Nothing of what was said: the request stands in it.
-        Complaint::new(format!("can't reach {name}"), "is the endpoint a URL?")
-    } else if says(&["Throttling", "ThroughputExceeded", "RequestLimitExceeded"]) {
-        Complaint::new(format!("{name} has too much to do"), "wait a little and run it again").said(text)
-    } else if says(&["dispatch failure", "timed out", "timeout"]) {
-        let advice = if *local {
-            "is `latchkey dev` running? `source .latchkey/dev.env`"
-        } else {
-            "check the network and AWS_REGION"
-        };
-        Complaint::new(format!("can't reach {name}"), advice).said(text)
-    } else {
-        let is = if *local { "are the endpoint and" } else { "is" };
-        Complaint::new(format!("{name} refuses"), &format!("{is} {variable} right?")).said(message(text))
+        Some(
+            "ExpiredTokenException"
+            | "UnrecognizedClientException"
+            | "InvalidSignatureException"
+            | "IncompleteSignatureException",
+        ) => {
+            if *local {
+                return UserError::new(
+                    format!("{name} rejects the access key"),
+                    "Run `source .latchkey/dev.env` again",
+                );
+            }
+            UserError::new("AWS rejects the credentials", "Sign in again (`aws sso login`)").said(text)
+        }
+        Some("AccessDeniedException") => {
+            let advice = "Ask for the permission, or use another profile";
+            UserError::new("AWS denies the operation", advice).said(text)
+        }
+        Some("ThrottlingException" | "ProvisionedThroughputExceededException" | "RequestLimitExceeded") => {
+            UserError::new(format!("{name} is throttling requests"), "Wait and run the command again")
+                .said(text)
+        }
+        Some(_) => {
+            let settings = if *local { format!("the endpoint and {variable}") } else { variable.to_owned() };
+            UserError::new(format!("{name} rejects the request"), &format!("Check {settings}"))
+                .said(message(text))
+        }
+        // The SDK's text contains the whole request.
+        None if text.contains("failed to apply endpoint") => {
+            UserError::new(unreachable, "Check that the endpoint is a URL")
+        }
+        None if *local => {
+            let advice = "Start `latchkey dev` and run `source .latchkey/dev.env`";
+            UserError::new(unreachable, advice).said(text)
+        }
+        None => UserError::new(unreachable, "Check the network and AWS_REGION").said(text),
     }
 }
 
-/// What AWS itself said, where the SDK shows its whole answer.
+/// The error code of AWS's answer. `None` without an answer.
+fn error_code(text: &str) -> Option<&str> {
+    let mut words = text.split(|character: char| !character.is_ascii_alphanumeric());
+    words.find(|word| word.ends_with("Exception") || *word == "RequestLimitExceeded")
+}
+
+/// AWS's message, where the SDK prints its whole answer.
 fn message(text: &str) -> &str {
     let message = text
         .split_once("message: \"")
@@ -384,7 +404,7 @@ fn message(text: &str) -> &str {
     message.map_or(text, |(message, _)| message)
 }
 
-/// Errors are one line, whatever AWS or a credential process said.
+/// The text in one line. The text of AWS or of a credential process may have several.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -399,34 +419,35 @@ mod tests {
     }
 
     #[test]
-    fn a_complaint_says_what_to_do() {
+    fn error_names_the_remedy() {
         for (text, local, words) in [
-            ("service error: ResourceNotFoundException: no", false, "is TABLE_NAME right?"),
+            ("service error: ResourceNotFoundException: no", false, "Check TABLE_NAME"),
             ("service error: ExpiredTokenException: the token has expired", false, "aws sso login"),
             ("service error: UnrecognizedClientException: no", false, "aws sso login"),
             (
                 "service error: UnrecognizedClientException: no",
                 true,
-                "DynamoDB at HERE rejects the access key: `source .latchkey/dev.env` again",
+                "DynamoDB at HERE rejects the access key. Run `source .latchkey/dev.env` again",
             ),
-            ("service error: AccessDeniedException: no", false, "ask for the permission"),
+            ("service error: AccessDeniedException: no", false, "Ask for the permission"),
             (
                 "dispatch failure: other: failed to apply endpoint `x` to request `Request { body: canary }`",
                 true,
-                "is the endpoint a URL?",
+                "Check that the endpoint is a URL",
             ),
-            ("service error: ThrottlingException: slow down", false, "wait a little"),
-            ("dispatch failure: io error: refused", true, "is `latchkey dev` running?"),
-            ("request has timed out: operation timeout", false, "check the network"),
+            ("service error: ThrottlingException: slow down", false, "is throttling requests"),
+            ("dispatch failure: io error: refused", true, "Start `latchkey dev`"),
+            ("request has timed out: operation timeout", false, "Check the network"),
             (
                 "service error:\n ValidationException",
                 false,
-                "DynamoDB at HERE refuses: is TABLE_NAME right? (service error: ValidationException)",
+                "DynamoDB at HERE rejects the request. Check TABLE_NAME. Cause: service error: ValidationException",
             ),
             (
-                "unhandled error (X): Error { code: \"X\", message: \"No \\\"a\\\"\", aws_request_id: \"1\" }",
+                "unhandled error (XException): Error { code: \"XException\", message: \"No \\\"a\\\"\", \
+                 aws_request_id: \"1\" }",
                 true,
-                "are the endpoint and TABLE_NAME right? (No \\\"a\\\")",
+                "Check the endpoint and TABLE_NAME. Cause: No \\\"a\\\"",
             ),
         ] {
             let advised = advised(text, local);
@@ -436,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_in_a_private_network_is_awss() {
+    fn vpc_endpoint_is_an_endpoint_of_aws() {
         for (url, aws) in [
             ("https://vpce-1a2b.dynamodb.eu-central-1.vpce.amazonaws.com", true),
             ("https://dynamodb.eu-central-1.api.aws/", true),

@@ -1,24 +1,22 @@
-//! The administrator's commands. Each speaks to the stores alone, so it works against AWS and against a
-//! running `latchkey dev` alike.
+//! The administrator's commands. They use the stores only, so they work on AWS and on a running `latchkey dev`.
 
 pub mod api_key;
 pub mod client;
 pub mod connection;
 pub mod doctor;
-mod import;
 pub mod output;
 mod prompt;
-mod rules;
 pub mod signing_key;
 mod store_clock;
 pub mod token;
 pub mod user;
+mod validation;
 
 use clap::Subcommand;
 
 use self::output::Format;
 
-/// One command for each noun, and one for all of them.
+/// One command for each noun, and `doctor`.
 #[derive(Subcommand)]
 pub enum AdminCommand {
     Client(client::ClientArgs),
@@ -30,10 +28,10 @@ pub enum AdminCommand {
 }
 
 impl AdminCommand {
-    /// Carries out the command.
+    /// Runs the command.
     ///
     /// # Errors
-    /// A command that was refused; the text is for the person who typed it.
+    /// The text names the input and the remedy.
     pub async fn run(self, format: Format) -> anyhow::Result<()> {
         match self {
             Self::Client(args) => args.run(format).await,

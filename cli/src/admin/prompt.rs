@@ -1,4 +1,4 @@
-//! What is asked of the person at the terminal. Without a terminal nothing is asked and nothing waits.
+//! Prompts. Without a terminal there is no prompt and no waiting.
 
 use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
 
@@ -6,15 +6,15 @@ use anyhow::{Context, bail, ensure};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// A new password: typed twice and not shown, or the first line of standard input.
+/// Reads a new password: typed twice without echo, or the first line of standard input.
 ///
 /// # Errors
-/// No password, two that differ, and one that isn't UTF-8.
+/// An empty password, two different passwords, and bytes that are not UTF-8.
 pub fn new_password() -> anyhow::Result<SecretString> {
     if !io::stdin().is_terminal() {
         return first_line(io::stdin().lock());
     }
-    // With nobody to catch it, Ctrl-C would end the process before the terminal shows again what is typed.
+    // Without a handler, Ctrl-C would end the process before the terminal's echo is on again.
     let _caught = signal(SignalKind::interrupt())?;
     let ask = |prompt| {
         let typed = match rpassword::prompt_password(prompt) {
@@ -23,16 +23,16 @@ pub fn new_password() -> anyhow::Result<SecretString> {
                 eprintln!();
                 String::new()
             }
-            result => result.context("can't ask for a password")?,
+            result => result.context("can't read a password from the terminal")?,
         };
-        ensure!(!typed.is_empty(), "no password was typed: nothing was changed");
+        ensure!(!typed.is_empty(), "the password is empty. Nothing was changed");
         Ok(SecretString::from(typed))
     };
     let password = ask("Password: ")?;
-    let again = ask("The same again: ")?;
+    let again = ask("Confirm password: ")?;
     ensure!(
         password.expose_secret() == again.expose_secret(),
-        "the two passwords differ: nothing was changed"
+        "the two passwords differ. Nothing was changed"
     );
     Ok(password)
 }
@@ -40,15 +40,15 @@ pub fn new_password() -> anyhow::Result<SecretString> {
 fn first_line(mut input: impl BufRead) -> anyhow::Result<SecretString> {
     let mut line = String::new();
     input.read_line(&mut line).context("can't read the password from standard input")?;
-    // PowerShell and Windows editors write a byte order mark, which no keyboard would type at the sign-in.
+    // PowerShell and Windows editors write a byte order mark. A keyboard does not, so the user could not sign in.
     let password = line.strip_prefix('\u{feff}').unwrap_or(&line);
     let password = password.strip_suffix('\n').unwrap_or(password);
     let password = password.strip_suffix('\r').unwrap_or(password);
-    ensure!(!password.is_empty(), "there is no password on standard input: write it there, on one line");
+    ensure!(!password.is_empty(), "standard input has no password. Write it there on one line");
     Ok(SecretString::from(password))
 }
 
-/// Asks before something that can't be undone, unless `yes` says it all or nobody is at the terminal.
+/// Asks before a deletion, unless `yes` is set or standard input is not a terminal.
 ///
 /// # Errors
 /// Any answer but yes.
@@ -56,13 +56,16 @@ pub fn confirm(question: &str, yes: bool) -> anyhow::Result<()> {
     if yes || !io::stdin().is_terminal() {
         return Ok(());
     }
-    ensure!(io::stderr().is_terminal(), "standard error is no terminal to ask at: say --yes");
+    ensure!(
+        io::stderr().is_terminal(),
+        "standard error is not a terminal. Give --yes to skip the confirmation"
+    );
     io::stderr().write_all(format!("{question} [y/N] ").as_bytes())?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
     match answer.trim().to_lowercase().as_str() {
         "y" | "yes" => Ok(()),
-        _ => bail!("nothing was deleted"),
+        _ => bail!("not confirmed. Nothing was deleted"),
     }
 }
 
@@ -75,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_one_line_without_byte_order_mark_and_end() {
+    fn password_is_the_first_line_without_byte_order_mark_and_line_end() {
         assert_eq!(read(b"correct horse\nmore"), Some("correct horse".to_owned()));
         assert_eq!(read(b"correct horse\r\n"), Some("correct horse".to_owned()));
         assert_eq!(read(b" correct horse "), Some(" correct horse ".to_owned()));

@@ -1,6 +1,6 @@
-//! `latchkey signing-key`: the timeline of the keys that sign tokens.
+//! `latchkey signing-key`: the signing keys and their schedule.
 
-mod timeline;
+mod schedule;
 
 use std::time::Duration;
 
@@ -8,15 +8,16 @@ use clap::{Args, Subcommand};
 use shared::jose::algorithm::Algorithm;
 use shared::runtime::clock;
 use shared::signing::rotation::{DEFAULT_LEAD, MAX_KEY_CACHE_AGE, Rotation};
+use shared::store::table::StoreError;
 use shared::trust::key_schedule::{KeySchedule, ScheduledKey};
 use shared::trust::published_keys::PublishedKey;
 
-use self::timeline::Timeline;
+use self::schedule::Schedule;
 use super::connection::{Connection, SecretArgs, TableArgs};
 use super::output::Format;
-use crate::tone::Tone;
+use crate::style::Style;
 
-/// Signing keys: the timeline of the keys that sign tokens
+/// Manage signing keys
 #[derive(Args)]
 pub struct SigningKeyArgs {
     #[command(flatten)]
@@ -29,28 +30,42 @@ pub struct SigningKeyArgs {
 
 #[derive(Subcommand)]
 enum SigningKeyCommand {
-    /// Show every key: since when it is published, from when it signs, when it retires
-    Status,
-    /// Publish a new key now, and let it sign later
+    /// Show the key schedule
     #[command(
-        after_help = "In AWS the rotation function does this by itself, at deployment and then on schedule. A new key \
-        signs only when everybody has heard of it. The default lead of 4 hours is longer than the caches on the way \
-        together: 2 hours in API Gateway's JWT authorizer, 1 hour that an HTTP cache may keep our JWKS, and \
-        half an hour that we answer it from memory while the table is out of reach. The very first key signs at \
-        once. A rotation that was interrupted is carried on with.\n\n\
+        after_help = "A key is published, signs from its activation on, and retires when its last token has expired.\n\n\
+        States:\n  \
+        pending   published, not active yet\n  \
+        active    signs tokens\n  \
+        retiring  does not sign, and its tokens are accepted\n  \
+        retired   its tokens are rejected\n  \
+        revoked   revoked before it retired, and its tokens are rejected\n  \
+        missing   due to sign, but not in the signing secret"
+    )]
+    Status,
+    /// Create and publish a signing key, and activate it after the lead time
+    #[command(
+        after_help = "On AWS the rotation function does this at deployment and on schedule. A new key becomes active \
+        when every cache has had time to load it. The default lead time of 4 hours covers these caches one after \
+        another:\n  \
+        2 hours     API Gateway's JWT authorizer\n  \
+        1 hour      HTTP caches that hold our JWKS\n  \
+        30 minutes  our discovery function while the table is out of reach\n\
+        The first key is active at once. The command continues a rotation that was interrupted.\n\n\
         Examples:\n  \
         latchkey signing-key rotate\n  \
         latchkey signing-key rotate --algorithm ES256"
     )]
     Rotate(RotateArgs),
-    /// End a key that leaked: what it signed is refused within seconds, and another signs at once
-    #[command(after_help = "Our authorizer refuses its tokens as soon as it reads its trust bundle again \
-        (TRUST_REFRESH_SECONDS, 15 by default), and so does introspection. Others that verify by our JWKS go on for \
-        as long as they cache it: API Gateway's JWT authorizer up to 2 hours, HTTP caches up to 1 hour. Everybody \
-        who holds one of its tokens has to sign in again.")]
+    /// Revoke a leaked signing key and activate another one
+    #[command(
+        after_help = "Our authorizer and introspection reject the key's tokens when they have reloaded the trust \
+        snapshot (TRUST_REFRESH_SECONDS, 15 by default). Other verifiers accept them as long as they cache our JWKS: \
+        API Gateway's JWT authorizer up to 2 hours, HTTP caches up to 1 hour. Holders of these tokens must sign in \
+        again."
+    )]
     Revoke {
-        /// The key's id, as `signing-key status` shows it
-        // One in 64 begins with a hyphen: it is a digest in base64url.
+        /// Key id from `latchkey signing-key status`
+        // One in 64 begins with a hyphen, because a key id is a digest in base64url.
         #[arg(value_name = "KID", allow_hyphen_values = true)]
         key_id: String,
     },
@@ -58,23 +73,23 @@ enum SigningKeyCommand {
 
 #[derive(Args)]
 struct RotateArgs {
-    /// How long the key is published before it signs, for example 4h
+    /// Lead time between publication and activation, for example 4h
     #[arg(long, value_name = "DURATION", default_value_t = Duration::from_secs(DEFAULT_LEAD).into())]
     lead: humantime::Duration,
-    /// The key's algorithm: RS256, ES256 or EdDSA [default: the newest key's, or RS256]
+    /// Algorithm: RS256, ES256 or EdDSA [default: the newest key's, or RS256]
     #[arg(long, env = "SIGNING_ALGORITHM", hide_env_values = true, value_name = "NAME", value_parser = algorithm)]
     algorithm: Option<Algorithm>,
 }
 
 fn algorithm(name: &str) -> Result<Algorithm, &'static str> {
-    Algorithm::for_signing(name).ok_or("the algorithms are RS256, ES256 and EdDSA")
+    Algorithm::for_signing(name).ok_or("give RS256, ES256 or EdDSA")
 }
 
 impl SigningKeyArgs {
-    /// Carries out the command.
+    /// Runs the command.
     ///
     /// # Errors
-    /// A command that was refused, or a store that does not answer.
+    /// Invalid input, and a store that does not answer.
     pub async fn run(self, format: Format) -> anyhow::Result<()> {
         let connection = Connection::open(&self.table).await?;
         let result = run(self.command, &connection, &self.secret, format).await;
@@ -90,74 +105,82 @@ async fn run(
 ) -> anyhow::Result<()> {
     let now = clock::now();
     let secret = connection.signing_secret(secret).await?;
-    let rotation = Rotation::new(secret.clone(), connection.trust.clone());
-    let timeline = connection.trust.timeline().await?;
+    let keys = Keys { connection, rotation: Rotation::new(secret.clone(), connection.trust.clone()), now };
     match command {
         SigningKeyCommand::Status => {}
         SigningKeyCommand::Rotate(RotateArgs { lead, algorithm }) => {
-            let lead = lead.as_secs();
-            if lead < MAX_KEY_CACHE_AGE && rotation.signs(now).await? {
-                warn(&format!(
-                    "caches may not know the new key for up to {}: until then some of its tokens are refused",
-                    humantime::format_duration(Duration::from_secs(MAX_KEY_CACHE_AGE))
-                ));
-            }
-            let algorithm = algorithm.unwrap_or_else(|| newest_algorithm(&timeline));
-            rotation.rotate(algorithm, lead, now).await?;
+            keys.rotate(lead.as_secs(), algorithm).await?
         }
-        SigningKeyCommand::Revoke { key_id } => {
-            revoke(&rotation, connection, &key_id, newest_algorithm(&timeline), now).await?;
-        }
+        SigningKeyCommand::Revoke { key_id } => keys.revoke(&key_id).await?,
     }
     let held = secret.current().await?.map(|version| version.document).unwrap_or_default();
-    format.print(&Timeline::of(&connection.trust.timeline().await?, &held, now))
+    format.print(&Schedule::of(&keys.schedule().await?, &held, now))
 }
 
-async fn revoke(
-    rotation: &Rotation,
-    connection: &Connection,
-    key_id: &str,
-    algorithm: Algorithm,
+/// The signing keys of a deployment.
+struct Keys<'a> {
+    connection: &'a Connection,
+    rotation: Rotation,
+    /// Seconds since 1970.
     now: u64,
-) -> anyhow::Result<()> {
-    if let Err(error) = rotation.revoke(key_id, algorithm, now).await {
-        let explained = connection.explain(error.into());
-        let is_it = |timed: &ScheduledKey<PublishedKey>| timed.key.kid == key_id && timed.revoked;
-        let revoked = connection.trust.timeline().await.is_ok_and(|keys| keys.iter().any(is_it));
-        let words =
-            "the key is revoked, but there may be no other that signs: run `latchkey signing-key rotate`";
-        return Err(if revoked { explained.context(words) } else { explained });
-    }
-    prepare_successor(rotation, connection, algorithm, now).await.map_err(|error| {
-        let words = "the key is revoked and another signs, but its successor is not ready: run `latchkey signing-key rotate`";
-        connection.explain(error).context(words)
-    })
 }
 
-/// After a hasty change the next key should come at leisure.
-async fn prepare_successor(
-    rotation: &Rotation,
-    connection: &Connection,
-    algorithm: Algorithm,
-    now: u64,
-) -> anyhow::Result<()> {
-    let timeline = connection.trust.timeline().await?;
-    let signs = timeline.eligible_signers(now).next();
-    let since = timeline.iter().find(|timed| Some(&timed.key) == signs).map(|timed| timed.published_at);
-    if since.is_some_and(|since| now < since + MAX_KEY_CACHE_AGE) {
-        warn("the key that signs now was published a short while ago: caches may not know it yet");
+impl Keys<'_> {
+    /// Creates and publishes a key. Without `algorithm` it has that of the newest key.
+    async fn rotate(&self, lead: u64, algorithm: Option<Algorithm>) -> anyhow::Result<()> {
+        if lead < MAX_KEY_CACHE_AGE && self.rotation.signs(self.now).await? {
+            warn(&format!(
+                "caches may lack the new key for up to {}. Verifiers reject some of its tokens until then",
+                humantime::format_duration(Duration::from_secs(MAX_KEY_CACHE_AGE))
+            ));
+        }
+        let algorithm = algorithm.unwrap_or(newest_algorithm(&self.schedule().await?));
+        Ok(self.rotation.rotate(algorithm, lead, self.now).await?)
     }
-    if !timeline.iter().any(|timed| timed.is_pending(now)) {
-        rotation.rotate(algorithm, DEFAULT_LEAD, now).await?;
+
+    /// Revokes a key and makes sure that there is an active and a pending one.
+    async fn revoke(&self, key_id: &str) -> anyhow::Result<()> {
+        let algorithm = newest_algorithm(&self.schedule().await?);
+        if let Err(error) = self.rotation.revoke(key_id, algorithm, self.now).await {
+            let is_it = |timed: &ScheduledKey<PublishedKey>| timed.key.kid == key_id && timed.revoked;
+            let revoked = self.schedule().await.is_ok_and(|keys| keys.iter().any(is_it));
+            let error = self.connection.explain(error.into());
+            let words = "the key is revoked, but there may be no active key. Run `latchkey signing-key rotate`. Cause";
+            return Err(if revoked { error.context(words) } else { error });
+        }
+        self.publish_next(algorithm).await.map_err(|error| {
+            let words = "the key is revoked and another one is active, but creating the next key failed. Run \
+                `latchkey signing-key rotate`. Cause";
+            self.connection.explain(error).context(words)
+        })
     }
-    Ok(())
+
+    /// Publishes the next key with the full lead time, because a revocation may have activated the pending one.
+    async fn publish_next(&self, algorithm: Algorithm) -> anyhow::Result<()> {
+        let schedule = self.schedule().await?;
+        let active = schedule.eligible_signers(self.now).next();
+        let active = schedule.iter().find(|timed| Some(&timed.key) == active);
+        if active.is_some_and(|active| self.now < active.published_at + MAX_KEY_CACHE_AGE) {
+            warn(
+                "the active key was published a short while ago. Verifiers with an old cache reject its tokens",
+            );
+        }
+        if !schedule.iter().any(|timed| timed.is_pending(self.now)) {
+            self.rotation.rotate(algorithm, DEFAULT_LEAD, self.now).await?;
+        }
+        Ok(())
+    }
+
+    async fn schedule(&self) -> Result<KeySchedule<PublishedKey>, StoreError> {
+        self.connection.trust.timeline().await
+    }
 }
 
 fn warn(words: &str) {
-    anstream::eprintln!("latchkey: {} {words}", Tone::Waiting.paint("warning:"));
+    anstream::eprintln!("latchkey: {} {words}", Style::Pending.paint("warning:"));
 }
 
-/// Rotation changes the key, and the algorithm only when told to.
-fn newest_algorithm(timeline: &KeySchedule<PublishedKey>) -> Algorithm {
-    timeline.iter().last().and_then(|timed| timed.key.algorithm()).unwrap_or(Algorithm::Rs256)
+/// The algorithm of the newest key, which a rotation keeps.
+fn newest_algorithm(schedule: &KeySchedule<PublishedKey>) -> Algorithm {
+    schedule.iter().last().and_then(|timed| timed.key.algorithm()).unwrap_or(Algorithm::Rs256)
 }

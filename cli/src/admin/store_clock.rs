@@ -1,4 +1,4 @@
-//! The store's clock, by which revocations are dated: an administrator's may be behind or ahead of the functions'.
+//! The store's clock, which dates revocations. The administrator's clock may differ from the functions'.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
 use shared::runtime::clock;
 use tokio::time::{Instant, sleep_until};
 
-/// When the store last answered: by its clock, in seconds since 1970, and by ours.
+/// The time of the store's last answer: by its clock, in seconds since 1970, and by ours.
 #[derive(Clone, Copy, Debug)]
 struct Answer {
     date: u64,
@@ -18,7 +18,7 @@ struct Answer {
 }
 
 impl Answer {
-    /// When this second is over by the store's clock, at the latest.
+    /// The latest time at which this second is over by the store's clock.
     fn end_of(self, second: u64) -> Instant {
         self.received + Duration::from_secs((second + 1).saturating_sub(self.date))
     }
@@ -29,7 +29,7 @@ impl Answer {
 pub struct StoreClock(Arc<Mutex<Option<Answer>>>);
 
 impl StoreClock {
-    /// The second of the store's last answer, since 1970; before the first one, that of our own clock.
+    /// The second of the store's last answer, since 1970. Before the first answer it is this machine's.
     pub fn now(&self) -> u64 {
         self.answer().map_or_else(clock::now, |answer| answer.date)
     }
@@ -82,7 +82,7 @@ mod tests {
     const DATE_OF_STORE: (&str, u64) = ("Thu, 01 Jan 2026 00:10:01 GMT", 1_767_226_201);
 
     #[tokio::test]
-    async fn the_clock_is_the_stores_and_not_the_administrators() {
+    async fn clock_is_the_stores_and_not_the_administrators() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let store = Router::new().fallback(any(|| async { ([(DATE, DATE_OF_STORE.0)], "{}") }));

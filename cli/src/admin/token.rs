@@ -1,4 +1,4 @@
-//! `latchkey token`: what a token says, whether it is one of ours, and its end.
+//! `latchkey token`: inspects and revokes tokens.
 
 use std::io::{self, Read};
 
@@ -16,19 +16,16 @@ use shared::trust::access_token::{Expected, MAX_ACCESS_TOKEN, VerifiedAccessToke
 use shared::trust::snapshot::TrustSnapshot;
 
 use super::connection::{Connection, TableArgs};
-use super::output::{Format, Report, fields, foreign_fields, time};
-use crate::tone::heading;
+use super::output::{Fields, Format, Report, render, render_foreign};
+use crate::style::heading;
 
-/// The most that is read from standard input, in bytes: any token, and not a whole disk.
+/// The maximum length of standard input, in bytes. Every token is shorter.
 const MAX_INPUT: u64 = 64 * 1024;
 
-/// Characters of a token's id: the length of `shared::identity::secrets::random_id`.
+/// The length of a token's id, which `shared::identity::secrets::random_id` makes.
 const ID_CHARACTERS: usize = 22;
 
-/// Claims that are a moment, in seconds since 1970.
-const TIMES: [&str; 4] = ["auth_time", "exp", "iat", "nbf"];
-
-/// Tokens: what one says, whether it is one of ours, and its end
+/// Inspect and revoke tokens
 #[derive(Args)]
 pub struct TokenArgs {
     #[command(flatten)]
@@ -39,30 +36,33 @@ pub struct TokenArgs {
 
 #[derive(Subcommand)]
 enum TokenCommand {
-    /// Show what a token says, and check it against the published keys where the table can be reached
+    /// Show header and claims of a token, and verify it with the keys of the table
+    ///
+    /// The command shows a token without a table too, and says that it is not verified. It doesn't check issuer and
+    /// audience.
     #[command(after_help = "Examples:\n  \
         latchkey token inspect \"$TOKEN\"\n  \
         pbpaste | latchkey token inspect - --output json")]
     Inspect {
-        /// The token in compact form, with or without `Bearer` and quotes around it; - reads it from standard input
+        /// Token, with or without `Bearer` and quotes, or - for standard input
         jwt: String,
     },
-    /// Make a token useless before it expires: an access token, or a refresh token with its session
+    /// Revoke an access token, or a refresh token with its token family
     #[command(after_help = "Examples:\n  \
         latchkey token revoke \"$TOKEN\"\n  \
         pbpaste | latchkey token revoke -\n  \
-        latchkey token revoke G6FUBapOQwhK0F4gsXfOEf    # the jti, as the log has it")]
+        latchkey token revoke G6FUBapOQwhK0F4gsXfOEf    # the jti from the log")]
     Revoke {
-        /// The token, with or without `Bearer` and quotes around it, or its id (jti); - reads it from standard input
+        /// Token, with or without `Bearer` and quotes, or its id (jti), or - for standard input
         token: String,
     },
 }
 
 impl TokenArgs {
-    /// Carries out the command.
+    /// Runs the command.
     ///
     /// # Errors
-    /// Text that is no token.
+    /// Text that is not a token.
     pub async fn run(self, format: Format) -> anyhow::Result<()> {
         let given = |text: String| {
             let text = if text == "-" { read(io::stdin().lock())? } else { text };
@@ -76,8 +76,8 @@ impl TokenArgs {
         };
         let (header, claims) = decode(&jwt)?;
         let trust = snapshot(&self.table).await.map_err(|error| format!("{error:#}"));
-        let verdict = validate(&jwt, &claims, trust.as_ref().map_err(String::as_str), clock::now());
-        format.print(&Inspection { header, claims, verdict })
+        let validation = validate(&jwt, &claims, trust.as_ref().map_err(String::as_str), clock::now());
+        format.print(&Inspection { header, claims, validation })
     }
 }
 
@@ -87,8 +87,8 @@ fn read(input: impl Read) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// A token without what it was copied with: quotes, the header's name, the scheme, and the ends of lines that a
-/// terminal or a mail put into it. No token holds any of these.
+/// The token without what it was copied with: quotes, the header's name, the scheme, and the line ends that a terminal
+/// or a mail inserted. A token contains none of these.
 fn bare(text: &str) -> String {
     let quoted = |character: char| character.is_whitespace() || "\"'`".contains(character);
     let mut text = text.trim_matches(quoted);
@@ -107,10 +107,10 @@ async fn snapshot(args: &TableArgs) -> anyhow::Result<TrustSnapshot> {
     connection.trust.snapshot(clock::now()).await.map_err(|error| connection.explain(error.into()))
 }
 
-/// Header and claims, whoever wrote them.
+/// Header and claims, unverified.
 fn decode(jwt: &str) -> anyhow::Result<(Map<String, Value>, Map<String, Value>)> {
     let no_token =
-        || anyhow!("this is not a JSON Web Token: that is three parts of base64url with dots between them");
+        || anyhow!("the input is not a JSON Web Token. Give three parts of base64url, separated by dots");
     let object = |part: &str| {
         let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| no_token())?;
         serde_json::from_slice(&bytes).map_err(|_| no_token())
@@ -121,42 +121,42 @@ fn decode(jwt: &str) -> anyhow::Result<(Map<String, Value>, Map<String, Value>)>
     }
 }
 
-/// What was found out about a signature.
+/// The result of verifying a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Signature {
-    /// A published key of ours made it.
+    /// A published key verifies it.
     Good,
-    /// The key that the token names did not make it.
+    /// The published key that the token names does not verify it.
     Bad,
-    /// The token names no key of ours.
+    /// The token names no published key.
     UnknownKey,
-    /// Nobody looked.
+    /// It was not verified.
     NotChecked,
 }
 
 #[derive(Serialize)]
-struct Verdict {
-    /// Whether the signature is good. If not, anybody may have written the token.
+struct Validation {
+    /// Whether the signature is verified. If not, the token may be forged.
     verified: bool,
     signature: Signature,
-    /// None if the token does not say when it expires.
+    /// `None` without an `exp`.
     expired: Option<bool>,
-    /// None if nobody looked.
+    /// `None` if the signature is not verified.
     revoked: Option<bool>,
-    /// Why the token is refused, or why nobody looked. Issuer and audience are not judged here.
+    /// Why the authorizer rejects the token, or why it was not verified.
     problem: Option<String>,
 }
 
-/// Judges as the authorizer does, without knowing for which issuer and audience. `trust` is the bundle,
-/// or why there is none.
+/// Validates a token as the authorizer does, except issuer and audience. `trust` is the trust snapshot, or the reason
+/// why it can't be read.
 fn validate(
     jwt: &str,
     claims: &Map<String, Value>,
     trust: Result<&TrustSnapshot, &str>,
     now: u64,
-) -> Verdict {
-    let mut verdict = Verdict {
+) -> Validation {
+    let mut validation = Validation {
         verified: false,
         signature: Signature::NotChecked,
         expired: claims.get("exp").and_then(Value::as_u64).map(|expires_at| expires_at <= now),
@@ -166,49 +166,49 @@ fn validate(
     let trust = match trust {
         Ok(trust) => trust,
         Err(problem) => {
-            verdict.problem = Some(problem.to_owned());
-            return verdict;
+            validation.problem = Some(problem.to_owned());
+            return validation;
         }
     };
     let unverified = match UnverifiedJwt::parse(jwt, MAX_ACCESS_TOKEN) {
         Ok(unverified) => unverified,
         Err(error) => {
-            verdict.problem = Some(error.to_string());
-            return verdict;
+            validation.problem = Some(error.to_string());
+            return validation;
         }
     };
     let Some(key) = unverified.key_id().and_then(|key_id| trust.key(key_id, now)) else {
-        verdict.signature = Signature::UnknownKey;
-        verdict.problem = Some(JwtError::UnknownKey.to_string());
-        return verdict;
+        validation.signature = Signature::UnknownKey;
+        validation.problem = Some(JwtError::UnknownKey.to_string());
+        return validation;
     };
     let jwt = match unverified.verify(key) {
         Ok(jwt) => jwt,
         Err(error) => {
-            verdict.signature = Signature::Bad;
-            verdict.problem = Some(error.to_string());
-            return verdict;
+            validation.signature = Signature::Bad;
+            validation.problem = Some(error.to_string());
+            return validation;
         }
     };
-    verdict.verified = true;
-    verdict.signature = Signature::Good;
+    validation.verified = true;
+    validation.signature = Signature::Good;
     let issuer = jwt.claims.string("iss").unwrap_or_default().to_owned();
-    // At the moment it was made: whether it was revoked doesn't depend on whether it has expired.
-    let made_at = jwt.claims.integer("iat").unwrap_or(now);
-    let judged = |at| {
+    // As of its issuance, because an expired token may be revoked too.
+    let issued_at = jwt.claims.integer("iat").unwrap_or(now);
+    let validated = |at| {
         let expected = Expected { issuer: Some(&issuer), audiences: None };
         VerifiedAccessToken::validate(&jwt, &expected, at)
     };
-    verdict.revoked = judged(made_at).ok().map(|token| trust.is_revoked(token.claims()));
-    verdict.problem = judged(now).err().map(|error| error.to_string());
-    verdict
+    validation.revoked = validated(issued_at).ok().map(|token| trust.is_revoked(token.claims()));
+    validation.problem = validated(now).err().map(|error| error.to_string());
+    validation
 }
 
-/// Revokes whatever it is that was given.
+/// Revokes a refresh token, an access token or a token id.
 async fn revoke(args: &TableArgs, text: &str) -> anyhow::Result<Revoked> {
     let connection = Connection::open(args).await?;
     let result = if let Some(token) = RefreshToken::parse(text.into()) {
-        revoke_session(&connection, &token).await
+        revoke_family(&connection, &token).await
     } else if text.contains('.') {
         revoke_jwt(&connection, text).await
     } else {
@@ -217,12 +217,13 @@ async fn revoke(args: &TableArgs, text: &str) -> anyhow::Result<Revoked> {
     result.map_err(|error| connection.explain(error))
 }
 
-async fn revoke_session(connection: &Connection, token: &RefreshToken) -> anyhow::Result<Revoked> {
+async fn revoke_family(connection: &Connection, token: &RefreshToken) -> anyhow::Result<Revoked> {
     let family = connection.families.get(token.family()).await?;
-    let family =
-        family.context("the refresh token's session is not known: it has ended long ago, or never was")?;
-    // The trust bundle first. Stopped in between, the session still gets tokens, but useless ones; running the
-    // command again ends it for good.
+    let family = family.context(
+        "the refresh token's token family does not exist. It has expired, or the token is not ours",
+    )?;
+    // The trust partition first. If the command is interrupted here, the token family gets only revoked tokens.
+    // Running the command again revokes it permanently.
     connection.trust.revoke_session(&family.session_id, connection.clock.now()).await?;
     connection.families.revoke(token.family()).await?;
     Ok(Revoked { jti: None, sid: Some(family.session_id), revoked: true })
@@ -231,16 +232,16 @@ async fn revoke_session(connection: &Connection, token: &RefreshToken) -> anyhow
 async fn revoke_jwt(connection: &Connection, jwt: &str) -> anyhow::Result<Revoked> {
     let (_, claims) = decode(jwt)?;
     let trust = connection.trust.snapshot(connection.clock.now()).await?;
-    // Our own clock may be ahead, and call a live token expired.
+    // This machine's clock may be ahead, and a valid token would seem expired.
     let now = connection.clock.now();
-    let verdict = validate(jwt, &claims, Ok(&trust), now);
+    let validation = validate(jwt, &claims, Ok(&trust), now);
     ensure!(
-        verdict.verified,
-        "{}: nothing is revoked; `latchkey token inspect` shows whose it is",
-        verdict.problem.unwrap_or_default()
+        validation.verified,
+        "the token is not verified ({}). Nothing was revoked. `latchkey token inspect` shows the token",
+        validation.problem.unwrap_or_default()
     );
     let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
-    let jti = text("jti").context("the token has no jti: nothing is revoked")?;
+    let jti = text("jti").context("the token has no jti. Nothing was revoked")?;
     let expires_at = claims.get("exp").and_then(Value::as_u64).unwrap_or(now + MAX_ACCESS_TOKEN_TTL);
     let revoked = is_still_accepted(expires_at, now);
     if revoked {
@@ -249,7 +250,7 @@ async fn revoke_jwt(connection: &Connection, jwt: &str) -> anyhow::Result<Revoke
     Ok(Revoked { jti: Some(jti), sid: None, revoked })
 }
 
-/// Clocks differ: a token is accepted a little longer than it says.
+/// Whether verifiers accept a token, which they do until [`LEEWAY`] after its `exp`.
 fn is_still_accepted(expires_at: u64, now: u64) -> bool {
     now < expires_at.saturating_add(LEEWAY)
 }
@@ -257,35 +258,37 @@ fn is_still_accepted(expires_at: u64, now: u64) -> bool {
 async fn revoke_id(connection: &Connection, jti: &str) -> anyhow::Result<Revoked> {
     ensure!(
         is_token_id(jti),
-        "this is neither a token of ours nor the id of one: `latchkey token revoke --help` shows examples"
+        "the input is neither a token nor a token id (jti). `latchkey token revoke --help` shows examples"
     );
     connection.trust.revoke_token(jti, connection.clock.now() + MAX_ACCESS_TOKEN_TTL).await?;
     Ok(Revoked { jti: Some(jti.to_owned()), sid: None, revoked: true })
 }
 
-/// Whether this can be the `jti` of a token of ours. Anything else would be written down and stop nothing.
+/// Whether this can be the `jti` of one of our tokens. Revoking any other text would have no effect.
 fn is_token_id(text: &str) -> bool {
     text.len() == ID_CHARACTERS && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// What was revoked: a token by its id, or a session by its.
+/// The revoked token or token family.
 #[derive(Serialize)]
 struct Revoked {
     #[serde(skip_serializing_if = "Option::is_none")]
     jti: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sid: Option<String>,
-    /// Not where there was nothing to do.
+    /// `false` for a token that has expired.
     revoked: bool,
 }
 
 impl Report for Revoked {
-    fn for_people(&self) -> String {
+    fn render_text(&self) -> String {
         match (&self.jti, &self.sid) {
-            (Some(jti), _) if !self.revoked => format!("Token {jti} has expired: there is nothing to do.\n"),
-            (Some(jti), _) => format!("Token {jti} is revoked: it is refused within the trust interval.\n"),
+            (Some(jti), _) if !self.revoked => format!("Token {jti} has expired. Nothing to revoke.\n"),
+            (Some(jti), _) => {
+                format!("Token {jti} is revoked. Authorizers reject it within the trust interval.\n")
+            }
             (None, sid) => {
-                format!("Session {} is ended, and its tokens are revoked.\n", sid.clone().unwrap_or_default())
+                format!("Token family {} is revoked with its tokens.\n", sid.clone().unwrap_or_default())
             }
         }
     }
@@ -296,53 +299,39 @@ struct Inspection {
     header: Map<String, Value>,
     claims: Map<String, Value>,
     #[serde(flatten)]
-    verdict: Verdict,
+    validation: Validation,
 }
 
 impl Report for Inspection {
-    fn for_people(&self) -> String {
-        let Verdict { signature, expired, revoked, problem, .. } = &self.verdict;
+    fn render_text(&self) -> String {
+        let Validation { signature, expired, revoked, problem, .. } = &self.validation;
         let signature = match signature {
-            Signature::Good => "good: a published key of ours made it",
-            Signature::Bad => "BAD: not verified, anybody may have written this",
-            Signature::UnknownKey => "UNKNOWN KEY: not verified, anybody may have written this",
-            Signature::NotChecked => "NOT CHECKED: not verified, anybody may have written this",
+            Signature::Good => "good, verified with a published key",
+            Signature::Bad => "BAD, the token may be forged",
+            Signature::UnknownKey => "UNKNOWN KEY, the token may be forged",
+            Signature::NotChecked => "NOT CHECKED, the token may be forged",
         };
         let yes_or_no = |fact: &Option<bool>| match fact {
             Some(true) => "YES",
             Some(false) => "no",
-            None => "not known",
+            None => "unknown",
         };
-        let mut verdict = vec![
-            ("signature", signature.to_owned()),
-            ("expired", yes_or_no(expired).to_owned()),
-            ("revoked", yes_or_no(revoked).to_owned()),
-        ];
-        verdict.extend(problem.clone().map(|problem| ("problem", problem)));
+        let validation = Fields::from([
+            ("signature", signature.into()),
+            ("expired", yes_or_no(expired).into()),
+            ("revoked", yes_or_no(revoked).into()),
+            ("problem", problem.clone().into()),
+        ]);
         format!(
             "{}\n{}\n{}\n{}\n{}\n{}",
             heading("Header"),
-            members(&self.header),
+            render_foreign(&self.header),
             heading("Claims"),
-            members(&self.claims),
-            heading("Verdict"),
-            fields(&verdict)
+            render_foreign(&self.claims),
+            heading("Validation"),
+            render(&validation)
         )
     }
-}
-
-fn members(object: &Map<String, Value>) -> String {
-    let shown = |(name, value): (&String, &Value)| {
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        match value.as_u64() {
-            Some(seconds) if TIMES.contains(&name.as_str()) => {
-                (name.clone(), format!("{text} ({})", time(seconds)))
-            }
-            _ => (name.clone(), text),
-        }
-    };
-    let shown: Vec<_> = object.iter().map(shown).collect();
-    foreign_fields(&shown.iter().map(|(name, value)| (name.as_str(), value.clone())).collect::<Vec<_>>())
 }
 
 #[cfg(test)]
@@ -355,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn token_is_found_in_what_it_was_copied_with() {
+    fn quotes_scheme_and_line_ends_of_a_copied_token_are_removed() {
         for text in [
             "e30.e30.e30",
             " e30.e30.e30\r\n",
@@ -377,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_refused() {
+    fn text_that_is_not_a_jwt_is_rejected() {
         assert!(decode(&jwt(r#"{"alg":"none"}"#, "{}")).is_ok());
         for bad in ["", "a", "a.b", "e30.e30", "e30.e30.a.b", "W10.e30.", "e30.!.", "e30=.e30."] {
             assert!(decode(bad).is_err(), "{bad}");
@@ -385,29 +374,29 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_verified_without_the_published_keys() {
+    fn signature_is_not_verified_without_published_keys() {
         let jwt = jwt(r#"{"alg":"RS256","kid":"k"}"#, r#"{"exp":100}"#);
         let (_, claims) = decode(&jwt).unwrap();
-        let verdict = validate(&jwt, &claims, Err("the table is out of reach"), 100);
-        assert_eq!((verdict.verified, verdict.signature), (false, Signature::NotChecked));
-        assert_eq!((verdict.expired, verdict.revoked), (Some(true), None));
-        assert_eq!(verdict.problem.as_deref(), Some("the table is out of reach"));
-        let verdict = validate(&jwt, &claims, Ok(&TrustSnapshot::default()), 99);
-        assert_eq!((verdict.verified, verdict.signature), (false, Signature::UnknownKey));
-        assert_eq!(verdict.expired, Some(false));
+        let validation = validate(&jwt, &claims, Err("the table is out of reach"), 100);
+        assert_eq!((validation.verified, validation.signature), (false, Signature::NotChecked));
+        assert_eq!((validation.expired, validation.revoked), (Some(true), None));
+        assert_eq!(validation.problem.as_deref(), Some("the table is out of reach"));
+        let validation = validate(&jwt, &claims, Ok(&TrustSnapshot::default()), 99);
+        assert_eq!((validation.verified, validation.signature), (false, Signature::UnknownKey));
+        assert_eq!(validation.expired, Some(false));
     }
 
     #[test]
-    fn an_algorithm_that_is_none_is_not_checked_but_named_as_a_problem() {
+    fn unsigned_token_is_not_verified_and_the_problem_is_named() {
         let jwt = jwt(r#"{"alg":"none"}"#, "{}");
         let (_, claims) = decode(&jwt).unwrap();
-        let verdict = validate(&jwt, &claims, Ok(&TrustSnapshot::default()), 0);
-        assert_eq!((verdict.verified, verdict.signature), (false, Signature::NotChecked));
-        assert!(verdict.problem.is_some());
+        let validation = validate(&jwt, &claims, Ok(&TrustSnapshot::default()), 0);
+        assert_eq!((validation.verified, validation.signature), (false, Signature::NotChecked));
+        assert!(validation.problem.is_some());
     }
 
     #[test]
-    fn the_id_of_a_token_is_like_those_we_make() {
+    fn token_id_has_the_form_of_our_random_ids() {
         assert!(is_token_id(&random_id("")));
         let (short, long) = ("x".repeat(21), "x".repeat(23));
         for bad in ["", "billing", "G6FUBapOQwhK0F4gsXfOE_", "lk_cs_abcdefghijklmnop", &short, &long] {
@@ -416,11 +405,11 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_revoked_as_long_as_anybody_accepts_it() {
+    fn token_is_revoked_as_long_as_verifiers_accept_it() {
         for (now, accepted) in [(99, true), (100, true), (100 + LEEWAY - 1, true), (100 + LEEWAY, false)] {
             assert_eq!(is_still_accepted(100, now), accepted, "{now}");
         }
-        let done = |revoked| Revoked { jti: Some("id".to_owned()), sid: None, revoked }.for_people();
-        assert!(done(true).contains("is revoked") && done(false).contains("nothing to do"));
+        let done = |revoked| Revoked { jti: Some("id".to_owned()), sid: None, revoked }.render_text();
+        assert!(done(true).contains("is revoked") && done(false).contains("Nothing to revoke"));
     }
 }

@@ -1,6 +1,8 @@
-//! `latchkey user`: the people who sign in.
+//! `latchkey user`: users.
 
-mod report;
+mod import;
+mod shown;
+mod spec;
 mod update;
 
 use std::path::PathBuf;
@@ -9,23 +11,19 @@ use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand};
 use secrecy::SecretString;
 use serde::Serialize;
-use shared::identity::secrets::random_id;
-use shared::identity::subjects::new_user_subject;
-use shared::oauth::scope::Scopes;
 use shared::passwords::hash::PasswordHash;
 use shared::runtime::clock;
 use shared::store::table::StoreError;
 use shared::store::users::User;
 
-use self::report::{Deleted, Listed, PasswordSet, Shown, Switched, Unlocked};
+use self::shown::Shown;
+pub use self::spec::Spec;
 use self::update::UpdateArgs;
 use super::connection::{Connection, TableArgs};
-use super::import;
-use super::output::Format;
+use super::output::{Done, Format, List, Report};
 use super::prompt::{confirm, new_password};
-use super::rules;
 
-/// Users: the people who sign in
+/// Manage users
 #[derive(Args)]
 pub struct UserArgs {
     #[command(flatten)]
@@ -36,94 +34,97 @@ pub struct UserArgs {
 
 #[derive(Subcommand)]
 enum UserCommand {
-    /// Make a user; the password is asked for, or read from standard input
+    /// Create a user, with a password from a prompt or standard input
     #[command(after_help = "Examples:\n  \
         latchkey user create ada --email ada@example.com --scope todo:read todo:write\n  \
         pwgen 20 1 | tee password | latchkey user create ada --output json")]
     Create(CreateArgs),
-    /// Give a user other scopes or another email address: what is given replaces what there was, everything else stays
+    /// Change the given settings of a user
     #[command(after_help = "Examples:\n  \
         latchkey user update ada --scope todo:read todo:write\n  \
         latchkey user update ada --email ada@example.com --no-scope --output json\n\n\
-        Fewer scopes count from the next refresh on, more scopes and another email address from the next sign-in on. A \
-        token family is not ended. Access tokens already issued keep what they say until they expire: `latchkey user \
-        disable`, then `enable`, ends them and the token families.\n\
-        Of a user of another issuer (Google, TrustedIssuers) both come with each sign-in: they can't be changed here.")]
+        Settings that are not given keep their value.\n\
+        Removed scopes apply from the next refresh. Added scopes and another email address apply from the next \
+        sign-in. Token families stay valid.\n\
+        Access tokens already issued don't change until they expire. `latchkey user disable`, then `enable`, revokes \
+        them and the token families.\n\
+        A federated user (Google, TrustedIssuers) can't be changed. Scopes and email address come with each sign-in.")]
     Update(UpdateArgs),
     /// List all users
     List,
-    /// Show one user
+    /// Show a user
     Show {
-        /// The user's name
+        /// User name
         name: String,
     },
-    /// Give a user another password, and revoke the tokens they have; it is asked for, or read from
-    /// standard input
+    /// Set a user's password, from a prompt or standard input, and revoke the user's tokens
     #[command(after_help = "Examples:\n  \
         latchkey user set-password ada\n  \
         pwgen 20 1 | tee password | latchkey user set-password ada")]
     SetPassword {
-        /// The user's name
+        /// User name
         name: String,
     },
-    /// Forget wrong passwords, so that a locked account can be signed in to again
+    /// Reset the failed sign-in attempts of a user
     #[command(after_help = "Example:\n  \
         latchkey user unlock ada\n\n\
-        An address that tried too many accounts stays locked for up to 15 minutes.")]
+        An IP address that tried too many user names stays locked out for up to 15 minutes.")]
     Unlock {
-        /// The user's name
+        /// User name
         name: String,
     },
-    /// Refuse a user's sign-ins, and revoke the tokens they have
+    /// Disable a user and revoke the user's tokens
     Disable {
-        /// The user's name
+        /// User name
         name: String,
     },
-    /// Unblock a disabled user; their tokens from before stay revoked
+    /// Enable a disabled user, whose earlier tokens stay revoked
     Enable {
-        /// The user's name
+        /// User name
         name: String,
     },
-    /// Delete a user, and revoke the tokens they have
+    /// Delete a user and revoke the user's tokens
     Delete {
-        /// The user's name
+        /// User name
         name: String,
-        /// Don't ask
+        /// Skip the confirmation
         #[arg(long)]
         yes: bool,
     },
-    /// Take users over from another system, with the hashes of their passwords
+    /// Import users with their password hashes
     #[command(
         after_help = "Each line is a JSON object with username, password_hash, and optionally email and scopes:\n  \
         {\"username\":\"ada\",\"password_hash\":\"$2b$12$…\",\"email\":\"ada@example.com\",\"scopes\":[\"todo:read\"]}\n\n\
-        A password_hash is bcrypt of cost 10 to 13 ($2a$, $2b$, $2y$), or a PHC string of Argon2id with m from 16384, \
-        t from 2, m × t up to 204800 and p up to 8, as it is or as Django and Spring Security write it:\n  \
+        A password_hash is one of:\n  \
+        bcrypt    $2a$, $2b$ or $2y$, with cost 10 to 13\n  \
+        Argon2id  a PHC string with m from 16384, t from 2, m × t up to 204800 and p up to 8\n\n\
+        The prefixes of Django and Spring Security are accepted:\n  \
         bcrypt$$2b$12$…   argon2$argon2id$v=19$…   {bcrypt}$2a$10$…   {argon2@SpringSecurity_v5_8}$argon2id$v=19$…\n\n\
-        Who exists is skipped: an import that was stopped, or had bad lines, can be run again."
+        The import skips users that exist. Run it again after an interruption, or with the failed lines fixed."
     )]
     Import {
-        /// File of JSON lines; - is standard input
+        /// File of JSON lines, or - for standard input
         file: PathBuf,
     },
 }
 
 #[derive(Args)]
 struct CreateArgs {
-    /// The user's name
+    /// User name
     name: String,
-    /// Their email address
+    /// Email address
     #[arg(long)]
     email: Option<String>,
-    /// Scopes that a sign-in gets
+    /// Scopes of the user
     #[arg(long = "scope", value_name = "SCOPE", num_args = 1..)]
     scopes: Vec<String>,
 }
 
 impl UserArgs {
-    /// Carries out the command.
+    /// Runs the command.
     ///
     /// # Errors
-    /// A command that was refused, or a store that does not answer.
+    /// Invalid input, and a store that does not answer.
     pub async fn run(self, format: Format) -> anyhow::Result<()> {
         let connection = Connection::open(&self.table).await?;
         let result = run(self.command, &connection, format).await;
@@ -136,15 +137,18 @@ async fn run(command: UserCommand, connection: &Connection, format: Format) -> a
     match command {
         UserCommand::Create(CreateArgs { name, email, scopes }) => {
             let spec = Spec { username: name, email, scopes };
-            // Nobody should think of a password for a user who can't be made.
-            spec.check()?;
+            // Before the prompt for a password.
+            spec.validate()?;
             if connection.users.get(&spec.username).await?.is_some() {
                 bail!(taken(&spec.username));
             }
             format.print(&create(connection, spec, &new_password()?, now).await?)
         }
         UserCommand::Update(args) => format.print(&args.run(connection).await?),
-        UserCommand::List => format.print(&Listed(connection.users.list().await?)),
+        UserCommand::List => {
+            let empty = "There are no users. `latchkey user create` creates one.";
+            format.print(&List { rows: connection.users.list().await?, empty })
+        }
         UserCommand::Show { name } => format.print(&Shown::from(find(connection, &name).await?)),
         UserCommand::SetPassword { name } => {
             let user = find(connection, &name).await?;
@@ -154,71 +158,43 @@ async fn run(command: UserCommand, connection: &Connection, format: Format) -> a
         UserCommand::Unlock { name } => {
             let user = find(connection, &name).await?;
             connection.attempts.forget(&user.username).await?;
-            format.print(&Unlocked { username: user.username, unlocked: true })
+            let sentence = format!("User {} is unlocked.", user.username);
+            let fields = [("username", user.username.into()), ("unlocked", true.into())];
+            format.print(&Done::new(fields, sentence))
         }
         UserCommand::Disable { name } => format.print(&set_disabled(connection, &name, true).await?),
         UserCommand::Enable { name } => format.print(&set_disabled(connection, &name, false).await?),
         UserCommand::Delete { name, yes } => {
             let user = find(connection, &name).await?;
-            confirm(&format!("Delete the user {}? Their tokens stop working.", user.username), yes)?;
+            confirm(&format!("Delete user {} and revoke their tokens?", user.username), yes)?;
             format.print(&delete(connection, user).await?)
         }
         UserCommand::Import { file } => import::run(connection, &file, format, now).await,
     }
 }
 
-/// Who a new user is.
-pub struct Spec {
-    /// The name to sign in with.
-    pub username: String,
-    /// The email address, when known.
-    pub email: Option<String>,
-    /// The scopes that a sign-in gets.
-    pub scopes: Vec<String>,
-}
-
-impl Spec {
-    fn check(&self) -> anyhow::Result<Scopes> {
-        rules::username(&self.username)?;
-        self.email.as_deref().map_or(Ok(()), rules::email)?;
-        rules::scopes(&self.scopes)
-    }
-
-    /// A new user with that hash of a password.
-    pub(super) fn into_user(self, password_hash: PasswordHash, now: u64) -> anyhow::Result<User> {
-        Ok(User {
-            scopes: self.check()?,
-            username: self.username,
-            sub: new_user_subject(),
-            password_hash: Some(password_hash),
-            email: self.email,
-            disabled: false,
-            epoch: random_id(""),
-            created_at: now,
-        })
-    }
-}
-
-/// A user who was made.
+/// A new user.
 #[derive(Serialize)]
 pub struct Created {
-    /// The name.
+    /// The user name.
     pub username: String,
     /// `sub`
     pub sub: String,
 }
 
-/// Makes a user. Takes tens of milliseconds of CPU. `now` is in seconds since 1970.
+impl Report for Created {}
+
+/// Creates a user. Takes tens of milliseconds of CPU. `now` is in seconds since 1970.
 ///
 /// # Errors
-/// A specification that breaks a rule, a password that is too weak, and a name that is taken.
+/// Invalid settings, a weak password, a user name that exists, and a store that does not answer.
 pub async fn create(
     connection: &Connection,
     spec: Spec,
     password: &SecretString,
     now: u64,
 ) -> anyhow::Result<Created> {
-    spec.check()?;
+    spec.validate()?;
     let hash = hash(&spec.username, password)?;
     let user = spec.into_user(hash, now)?;
     match connection.users.create(&user).await {
@@ -229,12 +205,12 @@ pub async fn create(
 }
 
 fn hash(username: &str, password: &SecretString) -> anyhow::Result<PasswordHash> {
-    PasswordHash::of(username, password).map_err(|error| anyhow!("{error}: choose another one"))
+    PasswordHash::of(username, password).map_err(|error| anyhow!("{error}. Choose another password"))
 }
 
 fn taken(name: &str) -> String {
     format!(
-        "user {name} exists already: choose another name, or change the password with `latchkey user set-password`"
+        "user {name} exists already. Choose another name, or set the password with `latchkey user set-password`"
     )
 }
 
@@ -243,45 +219,42 @@ async fn find(connection: &Connection, name: &str) -> anyhow::Result<User> {
 }
 
 fn unknown(name: &str) -> String {
-    format!("there is no user {name}: `latchkey user list` shows who there is")
+    format!("user {name} does not exist. `latchkey user list` shows all users")
 }
 
-/// Whoever signs in with another issuer gets no second way in that the issuer knows nothing of.
+/// A federated user gets no password, because the issuer could not disable that sign-in.
 fn check_has_password(user: &User) -> anyhow::Result<()> {
     if user.is_federated() {
         bail!(
-            "user {} signs in through another issuer and has no password: make a user of another name for that",
+            "user {} signs in at another issuer and has no password. Create a user with another name",
             user.username
         );
     }
     Ok(())
 }
 
-async fn set_password(
-    connection: &Connection,
-    user: User,
-    password: &SecretString,
-) -> anyhow::Result<PasswordSet> {
+async fn set_password(connection: &Connection, user: User, password: &SecretString) -> anyhow::Result<Done> {
     let hash = hash(&user.username, password)?;
     match connection.users.set_password(&user.username, &hash).await {
         Err(StoreError::Missing) => bail!(unknown(&user.username)),
         result => result?,
     }
-    // Last: until here the old password got tokens, while the new one was being typed too.
+    // Last, because the old password still got tokens while the new one was typed.
     if let Err(error) = connection.revoke_issued(&user.sub).await {
         let error = connection.explain(error.into());
-        return Err(
-            error.context("the password is changed, but tokens issued before still work: run it again")
-        );
+        return Err(error.context(
+            "the password is changed, but earlier tokens are still valid. Run the command again. Cause",
+        ));
     }
-    Ok(PasswordSet { username: user.username, sub: user.sub })
+    let sentence = format!("User {} has a new password. Their tokens are revoked.", user.username);
+    Ok(Done::new([("username", user.username.into()), ("sub", user.sub.into())], sentence))
 }
 
-async fn set_disabled(connection: &Connection, name: &str, disabled: bool) -> anyhow::Result<Switched> {
+async fn set_disabled(connection: &Connection, name: &str, disabled: bool) -> anyhow::Result<Done> {
     let User { username, sub, .. } = find(connection, name).await?;
-    // Each way the trust bundle comes first. Stopped in between, a blocked user can still get useless tokens,
-    // and an unblocked one still gets none: never is a disabled user's token good. Running the command again
-    // does the rest.
+    // The trust partition is written first in both directions. If the command is interrupted here, a disabled user
+    // never has a valid token: either their new tokens are revoked, or they get none. Running the command again
+    // completes the change.
     if disabled {
         connection.block(&sub).await?;
     } else {
@@ -291,12 +264,20 @@ async fn set_disabled(connection: &Connection, name: &str, disabled: bool) -> an
         Err(StoreError::Missing) => bail!(unknown(name)),
         result => result?,
     }
-    Ok(Switched { username, sub, disabled })
+    let sentence = if disabled {
+        format!("User {username} is disabled. Their tokens are revoked.")
+    } else {
+        format!("User {username} is enabled. They must sign in again.")
+    };
+    let fields = [("username", username.into()), ("sub", sub.into()), ("disabled", disabled.into())];
+    Ok(Done::new(fields, sentence))
 }
 
-async fn delete(connection: &Connection, user: User) -> anyhow::Result<Deleted> {
-    // In this order for the same reason as above: no token outlives its user.
+async fn delete(connection: &Connection, user: User) -> anyhow::Result<Done> {
+    // In this order, so that no token outlives its user.
     connection.block(&user.sub).await?;
     connection.users.delete(&user.username).await?;
-    Ok(Deleted { username: user.username, sub: user.sub, deleted: true })
+    let sentence = format!("User {} is deleted. Their tokens are revoked.", user.username);
+    let fields = [("username", user.username.into()), ("sub", user.sub.into()), ("deleted", true.into())];
+    Ok(Done::new(fields, sentence))
 }

@@ -166,8 +166,8 @@ fn statements(
 mod tests {
     use super::*;
     use crate::resource::MAX_LENGTH;
-    use e2e::events::covers;
     use proptest::prelude::*;
+    use sam_template::policy::covers;
 
     const STAGE: &str = "arn:aws:execute-api:eu-west-1:1:api/prod";
 

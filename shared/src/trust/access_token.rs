@@ -301,13 +301,13 @@ mod tests {
 
     #[test]
     fn the_audience_holds_one_of_ours() {
-        assert!(with("aud", json!(["other", "latchkey"])).is_ok());
+        assert!(with("aud", json!(["foreign", "latchkey"])).is_ok());
         for audience in [
             json!(null),
             json!(""),
             json!("latch"),
             json!([]),
-            json!(["other"]),
+            json!(["foreign"]),
             json!(["latchkey", 1]),
             json!({}),
         ] {

@@ -8,9 +8,9 @@
 mod db0866e;
 mod recorded;
 
-use e2e::claims;
-use e2e::proofs::ASSERTION;
 use serde_json::{Value, json};
+use test_support::claims;
+use test_support::proofs::ASSERTION;
 
 use self::recorded::Recorded;
 use crate::events::{basic, form_event};
@@ -209,7 +209,7 @@ async fn recorded_bindings_of_access_tokens_hold() {
     assert!(table.allows_at(bound(&table.proof("GET", "/profile", Some(token))), table.now).await);
 
     let token = table.text("/access_tokens/bound_to_certificate");
-    let mut event = e2e::faults::authorized(bearer(token));
+    let mut event = test_support::faults::authorized(bearer(token));
     assert!(!table.allows_event(&event, table.now).await);
     event["requestContext"]["authentication"] = certificate();
     assert!(table.allows_event(&event, table.now).await);

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::process::Stdio;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use e2e::Stack;
-use e2e::lambda::binary;
-use e2e::proofs::Holder;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use shared::jose::algorithm::Algorithm;
 use shared::runtime::settings::Settings;
 use shared::signing::private_key::PrivateKey;
 use shared::store::table::Item;
+use test_support::Stack;
+use test_support::lambda::binary;
+use test_support::proofs::Holder;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use wiremock::matchers::method;
@@ -156,7 +156,7 @@ impl Recorded {
 
     /// Whether the authorizer allows a request with these headers, then.
     pub async fn allows_at(&self, headers: Value, now: u64) -> bool {
-        let mut event = e2e::faults::authorized(headers);
+        let mut event = test_support::faults::authorized(headers);
         event["requestContext"]["domainName"] = "api.example.com".into();
         self.allows_event(&event, now).await
     }

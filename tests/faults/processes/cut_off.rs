@@ -5,12 +5,14 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::Stack;
-use e2e::faults::{IN_TIME, READ_OFTEN, RECOVERY, Tally, authorized, figure, is_active, short_or_long};
-use e2e::lambda::{Function, binary};
-use e2e::proxy::Fault;
-use e2e::stores::Stores;
 use serde_json::{Value, json};
+use test_support::Stack;
+use test_support::faults::{
+    IN_TIME, READ_OFTEN, RECOVERY, Tally, authorized, figure, is_active, short_or_long,
+};
+use test_support::lambda::{Function, binary};
+use test_support::proxy::Fault;
+use test_support::stores::Stores;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 

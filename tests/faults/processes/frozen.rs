@@ -5,10 +5,10 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::faults::{READ_OFTEN, figure, is_active, short_or_long};
-use e2e::lambda::binary;
-use e2e::proxy::End;
-use e2e::stores::Stores;
+use test_support::faults::{READ_OFTEN, figure, is_active, short_or_long};
+use test_support::lambda::binary;
+use test_support::proxy::End;
+use test_support::stores::Stores;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 

@@ -5,11 +5,11 @@ mod cut_off;
 mod frozen;
 mod token;
 
-use e2e::events::{basic, form_event, http_event};
-use e2e::faults::authorized;
-use e2e::{PASSWORD, Stack};
 use serde_json::{Value, json};
 use shared::identity::secrets::random_id;
+use test_support::events::{basic, form_event, http_event};
+use test_support::faults::authorized;
+use test_support::{PASSWORD, Stack};
 
 /// The functions that grant something.
 const FUNCTIONS: [&str; 4] = ["authorizer", "google", "login", "token"];

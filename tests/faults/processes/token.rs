@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use e2e::events::{form_event, status_and_body};
-use e2e::faults::{READ_OFTEN, figure, is_active, refresh, short_or_long};
-use e2e::lambda::{Function, binary};
-use e2e::proxy::{Cut, Fault};
-use e2e::stores::Stores;
-use e2e::{PASSWORD, Stack};
 use serde_json::{Value, json};
+use test_support::events::{form_event, status_and_body};
+use test_support::faults::{READ_OFTEN, figure, is_active, refresh, short_or_long};
+use test_support::lambda::{Function, binary};
+use test_support::proxy::{Cut, Fault};
+use test_support::stores::Stores;
+use test_support::{PASSWORD, Stack};
 use tokio::time::timeout;
 
 use super::event;

@@ -1,17 +1,18 @@
-//! `latchkey client update`: other settings for a client, which keeps its id and its secrets.
+//! `latchkey client update`: changes settings of a client, which keeps its id and its secrets.
 
 use anyhow::bail;
 use clap::{ArgGroup, Args};
 use shared::store::clients::ClientChange;
 use shared::store::table::StoreError;
 
-use super::report::{Shown, Updated};
 use super::settings::SettingsArgs;
+use super::shown::Shown;
 use super::{find, unknown};
 use crate::admin::connection::Connection;
-use crate::admin::rules;
+use crate::admin::output::Noted;
+use crate::admin::validation;
 
-/// At least one of these.
+/// At least one of these options is required.
 const CHANGES: [&str; 16] = [
     "scopes",
     "audiences",
@@ -34,9 +35,9 @@ const CHANGES: [&str; 16] = [
 #[derive(Args)]
 #[command(group = ArgGroup::new("change").args(CHANGES).required(true).multiple(true))]
 pub(super) struct UpdateArgs {
-    /// The client's id
+    /// Client id
     id: String,
-    /// Scopes that it may ask for
+    /// Scopes that the client may request
     #[arg(long = "scope", value_name = "SCOPE", num_args = 1..)]
     scopes: Vec<String>,
     #[command(flatten)]
@@ -45,28 +46,28 @@ pub(super) struct UpdateArgs {
     removals: Removals,
 }
 
-/// What is taken away.
+/// The options that remove a setting.
 #[derive(Args)]
 struct Removals {
-    /// Take its audiences away: it gets the deployment's
+    /// Remove the audiences and use the deployment's
     #[arg(long, conflicts_with = "audiences")]
     no_audience: bool,
-    /// Take the life of its tokens away: they get the deployment's
+    /// Remove the token lifetime and use the deployment's
     #[arg(long, conflicts_with = "token_ttl")]
     no_token_ttl: bool,
-    /// Take its claims away
+    /// Remove the custom claims
     #[arg(long, conflicts_with = "claims")]
     no_claim: bool,
-    /// Take its public keys away, or the URL where they are
+    /// Remove the public keys or their URL
     #[arg(long, conflicts_with_all = ["public_key", "jwks_url"])]
     no_public_key: bool,
-    /// Take the subject of its certificate away
+    /// Remove the certificate subject
     #[arg(long, conflicts_with = "certificate_subject")]
     no_certificate_subject: bool,
-    /// Take its grants away: it may use client_credentials alone
+    /// Remove the grants and allow client_credentials only
     #[arg(long, conflicts_with = "grants")]
     no_grant: bool,
-    /// Take its quota away
+    /// Remove the quota
     #[arg(long, conflicts_with = "quota")]
     no_quota: bool,
 }
@@ -75,28 +76,34 @@ impl UpdateArgs {
     /// Changes the client.
     ///
     /// # Errors
-    /// A setting that breaks a rule, no such client, and a store that does not answer.
-    pub async fn run(self, connection: &Connection) -> anyhow::Result<Updated> {
+    /// An invalid setting, a client that does not exist, and a store that does not answer.
+    pub async fn run(self, connection: &Connection) -> anyhow::Result<Noted<Shown>> {
         let id = self.id.clone();
         let change = self.into_change()?;
         let client = find(connection, &id).await?;
         match connection.clients.update(&client, &change).await {
-            // Deleted meanwhile, and perhaps created again for something else.
+            // Another command deleted the client, and perhaps created one of the same id.
             Err(StoreError::Changed) => bail!(unknown(&id)),
             result => result?,
         }
-        Ok(Updated(Shown::from(find(connection, &id).await?)))
+        let answer = Shown::from(find(connection, &id).await?);
+        let note = format!(
+            "Access tokens already issued don't change until they expire. `latchkey client disable {}`, then `enable`, \
+             revokes them.",
+            answer.client_id
+        );
+        Ok(Noted { answer, note })
     }
 
     fn into_change(self) -> anyhow::Result<ClientChange> {
         let Self { scopes, settings, removals, .. } = self;
         let public_keys = settings.public_keys()?;
-        rules::audiences(&settings.audiences)?;
-        settings.token_ttl.map_or(Ok(()), rules::token_ttl)?;
-        settings.certificate_subject.as_deref().map_or(Ok(()), rules::certificate_subject)?;
-        let claims = rules::claims(&settings.claims)?;
+        validation::audiences(&settings.audiences)?;
+        settings.token_ttl.map_or(Ok(()), validation::token_ttl)?;
+        settings.certificate_subject.as_deref().map_or(Ok(()), validation::certificate_subject)?;
+        let claims = validation::claims(&settings.claims)?;
         Ok(ClientChange {
-            scopes: if scopes.is_empty() { None } else { Some(rules::scopes(&scopes)?) },
+            scopes: if scopes.is_empty() { None } else { Some(validation::scopes(&scopes)?) },
             audiences: given(settings.audiences, Vec::is_empty, removals.no_audience),
             token_ttl: given(settings.token_ttl, Option::is_none, removals.no_token_ttl),
             claims: given(claims, |claims| claims.is_empty(), removals.no_claim),
@@ -116,7 +123,7 @@ impl UpdateArgs {
     }
 }
 
-/// What replaces a setting: a value that was given, an empty one where it is taken away, or nothing.
-fn given<T>(value: T, is_empty: impl Fn(&T) -> bool, taken_away: bool) -> Option<T> {
-    Some(value).filter(|value| taken_away || !is_empty(value))
+/// The new value of a setting: the given one, an empty one to remove it, or `None` to keep it.
+fn given<T>(value: T, is_empty: impl Fn(&T) -> bool, removed: bool) -> Option<T> {
+    Some(value).filter(|value| removed || !is_empty(value))
 }

@@ -1,51 +1,51 @@
-//! What is found out of one thing, and of all of them.
+//! The result of one check, and of all checks.
 
 use anyhow::ensure;
 use serde::Serialize;
 
-use crate::admin::connection::Complaint;
-use crate::admin::output::{Item, Report, list};
-use crate::tone::Tone;
+use crate::admin::connection::UserError;
+use crate::admin::output::{Item, Report, render_checklist};
+use crate::style::Style;
 
-/// How a thing is.
+/// The status of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// As it should be.
+    /// It works.
     Ok,
-    /// Nobody could look, for a reason that is no fault of the thing.
+    /// The check could not be made.
     NotChecked,
-    /// It works, but not as it should, or not for long.
+    /// It works, with a flaw or not for long.
     Warning,
-    /// It does not work, or lets somebody in who should be out.
+    /// It does not work, or it is open to callers without credentials.
     Problem,
 }
 
-/// What was found out of one thing.
+/// The result of one check.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// The thing.
+    /// The name of the check.
     pub name: &'static str,
-    /// How it is.
+    /// Its status.
     pub status: Status,
-    /// One plain sentence about it.
+    /// The finding, without a full stop at its end.
     pub detail: String,
-    /// What to do.
+    /// The remedy.
     pub advice: Option<String>,
 }
 
 impl Check {
-    /// As it should be.
+    /// It works.
     pub fn ok(name: &'static str, detail: impl Into<String>) -> Self {
         Self { name, status: Status::Ok, detail: detail.into(), advice: None }
     }
 
-    /// Nobody looked; says why.
+    /// The check could not be made, for this reason.
     pub fn not_checked(name: &'static str, why: impl Into<String>) -> Self {
         Self { name, status: Status::NotChecked, detail: why.into(), advice: None }
     }
 
-    /// It works, but not as it should.
+    /// It works, with a flaw or not for long.
     pub fn warning(name: &'static str, detail: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { name, status: Status::Warning, detail: detail.into(), advice: Some(advice.into()) }
     }
@@ -56,43 +56,43 @@ impl Check {
     }
 }
 
-/// Why there is nothing to judge.
+/// Why a part of the deployment was not observed.
 #[derive(Debug)]
-pub enum Missed {
-    /// It should have been there, or should have answered.
-    Failed(Complaint),
-    /// Nobody looked, for this reason.
+pub enum NotObserved {
+    /// It does not exist or does not answer.
+    Failed(UserError),
+    /// There was no request, for this reason.
     Skipped(String),
 }
 
-impl Missed {
-    /// Nobody looked, for this reason.
+impl NotObserved {
+    /// There was no request, for this reason.
     pub fn skipped(why: impl Into<String>) -> Self {
         Self::Skipped(why.into())
     }
 
-    /// It should have been there, or should have answered.
+    /// It does not exist or does not answer.
     pub fn problem(what: impl Into<String>, advice: &str) -> Self {
-        Self::Failed(Complaint::new(what, advice))
+        Self::Failed(UserError::new(what, advice))
     }
 
-    /// What that says of the thing itself.
+    /// The check of the part itself.
     pub fn check(&self, name: &'static str) -> Check {
         match self {
-            Self::Failed(complaint) => Check {
+            Self::Failed(error) => Check {
                 name,
                 status: Status::Problem,
-                detail: complaint.finding(),
-                advice: Some(complaint.advice.clone()).filter(|advice| !advice.is_empty()),
+                detail: error.finding(),
+                advice: Some(error.advice.clone()).filter(|advice| !advice.is_empty()),
             },
             Self::Skipped(why) => Check::not_checked(name, why),
         }
     }
 
-    /// The same for a thing whose failing to answer says nothing about it.
+    /// A check that needs the part and can't be made without it.
     pub fn not_checked(&self, name: &'static str) -> Check {
         match self {
-            Self::Failed(complaint) => Check::not_checked(name, complaint.finding()),
+            Self::Failed(error) => Check::not_checked(name, error.finding()),
             Self::Skipped(why) => Check::not_checked(name, why),
         }
     }
@@ -101,16 +101,16 @@ impl Missed {
 /// All checks.
 #[derive(Serialize)]
 pub struct Diagnosis {
-    /// In the order in which people read them.
+    /// In the order of printing.
     pub checks: Vec<Check>,
 }
 
 impl Diagnosis {
-    /// The command's own outcome.
+    /// The command's result.
     ///
     /// # Errors
-    /// There is a problem.
-    pub fn verdict(&self) -> anyhow::Result<()> {
+    /// A check found a problem.
+    pub fn result(&self) -> anyhow::Result<()> {
         ensure!(self.count(Status::Problem) == 0, "{}", self.summary());
         Ok(())
     }
@@ -125,7 +125,7 @@ impl Diagnosis {
         let mut said: Vec<_> =
             said.filter(|(count, _)| *count > 0).map(|(count, word)| counted(count, word)).collect();
         if said.is_empty() {
-            said.push("All is well".to_owned());
+            said.push("No problems".to_owned());
         }
         let not_checked = self.count(Status::NotChecked);
         if not_checked > 0 {
@@ -135,31 +135,31 @@ impl Diagnosis {
     }
 }
 
-/// A number of things: `1 key`, `2 keys`.
+/// A number with its noun: `1 key`, `2 keys`.
 pub fn counted(count: usize, word: &str) -> String {
     if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
 }
 
 impl Report for Diagnosis {
-    fn for_people(&self) -> String {
+    fn render_text(&self) -> String {
         let items = self.checks.iter().map(|check| {
-            let (mark, tone) = match check.status {
-                Status::Ok => ("✓", Tone::Good),
-                Status::NotChecked => ("-", Tone::Faint),
-                Status::Warning => ("!", Tone::Waiting),
-                Status::Problem => ("✗", Tone::Bad),
+            let (mark, style) = match check.status {
+                Status::Ok => ("✓", Style::Good),
+                Status::NotChecked => ("-", Style::Faint),
+                Status::Warning => ("!", Style::Pending),
+                Status::Problem => ("✗", Style::Bad),
             };
             let advice = check.advice.iter().map(|advice| format!("→ {advice}"));
             Item {
                 mark,
-                tone,
+                style,
                 name: check.name,
                 lines: [check.detail.clone()].into_iter().chain(advice).collect(),
             }
         });
-        let items = list(&items.collect::<Vec<_>>());
-        // With a problem, the summary is the command's one line on standard error.
-        if self.verdict().is_ok() { format!("{items}\n{}.\n", self.summary()) } else { items }
+        let items = render_checklist(&items.collect::<Vec<_>>());
+        // With a problem, the summary is the command's error.
+        if self.result().is_ok() { format!("{items}\n{}.\n", self.summary()) } else { items }
     }
 }
 
@@ -170,25 +170,27 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_problem_alone_makes_the_command_fail() {
-        let mut diagnosis = Diagnosis { checks: vec![Check::ok("one", "is there")] };
-        assert!(strip_str(&diagnosis.for_people()).to_string().ends_with("\n\nAll is well.\n"));
-        diagnosis.checks.push(Check::not_checked("two", "nobody looked"));
-        diagnosis.checks.push(Check::warning("three", "is old", "make a new one"));
+    fn only_a_problem_makes_the_command_fail() {
+        let mut diagnosis = Diagnosis { checks: vec![Check::ok("one", "exists")] };
+        assert!(strip_str(&diagnosis.render_text()).to_string().ends_with("\n\nNo problems.\n"));
+        diagnosis.checks.push(Check::not_checked("two", "no table"));
+        diagnosis.checks.push(Check::warning("three", "is old", "Create one"));
         assert_eq!(diagnosis.summary(), "1 warning, 1 not checked");
-        assert!(diagnosis.verdict().is_ok());
-        diagnosis.checks.extend(["four", "five"].map(|name| Check::problem(name, "is gone", "look for it")));
-        assert_eq!(diagnosis.verdict().unwrap_err().to_string(), "2 problems, 1 warning, 1 not checked");
-        let shown = strip_str(&diagnosis.for_people()).to_string();
-        assert!(shown.contains("!  three  is old\n          → make a new one\n"), "{shown}");
+        assert!(diagnosis.result().is_ok());
+        diagnosis
+            .checks
+            .extend(["four", "five"].map(|name| Check::problem(name, "is missing", "Restore it")));
+        assert_eq!(diagnosis.result().unwrap_err().to_string(), "2 problems, 1 warning, 1 not checked");
+        let shown = strip_str(&diagnosis.render_text()).to_string();
+        assert!(shown.contains("!  three  is old\n          → Create one\n"), "{shown}");
     }
 
     #[test]
-    fn a_check_is_four_members_for_scripts() {
-        let shown = json!(Check::not_checked("two", "nobody looked"));
+    fn check_has_four_json_members() {
+        let shown = json!(Check::not_checked("two", "no table"));
         assert_eq!(
             shown,
-            json!({"name": "two", "status": "not_checked", "detail": "nobody looked", "advice": null})
+            json!({"name": "two", "status": "not_checked", "detail": "no table", "advice": null})
         );
     }
 }

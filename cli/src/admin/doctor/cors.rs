@@ -1,6 +1,6 @@
-//! Cross-origin requests: whether the pages of any origin may call the API.
+//! CORS: whether pages of every origin may call the API.
 //!
-//! CloudFormation keeps a parameter's value when a new template has another default, so only the running API tells.
+//! CloudFormation keeps a parameter's value when a new template has another default, so the running API is asked.
 
 use axum::http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 use axum::http::{HeaderMap, HeaderValue, Method};
@@ -11,36 +11,36 @@ use super::http::{Answer, Http};
 /// The check's name.
 pub const NAME: &str = "allowed origins";
 
-/// An origin that no deployment allows by its name (RFC 6761 §6.4).
-const STRANGER: &str = "https://doctor.invalid";
+/// An origin that no deployment allows by name (RFC 6761 §6.4).
+const UNKNOWN_ORIGIN: &str = "https://doctor.invalid";
 
-/// Sends the preflight request of a page of [`STRANGER`].
+/// Sends the preflight request of a page of [`UNKNOWN_ORIGIN`].
 ///
 /// # Errors
-/// Why there is no answer, in words.
+/// The reason why there is no answer.
 pub async fn probe(http: &Http, url: &str) -> Result<Answer, String> {
     let headers = [
-        (ORIGIN, HeaderValue::from_static(STRANGER)),
+        (ORIGIN, HeaderValue::from_static(UNKNOWN_ORIGIN)),
         (ACCESS_CONTROL_REQUEST_METHOD, HeaderValue::from_static("POST")),
     ];
     let headers = HeaderMap::from_iter(headers);
     http.send_with(Method::OPTIONS, &format!("{url}/oauth2/token"), headers).await
 }
 
-/// Judges the answer.
-pub fn validate(answer: &Result<Answer, String>) -> Check {
+/// Checks the answer.
+pub fn check(answer: &Result<Answer, String>) -> Check {
     let allowed = match answer {
         Ok(answer) => answer.allowed_origin.as_deref(),
         Err(reason) => return Check::not_checked(NAME, format!("the API does not answer ({reason})")),
     };
-    if !matches!(allowed, Some("*" | STRANGER)) {
-        return Check::ok(NAME, "the API does not let pages of unknown origins call it");
+    if !matches!(allowed, Some("*" | UNKNOWN_ORIGIN)) {
+        return Check::ok(NAME, "pages of unknown origins can't call the API");
     }
     Check::warning(
         NAME,
-        "the API lets pages of every origin call it (AllowedOrigins=*, the default of earlier releases)",
-        "deploy with the origins of your own pages, `--parameter-overrides \
-         AllowedOrigins=https://app.example.com`, or with none, AllowedOrigins=\"\": an update keeps the old value",
+        "pages of every origin can call the API (AllowedOrigins=*, the default of earlier releases)",
+        "Deploy with `--parameter-overrides AllowedOrigins=https://app.example.com`, the origins of your pages, or \
+         with AllowedOrigins=\"\". An update without the parameter keeps the old value",
     )
 }
 
@@ -52,10 +52,10 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn api_that_allows_every_origin_is_warned_of() {
+    fn api_that_allows_every_origin_is_a_warning() {
         for (allowed, status) in [
             (Some("*"), Status::Warning),
-            (Some(STRANGER), Status::Warning),
+            (Some(UNKNOWN_ORIGIN), Status::Warning),
             (Some("https://app.example.com"), Status::Ok),
             (None, Status::Ok),
         ] {
@@ -67,8 +67,8 @@ mod tests {
                 allowed_origin: allowed.map(str::to_owned),
                 body: Vec::new(),
             };
-            assert_eq!(validate(&Ok(answer)).status, status, "{allowed:?}");
+            assert_eq!(check(&Ok(answer)).status, status, "{allowed:?}");
         }
-        assert_eq!(validate(&Err("refused".to_owned())).status, Status::NotChecked);
+        assert_eq!(check(&Err("refused".to_owned())).status, Status::NotChecked);
     }
 }

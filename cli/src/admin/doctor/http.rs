@@ -1,4 +1,4 @@
-//! Requests to the API: without credentials, without redirects, and never for long.
+//! Requests to the API, without credentials, without redirects and with a timeout.
 
 use std::time::{Duration, Instant};
 
@@ -9,30 +9,29 @@ use shared::runtime::cache::display_chain;
 use shared::runtime::clock;
 use shared::runtime::https::Https;
 
-/// How long a request may take. Somebody waits.
+/// The timeout of a request.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
-/// The longest answer that is read, in bytes. Invariant: above the longest of ours, Swagger UI's script,
-/// which has 400 KiB.
+/// The longest answer that is read, in bytes. Our longest is Swagger UI's script with 400 KiB.
 const MAX_BODY: usize = 1024 * 1024;
 
-/// A client.
+/// An HTTP client.
 #[derive(Clone)]
 pub struct Http(Https);
 
-/// What came back.
+/// An answer of the API.
 pub struct Answer {
-    /// Its status.
+    /// The status.
     pub status: StatusCode,
-    /// How long it took.
+    /// The time from the request to the end of the body.
     pub took: Duration,
-    /// The sender's clock, and ours when it came, in seconds since 1970.
+    /// The sender's clock, and ours at the answer's arrival, in seconds since 1970.
     pub clocks: Option<(u64, u64)>,
-    /// The content delivery network that it came through, if one shows.
+    /// The content delivery network, if headers show one.
     pub cdn: Option<&'static str>,
-    /// The origin whose pages may read it.
+    /// The origin whose pages may read the answer.
     pub allowed_origin: Option<String>,
-    /// Its body.
+    /// The body.
     pub body: Vec<u8>,
 }
 
@@ -45,7 +44,7 @@ impl Http {
     /// Sends a request with an empty body.
     ///
     /// # Errors
-    /// Why there is no answer, in words.
+    /// The reason why there is no answer.
     pub async fn send(&self, method: Method, url: &str) -> Result<Answer, String> {
         self.send_with(method, url, HeaderMap::new()).await
     }
@@ -53,11 +52,11 @@ impl Http {
     /// Sends a request with these headers and an empty body.
     ///
     /// # Errors
-    /// Why there is no answer, in words.
+    /// The reason why there is no answer.
     pub async fn send_with(&self, method: Method, url: &str, headers: HeaderMap) -> Result<Answer, String> {
         let begun = Instant::now();
         let exchange = async {
-            let url = url.parse().map_err(|_| format!("{url} is no URL"))?;
+            let url = url.parse().map_err(|_| format!("{url} is not a URL"))?;
             let answer =
                 self.0.send_with(method, url, headers).await.map_err(|error| display_chain(&error))?;
             let (parts, body) = answer.into_parts();
@@ -66,7 +65,7 @@ impl Http {
             let allowed_origin = parts.headers.get(header::ACCESS_CONTROL_ALLOW_ORIGIN);
             let allowed_origin = allowed_origin.and_then(|origin| origin.to_str().ok()).map(str::to_owned);
             let body = Limited::new(body, MAX_BODY).collect().await;
-            let body = body.map_err(|_| "its body breaks off, or is too long".to_owned())?;
+            let body = body.map_err(|_| "the body is incomplete or too long".to_owned())?;
             let body = body.to_bytes().to_vec();
             Ok(Answer { status: parts.status, took: begun.elapsed(), clocks, cdn, allowed_origin, body })
         };
@@ -75,17 +74,17 @@ impl Http {
     }
 }
 
-/// The sender's clock. RFC 9111 §4.2.3: what a cache kept was sent `Age` seconds earlier.
+/// The sender's clock. A cache sent the answer `Age` seconds after its `Date` (RFC 9111 §4.2.3).
 fn date(headers: &HeaderMap) -> Option<u64> {
     let text = |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
-    // An HTTP date is one of those that mail has (RFC 9110 §5.6.7).
+    // An HTTP date is one of mail's date forms (RFC 9110 §5.6.7).
     let date = rfc2822::parse(text(header::DATE)?).ok()?.timestamp().as_second();
     let age = text(header::AGE).and_then(|age| age.parse().ok()).unwrap_or(0);
     u64::try_from(date).ok()?.checked_add(age)
 }
 
-/// The content delivery network that an answer came through, by the headers that each adds. None of them is in an
-/// answer of an HTTP API that is called directly.
+/// The content delivery network in front of the API, by the headers that it adds. An HTTP API without one sends none
+/// of them.
 fn cdn(headers: &HeaderMap) -> Option<&'static str> {
     let has = |name: &str, part: &str| {
         let values = headers.get_all(name).iter();
@@ -109,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_content_delivery_network_is_known_by_its_headers() {
+    fn headers_show_the_content_delivery_network() {
         for (name, value, network) in [
             ("x-amz-cf-id", "x", Some("CloudFront")),
             ("via", "1.1 abc.cloudfront.net (CloudFront)", Some("CloudFront")),
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_is_the_senders_clock() {
+    fn date_plus_age_is_the_senders_clock() {
         let date = |pairs: &[(header::HeaderName, &str)]| {
             let pairs = pairs.iter().map(|(name, value)| (name.clone(), value.parse().unwrap()));
             date(&pairs.collect())

@@ -1,7 +1,7 @@
-//! `latchkey doctor`: looks a deployment over and says plainly what is wrong.
+//! `latchkey doctor`: checks a deployment.
 //!
-//! Each part is looked at first and judged then, by pure rules. Nothing is changed, no credential leaves this
-//! machine but to AWS, and one part that fails keeps no other from being looked at.
+//! `inspect` functions do the requests, and pure functions check the answers. Doctor changes nothing, sends credentials
+//! to AWS only, and checks the other parts if one fails.
 
 mod api;
 mod check;
@@ -16,6 +16,7 @@ mod table;
 
 use axum::http::Method;
 use clap::Args;
+use sam_template::{TEMPLATE, Template};
 use serde_json::Value;
 use shared::runtime::clock::now;
 use shared::store::table::StoreError;
@@ -24,21 +25,21 @@ use shared::trust::published_keys::PublishedKey;
 use shared::trust::snapshot::TrustSnapshot;
 
 use self::api::Api;
-use self::check::{Check, Diagnosis, Missed};
+use self::check::{Check, Diagnosis, NotObserved};
 use self::http::{Answer, Http};
 use self::secret::Secret;
 use self::table::Table;
-use super::connection::{Complaint, Connection, SecretArgs, TableArgs};
+use super::connection::{Connection, SecretArgs, TableArgs, UserError};
 use super::output::Format;
-use crate::dev::TEMPLATE;
-use crate::dev::template::Template;
 
-/// Look a deployment over and say what is wrong: table, secret, keys, API, routes, proxy, clock
+/// Check a deployment: table, secret, keys, API, routes, proxy and clock
 #[derive(Args)]
-#[command(after_help = "Exit status 1 says that there is a problem; a warning is none.\n\n\
+#[command(
+    after_help = "Doctor changes nothing. The exit status is 1 with a problem, and 0 with warnings only.\n\n\
     Examples:\n  \
     source .latchkey/dev.env && latchkey doctor\n  \
-    latchkey doctor --url https://auth.example.com --output json")]
+    latchkey doctor --url https://auth.example.com --output json"
+)]
 pub struct DoctorArgs {
     #[command(flatten)]
     table: TableArgs,
@@ -50,114 +51,115 @@ pub struct DoctorArgs {
 }
 
 impl DoctorArgs {
-    /// Looks, and prints what was found.
+    /// Checks the deployment and prints the results.
     ///
     /// # Errors
-    /// A deployment that has a problem.
+    /// A check found a problem.
     pub async fn run(self, format: Format) -> anyhow::Result<()> {
         let template = Template::read(TEMPLATE)?;
-        let (stores, api) = tokio::join!(Stores::look(&self), Api::look(self.url.as_deref(), &template));
-        let diagnosis = Diagnosis { checks: validate(&stores, &api, &template, now()) };
+        let (stores, api) =
+            tokio::join!(Stores::inspect(&self), Api::inspect(self.url.as_deref(), &template));
+        let diagnosis = Diagnosis { checks: check(&stores, &api, &template, now()) };
         format.print(&diagnosis)?;
-        diagnosis.verdict()
+        diagnosis.result()
     }
 }
 
-/// What was seen of the stores.
+/// What the stores answered.
 struct Stores {
-    connection: Result<Connection, Complaint>,
+    connection: Result<Connection, UserError>,
     table: Table,
     secret: Secret,
-    trust: Result<Trust, Missed>,
-    /// What DynamoDB answers to whoever comes by: it tells the time.
-    greeting: Option<Answer>,
+    trust: Result<Trust, NotObserved>,
+    /// DynamoDB's answer to an unsigned request, whose date is needed.
+    unsigned: Option<Answer>,
 }
 
-/// The keys that the table holds for those who check tokens.
+/// The trust partition of the table.
 struct Trust {
-    timeline: KeySchedule<PublishedKey>,
+    schedule: KeySchedule<PublishedKey>,
     snapshot: TrustSnapshot,
     jwks: Vec<Value>,
 }
 
 impl Stores {
-    async fn look(args: &DoctorArgs) -> Self {
+    async fn inspect(args: &DoctorArgs) -> Self {
         let (name, id) = (args.table.name(), args.secret.id());
         let connection = Connection::to(name.as_ref().copied().unwrap_or_default()).await;
         let open = match connection {
             Ok(open) => open,
-            Err(complaint) => {
-                let missed = || Missed::skipped("there is no way to AWS");
+            Err(error) => {
+                let not_observed = || NotObserved::skipped("no connection to AWS");
                 return Self {
-                    connection: Err(complaint),
-                    table: Table::unseen(name.err().map_or_else(missed, Missed::Failed)),
-                    secret: Secret::unseen(id.err().map_or_else(missed, Missed::Failed)),
-                    trust: Err(missed()),
-                    greeting: None,
+                    connection: Err(error),
+                    table: Table::not_observed(name.err().map_or_else(not_observed, NotObserved::Failed)),
+                    secret: Secret::not_observed(id.err().map_or_else(not_observed, NotObserved::Failed)),
+                    trust: Err(not_observed()),
+                    unsigned: None,
                 };
             }
         };
         let table = async {
             match name {
-                Ok(_) => Table::look(&open).await,
-                Err(complaint) => Table::unseen(Missed::Failed(complaint)),
+                Ok(_) => Table::inspect(&open).await,
+                Err(error) => Table::not_observed(NotObserved::Failed(error)),
             }
         };
         let secret = async {
             match id {
-                Ok(id) => Secret::look(&open, id).await,
-                Err(complaint) => Secret::unseen(Missed::Failed(complaint)),
+                Ok(id) => Secret::inspect(&open, id).await,
+                Err(error) => Secret::not_observed(NotObserved::Failed(error)),
             }
         };
-        let (table, secret, trust, greeting) =
-            tokio::join!(table, secret, Trust::look(&open), greeting(&open));
-        let trust = if table.is_there() { trust } else { Err(Missed::skipped("there is no table")) };
-        Self { connection: Ok(open), table, secret, trust, greeting }
+        let (table, secret, trust, unsigned) =
+            tokio::join!(table, secret, Trust::inspect(&open), unsigned(&open));
+        let trust = if table.is_there() { trust } else { Err(NotObserved::skipped("no table to check")) };
+        Self { connection: Ok(open), table, secret, trust, unsigned }
     }
 }
 
 impl Trust {
-    async fn look(connection: &Connection) -> Result<Self, Missed> {
+    async fn inspect(connection: &Connection) -> Result<Self, NotObserved> {
         let store = &connection.trust;
-        let (timeline, snapshot, jwks) =
+        let (schedule, snapshot, jwks) =
             tokio::join!(store.timeline(), store.snapshot(now()), store.jwks(now()));
-        let failed = |error: StoreError| Missed::Failed(connection.store_complaint(&error));
+        let failed = |error: StoreError| NotObserved::Failed(connection.store_error(&error));
         Ok(Self {
-            timeline: timeline.map_err(failed)?,
+            schedule: schedule.map_err(failed)?,
             snapshot: snapshot.map_err(failed)?,
             jwks: jwks.map_err(failed)?,
         })
     }
 }
 
-async fn greeting(connection: &Connection) -> Option<Answer> {
+async fn unsigned(connection: &Connection) -> Option<Answer> {
     let place = connection.dynamodb_place();
     let url =
         place.endpoint.unwrap_or_else(|| format!("https://dynamodb.{}.amazonaws.com", connection.region));
     Http::new().send(Method::GET, &url).await.ok()
 }
 
-/// Judges all that was seen. `now` is in seconds since 1970.
-fn validate(stores: &Stores, api: &Api, template: &Template, now: u64) -> Vec<Check> {
-    let Stores { connection, table, secret, trust, greeting } = stores;
+/// Checks all answers. `now` is in seconds since 1970.
+fn check(stores: &Stores, api: &Api, template: &Template, now: u64) -> Vec<Check> {
+    let Stores { connection, table, secret, trust, unsigned } = stores;
     let credentials = match connection {
-        Ok(connection) => Check::ok("credentials", format!("there are some, for {}", connection.region)),
-        Err(complaint) => Check::problem("credentials", complaint.finding(), &complaint.advice),
+        Ok(connection) => Check::ok("credentials", format!("credentials are set, for {}", connection.region)),
+        Err(error) => Check::problem("credentials", error.finding(), &error.advice),
     };
-    let timeline = trust.as_ref().map(|trust| &trust.timeline);
-    let knows = |kid: &str| trust.as_ref().is_ok_and(|trust| trust.snapshot.key(kid, now).is_some());
+    let schedule = trust.as_ref().map(|trust| &trust.schedule);
+    let has_key = |kid: &str| trust.as_ref().is_ok_and(|trust| trust.snapshot.key(kid, now).is_some());
     let held = secret.keys();
     let held = held.as_ref().map(|held| *held);
     let mut checks = vec![credentials];
-    checks.extend(table.validate(&template.table));
-    checks.extend(secret.validate(now));
-    checks.extend(keys::validate(timeline, held, knows, secret.rotates_every(), now));
-    checks.extend(api.validate(
+    checks.extend(table.check(&template.table));
+    checks.extend(secret.check(now));
+    checks.extend(keys::check(schedule, held, has_key, secret.rotates_every(), now));
+    checks.extend(api.check(
         template,
-        trust.as_ref().map(|trust| (&trust.timeline, trust.jwks.as_slice())),
+        trust.as_ref().map(|trust| (&trust.schedule, trust.jwks.as_slice())),
         now,
     ));
-    checks.push(proxy::validate(api.answers()));
-    checks.push(clock::validate(api.answers().chain(greeting)));
+    checks.push(proxy::check(api.answers()));
+    checks.push(clock::check(api.answers().chain(unsigned)));
     checks
 }

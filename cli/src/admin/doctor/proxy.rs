@@ -1,4 +1,4 @@
-//! Whether a proxy stands before the API: then all callers come from its address, unless the API trusts it.
+//! A proxy in front of the API, whose address all callers share unless the API trusts it.
 
 use super::check::Check;
 use super::http::Answer;
@@ -6,21 +6,21 @@ use super::http::Answer;
 /// The check's name.
 const NAME: &str = "proxy";
 
-/// Judges the answers of the API. Whether the stack trusts a proxy can't be seen from outside.
-pub fn validate<'a>(answers: impl Iterator<Item = &'a Answer>) -> Check {
+/// Checks the answers of the API. They don't show whether the stack trusts the proxy.
+pub fn check<'a>(answers: impl Iterator<Item = &'a Answer>) -> Check {
     let networks: Vec<_> = answers.map(|answer| answer.cdn).collect();
     if networks.is_empty() {
-        return Check::not_checked(NAME, "the API was not asked, or does not answer");
+        return Check::not_checked(NAME, "no answer of the API to check");
     }
     match networks.into_iter().flatten().next() {
-        None => Check::ok(NAME, "no content delivery network shows before the API"),
+        None => Check::ok(NAME, "the API's answers show no content delivery network"),
         Some(network) => Check::warning(
             NAME,
             format!(
-                "{network} is before the API: without the parameter ProxySecret all callers share the attempt limits \
-                 of one address, and a hundred wrong passwords lock everyone out"
+                "{network} is in front of the API. Without the parameter ProxySecret all callers share the attempt \
+                 limit of one address, and a hundred wrong passwords lock out every user"
             ),
-            "set ProxySecret and DisableDefaultEndpoint, unless they are set: docs/deploy.md",
+            "Set ProxySecret and DisableDefaultEndpoint, if they are not set. See docs/deploy.md",
         ),
     }
 }
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_content_delivery_network_is_a_warning_with_a_remedy() {
+    fn content_delivery_network_is_a_warning_with_a_remedy() {
         let answer = |cdn| Answer {
             status: StatusCode::OK,
             took: Duration::ZERO,
@@ -44,13 +44,13 @@ mod tests {
             allowed_origin: None,
             body: Vec::new(),
         };
-        let judged = |networks: &[Option<&'static str>]| {
+        let checked = |networks: &[Option<&'static str>]| {
             let answers: Vec<_> = networks.iter().map(|network| answer(*network)).collect();
-            validate(answers.iter())
+            check(answers.iter())
         };
-        assert_eq!(judged(&[]).status, Status::NotChecked);
-        assert_eq!(judged(&[None, None]).status, Status::Ok);
-        let warning = judged(&[None, Some("CloudFront")]);
+        assert_eq!(checked(&[]).status, Status::NotChecked);
+        assert_eq!(checked(&[None, None]).status, Status::Ok);
+        let warning = checked(&[None, Some("CloudFront")]);
         assert_eq!(warning.status, Status::Warning);
         assert!(warning.detail.contains("CloudFront") && warning.advice.unwrap().contains("ProxySecret"));
     }

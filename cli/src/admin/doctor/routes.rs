@@ -4,21 +4,21 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::http::{Method, StatusCode};
+use sam_template::{Route, Template};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::check::Check;
 use super::http::Http;
-use crate::dev::template::{Route, Template};
 
 /// The check's name.
 pub const NAME: &str = "routes";
 
-/// One route, asked without a credential and with nothing in the body.
+/// The answer of a route to a request without credential and body.
 pub struct Probe {
     route: Route,
-    /// The status; none if the API has no such route.
+    /// The status. `None` if the API has no such route.
     answer: Result<Option<StatusCode>, String>,
 }
 
@@ -70,7 +70,7 @@ pub fn validate(probes: &[Probe], template: &Template) -> Check {
     let is_there = |probe: &&Probe| matches!(probe.answer, Ok(Some(_)));
     let deployed: BTreeSet<_> = probes.iter().filter(is_there).map(|probe| &probe.route.function).collect();
     if deployed.is_empty() && probes.iter().all(|probe| probe.answer.is_ok()) {
-        return Check::problem(NAME, "none of the template's routes is there", "is the URL right?");
+        return Check::problem(NAME, "none of the template's routes exists", "Check the URL");
     }
     let is_left_out = |probe: &Probe| {
         let function = template.functions.get(&probe.route.function);
@@ -81,8 +81,11 @@ pub fn validate(probes: &[Probe], template: &Template) -> Check {
     let Some((_, advice)) = wrong.first() else {
         let left_out = probes.iter().filter(|probe| is_left_out(probe)).count();
         let and =
-            if left_out > 0 { format!("; {left_out} are left out by a setting") } else { String::new() };
-        return Check::ok(NAME, format!("all {} of the template answer{and}", probes.len() - left_out));
+            if left_out > 0 { format!(". {left_out} are turned off by a parameter") } else { String::new() };
+        return Check::ok(
+            NAME,
+            format!("all {} routes of the template answer{and}", probes.len() - left_out),
+        );
     };
     let details: Vec<_> = wrong.iter().map(|(detail, _)| detail.as_str()).collect();
     Check::problem(NAME, details.join("; "), *advice)
@@ -93,14 +96,15 @@ impl Probe {
     fn wrong(&self) -> Option<(String, &'static str)> {
         let key = self.route.key();
         match &self.answer {
-            Err(reason) => Some((format!("{key} does not answer ({reason})"), "run it again")),
-            Ok(None) => Some((format!("{key} is missing"), "deploy the template again (`sam deploy`)")),
+            Err(reason) => Some((format!("{key} does not answer ({reason})"), "Run doctor again")),
+            Ok(None) => Some((format!("{key} is missing"), "Deploy the template again (`sam deploy`)")),
             Ok(Some(status)) if status.is_server_error() => {
-                Some((format!("{key} answers {}", status.as_u16()), "the log of its function says why"))
+                Some((format!("{key} answers {}", status.as_u16()), "Read the log of its function"))
             }
             Ok(Some(status)) if status.is_success() && self.route.authorizer.is_some() => {
-                let advice = "deploy the template again (`sam deploy`): its authorizer is not asked";
-                Some((format!("{key} lets in who has no credential"), advice))
+                let advice =
+                    "Deploy the template again (`sam deploy`). API Gateway does not call the authorizer";
+                Some((format!("{key} is reachable without credentials"), advice))
             }
             Ok(Some(_)) => None,
         }
@@ -111,7 +115,7 @@ impl Probe {
 mod tests {
     use super::super::check::Status;
     use super::*;
-    use crate::dev::TEMPLATE;
+    use sam_template::TEMPLATE;
 
     /// What each route answers when all is well, save those of which `other` knows better.
     fn judged(other: impl Fn(&str, bool) -> Option<u16>) -> Check {
@@ -139,7 +143,7 @@ mod tests {
         for (key, status, words) in [
             ("POST /login", 404, "POST /login is missing"),
             ("POST /oauth2/token", 503, "POST /oauth2/token answers 503"),
-            ("GET /profile", 200, "GET /profile lets in"),
+            ("GET /profile", 200, "GET /profile is reachable"),
             ("GET /profile", 404, "GET /profile is missing"),
         ] {
             let check = judged(only(key, status));
@@ -159,7 +163,10 @@ mod tests {
     #[test]
     fn what_a_setting_leaves_out_is_not_missed() {
         let check = judged(|_, optional| optional.then_some(404));
-        assert!(check.status == Status::Ok && check.detail.contains("left out by a setting"), "{check:?}");
+        assert!(
+            check.status == Status::Ok && check.detail.contains("turned off by a parameter"),
+            "{check:?}"
+        );
         let none = judged(|_, _| Some(404));
         assert!(none.status == Status::Problem && none.detail.starts_with("none of"), "{none:?}");
         assert_eq!(validate(&[], &Template::read(TEMPLATE).unwrap()).status, Status::NotChecked);

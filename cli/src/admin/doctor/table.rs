@@ -1,4 +1,4 @@
-//! The table: that it is there, and as the template declares it.
+//! The table: it exists and is as the template declares it.
 
 use std::collections::BTreeMap;
 
@@ -7,35 +7,35 @@ use aws_sdk_dynamodb::types::{
     PointInTimeRecoveryStatus, ProjectionType, ScalarAttributeType, SseStatus, TableDescription, TableStatus,
     TimeToLiveDescription, TimeToLiveStatus,
 };
+use sam_template::{Index, Key, Table as Declared};
 use shared::runtime::cache::display_chain;
 use shared::store::table::StoreError;
 
-use super::check::{Check, Missed};
+use super::check::{Check, NotObserved};
 use crate::admin::connection::Connection;
-use crate::dev::template::{Index, Key, Table as Declared};
 
-const DEPLOY: &str = "deploy the template again (`sam deploy`)";
+const DEPLOY: &str = "Deploy the template again (`sam deploy`)";
 
-/// What was seen of the table.
+/// What DynamoDB answered about the table.
 pub struct Table {
-    description: Result<TableDescription, Missed>,
-    expiry: Result<TimeToLiveDescription, Missed>,
-    backed_up: Result<bool, Missed>,
-    /// Whether something else than AWS keeps it: that has no backups and protects nothing.
+    description: Result<TableDescription, NotObserved>,
+    expiry: Result<TimeToLiveDescription, NotObserved>,
+    backed_up: Result<bool, NotObserved>,
+    /// Whether the endpoint is not AWS's. Then there are no backups, protection and encryption to check.
     local: bool,
 }
 
 impl Table {
-    /// Looks at it.
-    pub async fn look(connection: &Connection) -> Self {
-        let failed = |text| Missed::Failed(connection.store_complaint(&StoreError::Unreachable(text)));
+    /// Reads the table's description, time to live and backups.
+    pub async fn inspect(connection: &Connection) -> Self {
+        let failed = |text| NotObserved::Failed(connection.store_error(&StoreError::Unreachable(text)));
         let (client, name) = (&connection.dynamodb, &connection.table);
         let (table, expiry, backups) = tokio::join!(
             client.describe_table().table_name(name).send(),
             client.describe_time_to_live().table_name(name).send(),
             client.describe_continuous_backups().table_name(name).send(),
         );
-        let nothing = || Missed::skipped("DynamoDB says nothing of it");
+        let nothing = || NotObserved::skipped("DynamoDB's answer is empty");
         let table = table.map_err(|error| failed(display_chain(&error)));
         let expiry = expiry.map_err(|error| failed(display_chain(&error)));
         let backups = backups.map_err(|error| failed(display_chain(&error)));
@@ -52,28 +52,28 @@ impl Table {
         }
     }
 
-    /// There was nothing to look at.
-    pub fn unseen(missed: Missed) -> Self {
-        let [expiry, backups] = [(); 2].map(|()| Missed::skipped("there is no table to look at"));
-        Self { description: Err(missed), expiry: Err(expiry), backed_up: Err(backups), local: false }
+    /// A table that was not read.
+    pub fn not_observed(not_observed: NotObserved) -> Self {
+        let [expiry, backups] = [(); 2].map(|()| NotObserved::skipped("no table to check"));
+        Self { description: Err(not_observed), expiry: Err(expiry), backed_up: Err(backups), local: false }
     }
 
-    /// Whether it is there.
+    /// Whether the table exists.
     pub fn is_there(&self) -> bool {
         self.description.is_ok()
     }
 
-    /// Judges it by what the template declares.
-    pub fn validate(&self, declared: &Declared) -> Vec<Check> {
+    /// Checks the table against what the template declares.
+    pub fn check(&self, declared: &Declared) -> Vec<Check> {
         const NAMES: [&str; 7] =
             ["table", "table key", "listings", "expiry", "backups", "deletion protection", "encryption"];
         let [table, key, listings, expiry, backups, protection, encryption] = NAMES;
         let description = match &self.description {
             Ok(description) => description,
-            Err(missed) => {
+            Err(not_observed) => {
                 let rest = NAMES[1..].iter();
-                let rest = rest.map(|name| Check::not_checked(name, "there is no table to look at"));
-                return [missed.check(table)].into_iter().chain(rest).collect();
+                let rest = rest.map(|name| Check::not_checked(name, "no table to check"));
+                return [not_observed.check(table)].into_iter().chain(rest).collect();
             }
         };
         let protected = description.deletion_protection_enabled.unwrap_or_default();
@@ -85,22 +85,22 @@ impl Table {
             self::listings(listings, description, declared),
             match &self.expiry {
                 Ok(seen) => self::expiry(expiry, seen, declared),
-                Err(missed) => missed.not_checked(expiry),
+                Err(not_observed) => not_observed.not_checked(expiry),
             },
             self.protection(
                 backups,
                 self.backed_up.as_ref().copied(),
                 declared.backed_up,
                 [
-                    "the table can be brought back as it was at any moment of the last weeks",
-                    "the table can't be brought back as it was: point-in-time recovery is off",
+                    "point-in-time recovery is on",
+                    "point-in-time recovery is off. Deleted or damaged items can't be restored",
                 ],
             ),
             self.protection(
                 protection,
                 Ok(protected),
                 declared.protected,
-                ["nobody can delete the table by mistake", "the table can be deleted by mistake"],
+                ["deletion protection is on", "deletion protection is off. A mistake can delete the table"],
             ),
             self.protection(
                 encryption,
@@ -108,46 +108,40 @@ impl Table {
                 declared.encrypted,
                 [
                     "the table is encrypted with a key of the account",
-                    "the table is encrypted with a key of AWS's, whose use no trail shows",
+                    "the table is encrypted with an AWS-owned key, whose use is not in CloudTrail",
                 ],
             ),
         ]
     }
 
-    /// What the cloud alone has. `words` say that it is on, and that it is off.
+    /// Checks what only AWS has, with a text for on and one for off.
     fn protection(
         &self,
         name: &'static str,
-        seen: Result<bool, &Missed>,
+        seen: Result<bool, &NotObserved>,
         declared: bool,
         [on, off]: [&str; 2],
     ) -> Check {
         match seen {
             Ok(true) => Check::ok(name, on),
-            _ if self.local => Check::not_checked(name, "a local table has none"),
+            _ if self.local => Check::not_checked(name, "not available in a local table"),
             Ok(false) if declared => Check::warning(name, off, DEPLOY),
-            Ok(false) => Check::ok(name, "off, as the template says"),
-            Err(missed) => missed.not_checked(name),
+            Ok(false) => Check::ok(name, "off, as the template declares"),
+            Err(not_observed) => not_observed.not_checked(name),
         }
     }
 }
 
 fn state(name: &'static str, table: &TableDescription) -> Check {
-    let called = table.table_name().unwrap_or("it");
+    let called = table.table_name().unwrap_or("the table");
     match table.table_status() {
-        Some(TableStatus::Active | TableStatus::Updating) => {
-            Check::ok(name, format!("{called} is there and active"))
-        }
+        Some(TableStatus::Active | TableStatus::Updating) => Check::ok(name, format!("{called} is active")),
         Some(TableStatus::Creating) => {
-            Check::warning(name, format!("{called} is being made"), "wait a minute and run it again")
+            Check::warning(name, format!("{called} is being created"), "Wait a minute and run doctor again")
         }
         status => {
-            let status = status.map_or("not known", TableStatus::as_str);
-            Check::problem(
-                name,
-                format!("{called} can't be used: its state is {status}"),
-                "is TABLE_NAME right?",
-            )
+            let status = status.map_or("unknown", TableStatus::as_str);
+            Check::problem(name, format!("{called} has the status {status}"), "Check TABLE_NAME")
         }
     }
 }
@@ -158,7 +152,7 @@ fn types(definitions: &[AttributeDefinition]) -> Types {
     definitions.iter().map(|one| (one.attribute_name.clone(), one.attribute_type.clone())).collect()
 }
 
-/// A key in words, `pk (S, HASH) and sk (S, RANGE)`: two keys are the same if their words are.
+/// The text of a key, `pk (S, HASH) and sk (S, RANGE)`. Equal keys have equal texts.
 fn in_words<'a>(key: impl Iterator<Item = (&'a str, &'a KeyType)>, types: &Types) -> String {
     let word = |(attribute, kind): (&str, &KeyType)| {
         let of_type = types.get(attribute).map_or("?", ScalarAttributeType::as_str);
@@ -179,12 +173,12 @@ fn declared_key(key: &[Key], declared: &Declared) -> String {
 fn key(name: &'static str, table: &TableDescription, declared: &Declared) -> Check {
     let (seen, wanted) = (seen_key(table.key_schema(), table), declared_key(&declared.key, declared));
     if seen == wanted {
-        return Check::ok(name, format!("as the template says: {wanted}"));
+        return Check::ok(name, format!("the key is {wanted}, as the template declares"));
     }
     Check::problem(
         name,
-        format!("it is {seen} in place of {wanted}"),
-        "is TABLE_NAME right? No table changes its key",
+        format!("the key is {seen} instead of {wanted}"),
+        "Check TABLE_NAME. The key of a table can't be changed",
     )
 }
 
@@ -196,31 +190,31 @@ fn listings(name: &'static str, table: &TableDescription, declared: &Declared) -
         let Some(seen) = found(index) else {
             return Check::problem(
                 name,
-                format!("the index {} is missing: nothing can be listed", index.name),
+                format!("index {} is missing. The `list` commands fail", index.name),
                 DEPLOY,
             );
         };
         let (key, wanted) = (seen_key(seen.key_schema(), table), declared_key(&index.key, declared));
         if key != wanted {
-            let detail = format!("the key of the index {} is {key} in place of {wanted}", index.name);
+            let detail = format!("the key of index {} is {key} instead of {wanted}", index.name);
             return Check::problem(name, detail, DEPLOY);
         }
         let missing = missing_attributes(seen, index);
         if !missing.is_empty() {
             let detail =
-                format!("the index {} lacks {}: lists can't be read", index.name, missing.join(", "));
+                format!("index {} lacks {}. The `list` commands fail", index.name, missing.join(", "));
             return Check::problem(
                 name,
                 detail,
-                "delete the index, then deploy the template again: none changes what it holds",
+                "Delete the index and deploy the template again. An index can't be changed",
             );
         }
         if !matches!(seen.index_status(), None | Some(IndexStatus::Active | IndexStatus::Updating)) {
-            let detail = format!("the index {} is being made: lists are not complete", index.name);
-            return Check::warning(name, detail, "wait and run it again");
+            let detail = format!("index {} is being created. Lists are incomplete", index.name);
+            return Check::warning(name, detail, "Wait and run doctor again");
         }
     }
-    Check::ok(name, "the index for lists is as the template says")
+    Check::ok(name, "the index is as the template declares")
 }
 
 fn missing_attributes<'a>(seen: &GlobalSecondaryIndexDescription, index: &'a Index) -> Vec<&'a str> {
@@ -235,24 +229,20 @@ fn missing_attributes<'a>(seen: &GlobalSecondaryIndexDescription, index: &'a Ind
 
 fn expiry(name: &'static str, seen: &TimeToLiveDescription, declared: &Declared) -> Check {
     let Some(wanted) = declared.time_to_live.as_deref() else {
-        return Check::ok(name, "the template deletes nothing by itself");
+        return Check::ok(name, "off, as the template declares");
     };
     let on =
         matches!(seen.time_to_live_status(), Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling));
     match seen.attribute_name().filter(|_| on) {
         Some(attribute) if attribute == wanted => {
-            Check::ok(name, format!("DynamoDB deletes what has expired, by {wanted}"))
+            Check::ok(name, format!("DynamoDB deletes expired items by {wanted}"))
         }
         Some(attribute) => Check::problem(
             name,
-            format!("DynamoDB deletes items by {attribute} in place of {wanted}, perhaps those in use"),
-            format!("switch its time to live off at once, then on for {wanted}"),
+            format!("DynamoDB deletes items by {attribute} instead of {wanted}. It may delete items in use"),
+            format!("Turn time to live off at once, then on for {wanted}"),
         ),
-        None => Check::warning(
-            name,
-            "what has expired is never deleted, so the table grows: its time to live is off",
-            DEPLOY,
-        ),
+        None => Check::warning(name, "time to live is off. Expired items stay and the table grows", DEPLOY),
     }
 }
 
@@ -260,10 +250,9 @@ fn expiry(name: &'static str, seen: &TimeToLiveDescription, declared: &Declared)
 mod tests {
     use super::super::check::Status;
     use super::*;
-    use crate::dev::TEMPLATE;
-    use crate::dev::template::Template;
     use aws_sdk_dynamodb::types::builders::{ProjectionBuilder, TableDescriptionBuilder};
     use aws_sdk_dynamodb::types::{Projection, SseDescription};
+    use sam_template::{TEMPLATE, Template};
 
     fn element((attribute, kind): (&str, KeyType)) -> KeySchemaElement {
         KeySchemaElement::builder().attribute_name(attribute).key_type(kind).build().unwrap()
@@ -279,7 +268,7 @@ mod tests {
         Projection::builder().projection_type(ProjectionType::All)
     }
 
-    /// What DynamoDB says of the template's table.
+    /// DynamoDB's description of the template's table.
     fn deployed() -> TableDescriptionBuilder {
         let attributes = ["pk", "sk", "kind", "listed_as"].map(|attribute| {
             let definition = AttributeDefinition::builder().attribute_name(attribute);
@@ -309,14 +298,14 @@ mod tests {
     }
 
     fn bad(table: &Table) -> Vec<(&'static str, Status)> {
-        let checks = table.validate(&Template::read(TEMPLATE).unwrap().table);
+        let checks = table.check(&Template::read(TEMPLATE).unwrap().table);
         assert_eq!(checks.len(), 7);
         let bad = checks.iter().filter(|check| check.status != Status::Ok);
         bad.map(|check| (check.name, check.status)).collect()
     }
 
     #[test]
-    fn a_table_is_well_when_it_is_as_the_template_says() {
+    fn table_must_be_as_the_template_declares() {
         assert_eq!(bad(&seen(deployed())), []);
         let lacking =
             Projection::builder().projection_type(ProjectionType::Include).non_key_attributes("scopes");
@@ -338,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_to_live_by_another_attribute_is_worse_than_none() {
+    fn time_to_live_by_another_attribute_is_a_problem_and_none_a_warning() {
         for (attribute, status, expected) in [
             ("expires_at", TimeToLiveStatus::Enabling, vec![]),
             ("expires_at", TimeToLiveStatus::Disabled, vec![("expiry", Status::Warning)]),
@@ -350,22 +339,22 @@ mod tests {
     }
 
     #[test]
-    fn what_a_local_engine_does_not_have_is_not_checked() {
+    fn backups_and_protection_of_a_local_table_are_not_checked() {
         let unprotected = || deployed().deletion_protection_enabled(false).set_sse_description(None);
-        let unknown = || Err(Missed::skipped("UnknownOperationException"));
+        let unknown = || Err(NotObserved::skipped("UnknownOperationException"));
         let table = Table { backed_up: unknown(), local: true, ..seen(unprotected()) };
         let not_checked =
             ["backups", "deletion protection", "encryption"].map(|name| (name, Status::NotChecked));
         assert_eq!(bad(&table), not_checked);
         let table = Table { backed_up: unknown(), ..seen(deployed()) };
-        assert_eq!(bad(&table), [("backups", Status::NotChecked)], "nor what nobody may ask");
+        assert_eq!(bad(&table), [("backups", Status::NotChecked)], "nor without the permission");
         let table = Table { backed_up: Ok(false), ..seen(deployed()) };
         assert_eq!(bad(&table), [("backups", Status::Warning)]);
     }
 
     #[test]
-    fn of_a_table_that_is_not_there_nothing_else_is_checked() {
-        let table = Table::unseen(Missed::Failed(Default::default()));
+    fn missing_table_is_a_problem_and_nothing_else_of_it_is_checked() {
+        let table = Table::not_observed(NotObserved::Failed(Default::default()));
         assert_eq!(bad(&table)[0], ("table", Status::Problem));
         assert!(bad(&table)[1..].iter().all(|(_, status)| *status == Status::NotChecked));
     }

@@ -1,31 +1,32 @@
-//! `latchkey user update`: other scopes or another email address for a user, who keeps name, `sub` and password.
+//! `latchkey user update`: changes scopes or email address of a user, who keeps user name, `sub` and password.
 
 use anyhow::{bail, ensure};
 use clap::{ArgGroup, Args};
 use shared::store::table::StoreError;
 use shared::store::users::UserChange;
 
-use super::report::{Shown, Updated};
+use super::shown::Shown;
 use super::{find, unknown};
 use crate::admin::connection::Connection;
-use crate::admin::rules;
+use crate::admin::output::Noted;
+use crate::admin::validation;
 
 #[derive(Args)]
 #[command(group = ArgGroup::new("change")
     .args(["email", "scopes", "no_email", "no_scope"]).required(true).multiple(true))]
 pub(super) struct UpdateArgs {
-    /// The user's name
+    /// User name
     name: String,
-    /// Their email address
+    /// Email address
     #[arg(long)]
     email: Option<String>,
-    /// Scopes that a sign-in gets
+    /// Scopes of the user
     #[arg(long = "scope", value_name = "SCOPE", num_args = 1..)]
     scopes: Vec<String>,
-    /// Take their email address away
+    /// Remove the email address
     #[arg(long, conflicts_with = "email")]
     no_email: bool,
-    /// Take all scopes away
+    /// Remove all scopes
     #[arg(long, conflicts_with = "scopes")]
     no_scope: bool,
 }
@@ -34,28 +35,34 @@ impl UpdateArgs {
     /// Changes the user.
     ///
     /// # Errors
-    /// What breaks a rule, no such user, one who signs in through another issuer, and a store that does not answer.
-    pub async fn run(self, connection: &Connection) -> anyhow::Result<Updated> {
+    /// Invalid settings, a user who does not exist, a federated user, and a store that does not answer.
+    pub async fn run(self, connection: &Connection) -> anyhow::Result<Noted<Shown>> {
         let name = self.name.clone();
         let change = self.into_change()?;
         let user = find(connection, &name).await?;
-        // Their scopes and address come with each sign-in: a change here would not reach a token.
+        // Scopes and email address come with each sign-in, so a change here would not reach a token.
         ensure!(
             !user.is_federated(),
-            "user {name} signs in through another issuer, which gives the email address, and whose rules give the \
-             scopes: change the parameter GoogleScopes or TrustedIssuers, or `latchkey user disable {name}`"
+            "user {name} signs in at another issuer, which sets email address and scopes. Change the parameter \
+             GoogleScopes or TrustedIssuers, or run `latchkey user disable {name}`"
         );
         match connection.users.update(&user, &change).await {
-            // Deleted meanwhile, and perhaps created again for another user.
+            // Another command deleted the user, and perhaps created one of the same name.
             Err(StoreError::Changed) => bail!(unknown(&name)),
             result => result?,
         }
-        Ok(Updated(Shown::from(find(connection, &name).await?)))
+        let answer = Shown::from(find(connection, &name).await?);
+        let note = format!(
+            "Access tokens already issued don't change until they expire. `latchkey user disable {}`, then `enable`, \
+             revokes them.",
+            answer.username
+        );
+        Ok(Noted { answer, note })
     }
 
     fn into_change(self) -> anyhow::Result<UserChange> {
-        self.email.as_deref().map_or(Ok(()), rules::email)?;
-        let scopes = rules::scopes(&self.scopes)?;
+        self.email.as_deref().map_or(Ok(()), validation::email)?;
+        let scopes = validation::scopes(&self.scopes)?;
         Ok(UserChange {
             email: (self.no_email || self.email.is_some()).then_some(self.email),
             scopes: (self.no_scope || !self.scopes.is_empty()).then_some(scopes),
