@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# For the scripts that source it: a `latchkey` binary, Python packages, and a `latchkey dev` that ends with them.
+# Sourced by test scripts: finds a `latchkey` binary, installs Python packages and runs a `latchkey dev` that stops with
+# the script.
 set -euo pipefail
 root=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
 
@@ -23,21 +24,21 @@ finish() {
 }
 trap finish EXIT
 
-# Installs a list of packages into a virtual environment, which stays for the next run.
+# Installs a list of packages into a virtual environment, which later runs reuse.
 install_python() { # folder list
   [ -x "$1/bin/python" ] || python3 -m venv "$1"
   "$1/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$2"
 }
 
-# Starts a `latchkey dev`, whose dev.env is then the script's own environment.
+# Starts a `latchkey dev` and loads its dev.env.
 start_latchkey() {
   mkfifo "$work/out"
   env -u AWS_ENDPOINT_URL_DYNAMODB "$LATCHKEY" dev --ephemeral --port 0 --data "$work/data" >"$work/out" 2>"$work/log" &
   latchkey=$!
   exec 3<"$work/out"
   read -r -t 60 ready <&3 || { echo "latchkey dev did not start" >&2; exit 1; }
-  [[ $ready == "listening on "* ]] || { echo "latchkey dev says: $ready" >&2; exit 1; }
-  # Its greeting goes on.
+  [[ $ready == "listening on "* ]] || { echo "unexpected output of latchkey dev: $ready" >&2; exit 1; }
+  # Drains the rest of its output.
   cat <&3 >/dev/null &
   set -a
   # shellcheck disable=SC1091

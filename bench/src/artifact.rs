@@ -1,4 +1,4 @@
-//! The binaries: built as they are deployed, and how large they are.
+//! Binaries, built as for a deployment, and their sizes.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -8,40 +8,40 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 use miniz_oxide::deflate::compress_to_vec;
 
-/// What zip does by itself.
+/// zip's default.
 const DEFLATE_LEVEL: u8 = 6;
 
 /// A built binary.
 pub struct Artifact {
     pub path: PathBuf,
-    /// What it adds to a deployment package, in bytes.
+    /// The size in a deployment package, in bytes.
     pub zipped: u64,
 }
 
-/// The workspace.
+/// The workspace's folder.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Where what is built goes.
+/// Cargo's target folder.
 pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
-/// Builds a package by itself, so that nobody else's features get into it.
+/// Builds a single package, so that Cargo unifies no features of others.
 pub fn build(package: &str, profile: &str) -> anyhow::Result<()> {
     eprintln!("building {package} ({profile})");
     cargo_build(&["--package", package, "--profile", profile])
 }
 
-/// The local stack's program, built for this.
+/// Builds the command line, which runs the local stack.
 pub fn latchkey() -> anyhow::Result<PathBuf> {
     eprintln!("building latchkey");
     cargo_build(&["--package", "latchkey"])?;
     Ok(target().join("debug/latchkey"))
 }
 
-/// The same, as fast as it can be had without the wait for the smallest binary.
+/// Builds the command line with the optimized profile `load`.
 pub fn fast_latchkey() -> anyhow::Result<PathBuf> {
     build("latchkey", "load")?;
     Ok(target().join("load/latchkey"))
@@ -55,15 +55,15 @@ fn cargo_build(arguments: &[&str]) -> anyhow::Result<()> {
 }
 
 impl Artifact {
-    /// A binary that was built for release: a copy, written in one go as when a package is unpacked. A process that
-    /// starts from what the linker wrote, bit by bit, takes a twenty-fifth more CPU.
+    /// A release binary, copied in one write as when a package is unpacked. A process takes 4 % more CPU time to start
+    /// from the file that the linker wrote piecewise.
     pub fn of(name: &str) -> anyhow::Result<Self> {
         let built = target().join("release").join(name);
         let bytes = fs::read(&built).with_context(|| built.display().to_string())?;
         let folder = target().join("bench");
         fs::create_dir_all(&folder)?;
         let path = folder.join(name);
-        // Whoever still runs the last one keeps it.
+        // Removed and not overwritten, because a process may still run it.
         fs::remove_file(&path).or_else(|error| match error.kind() {
             ErrorKind::NotFound => Ok(()),
             _ => Err(error),

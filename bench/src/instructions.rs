@@ -1,4 +1,4 @@
-//! Instructions, as valgrind counts them: the same whatever else the machine does.
+//! Instruction counts by valgrind, which don't depend on the machine's load.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,19 +11,19 @@ use crate::measure::stack;
 use crate::results::Instructions;
 use crate::stack::Stack;
 
-/// Warm calls that are counted, after one that isn't.
+/// Warm calls that are counted, after the first call.
 const CALLS: usize = 20;
 
 const VALGRIND: &str = "valgrind";
 
-/// Looks for valgrind. The error names it.
-pub fn look() -> Result<(), String> {
+/// Checks that valgrind is installed. The error names it.
+pub fn check_tools() -> Result<(), String> {
     let mut command = Command::new(VALGRIND);
     let found = command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if found.is_ok_and(|status| status.success()) { Ok(()) } else { Err(format!("there is no {VALGRIND}")) }
+    if found.is_ok_and(|status| status.success()) { Ok(()) } else { Err(format!("{VALGRIND} is missing")) }
 }
 
-/// Counts for all cases. Needs valgrind.
+/// Counts the instructions of all cases. Needs valgrind.
 pub fn count(
     cases: &[Case],
     stacks: &[(&'static str, Stack)],
@@ -48,7 +48,7 @@ fn run(case: &Case, calls: usize, stack: &Stack, tokens: &mut Tokens) -> anyhow:
     let valgrind = [
         VALGRIND.to_owned(),
         "--tool=callgrind".to_owned(),
-        // Node compiles code while it runs, and valgrind would go on with what was there before.
+        // Node compiles code at run time, which valgrind would not notice otherwise.
         "--smc-check=all-non-file".to_owned(),
         format!("--callgrind-out-file={}", profile.display()),
     ];

@@ -1,9 +1,8 @@
-//! Measures the functions as they are deployed: the real release binaries, in a stand-in for the Lambda
-//! Runtime API, against a local stack, beside a hello-world on the same runtime.
+//! Measures the release binaries of the functions in an emulator of the Lambda Runtime API, against a local stack and
+//! beside a hello-world on the same runtime.
 //!
-//! `docs/benchmarks.md` shows what comes out.
+//! `docs/benchmarks.md` has the results.
 
-mod bars;
 mod case;
 mod instructions;
 mod measure;
@@ -13,6 +12,7 @@ mod process;
 mod results;
 mod runtime_api;
 mod tables;
+mod thresholds;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -24,6 +24,7 @@ use clap::{Args, Parser};
 
 use self::case::Case;
 use self::results::{COUNTS, Counts, Run, TIMES};
+use self::thresholds::Threshold;
 
 /// The functions.
 const FUNCTIONS: [&str; 10] = [
@@ -39,10 +40,10 @@ const FUNCTIONS: [&str; 10] = [
     "whoami",
 ];
 
-/// The binaries of `floor`.
-const FLOOR: [&str; 6] = ["hello", "http", "read", "sign", "verify", "hash"];
+/// The baselines: binaries of the crate `floor`.
+const BASELINES: [&str; 6] = ["hello", "http", "read", "sign", "verify", "hash"];
 
-/// The algorithms whose tokens are measured.
+/// The signing algorithms that are measured.
 const ALGORITHMS: [&str; 2] = ["RS256", "ES256"];
 
 /// Measure the functions beside a hello-world
@@ -50,11 +51,11 @@ const ALGORITHMS: [&str; 2] = ["RS256", "ES256"];
 /// The exit status is 1 when a ratio is exceeded, and 2 when a tool is missing.
 #[derive(Parser)]
 enum Command {
-    /// Count instructions with valgrind, and check the ratios that must hold
+    /// Count instructions with valgrind and check the thresholds
     Count(Selection),
     /// Measure times and memory
     Time {
-        /// How often everything is measured
+        /// Number of rounds
         #[arg(long, default_value_t = 15)]
         rounds: usize,
         #[command(flatten)]
@@ -66,13 +67,13 @@ enum Command {
 
 #[derive(Args)]
 struct Selection {
-    /// Measure other people's ways to do the same too, from npm and PyPI; needs Node 20 and Python 3.11
+    /// Also measure peers from npm and PyPI; needs Node 20 and Python 3.11
     #[arg(long)]
     peers: bool,
     /// Store the results under bench/results; needs --peers and all functions
     #[arg(long, requires = "peers")]
     save: bool,
-    /// The functions to build and measure; `token` always is
+    /// The functions to build and measure, beside `token`
     #[arg(default_values = FUNCTIONS, value_parser = FUNCTIONS, conflicts_with = "save")]
     functions: Vec<String>,
 }
@@ -86,11 +87,11 @@ fn main() -> anyhow::Result<ExitCode> {
 }
 
 fn count(selection: &Selection) -> anyhow::Result<ExitCode> {
-    if let Err(missing) = instructions::look().and_then(|()| selection.look()) {
-        return Ok(needs(&missing));
+    if let Err(missing) = instructions::check_tools().and_then(|()| selection.check_tools()) {
+        return Ok(missing_tool(&missing));
     }
     let mut bench = Bench::prepare(selection)?;
-    bench.cases.retain(|case| case.beside.is_none() || case.name == bars::PEER);
+    bench.cases.retain(|case| case.compared_with.is_none() || case.name == thresholds::PEER);
     let functions = bench.artifacts.iter().filter(|(name, _)| FUNCTIONS.contains(name));
     let counts = Counts {
         run: Run::now()?,
@@ -99,13 +100,13 @@ fn count(selection: &Selection) -> anyhow::Result<ExitCode> {
     };
     selection.save(COUNTS, &counts)?;
     print(tables::of_counts(&counts));
-    let all_hold = bars::bars(&counts).iter().all(bars::Bar::holds);
+    let all_hold = thresholds::all(&counts).iter().all(Threshold::holds);
     Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn time(selection: &Selection, rounds: usize) -> anyhow::Result<ExitCode> {
-    if let Err(missing) = selection.look() {
-        return Ok(needs(&missing));
+    if let Err(missing) = selection.check_tools() {
+        return Ok(missing_tool(&missing));
     }
     let bench = Bench::prepare(selection)?;
     let times = measure::run(&bench.cases, &bench.stacks, rounds)?;
@@ -114,7 +115,7 @@ fn time(selection: &Selection, rounds: usize) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn needs(missing: &str) -> ExitCode {
+fn missing_tool(missing: &str) -> ExitCode {
     eprintln!("bench: {missing}");
     ExitCode::from(2)
 }
@@ -126,9 +127,9 @@ fn print(tables: Vec<tables::Named>) {
 }
 
 impl Selection {
-    /// Looks for the tools that the peers need. The error names the missing one.
-    fn look(&self) -> Result<(), String> {
-        if self.peers { peers::look() } else { Ok(()) }
+    /// Checks that the tools of the peers are installed. The error names the missing one.
+    fn check_tools(&self) -> Result<(), String> {
+        if self.peers { peers::check_tools() } else { Ok(()) }
     }
 
     fn save(&self, file: &str, figures: &impl serde::Serialize) -> anyhow::Result<()> {
@@ -136,7 +137,7 @@ impl Selection {
     }
 }
 
-/// Everything built and started.
+/// The binaries, the running stacks and the cases.
 struct Bench {
     artifacts: BTreeMap<&'static str, Artifact>,
     stacks: Vec<(&'static str, Stack)>,
@@ -146,9 +147,9 @@ struct Bench {
 impl Bench {
     fn prepare(selection: &Selection) -> anyhow::Result<Self> {
         let wanted = |function: &&str| match *function {
-            // It makes the tokens.
+            // Issues the tokens.
             "token" => true,
-            // The peers are given the keys that it publishes.
+            // The peers get its public keys.
             "discovery" if selection.peers => true,
             name => selection.functions.iter().any(|function| function == name),
         };
@@ -159,7 +160,7 @@ impl Bench {
         }
         let built = |name: &&'static str| anyhow::Ok((*name, Artifact::of(name)?));
         let artifacts: BTreeMap<_, _> =
-            functions.iter().chain(&FLOOR).map(built).collect::<Result<_, _>>()?;
+            functions.iter().chain(&BASELINES).map(built).collect::<Result<_, _>>()?;
         let started = |algorithm| anyhow::Ok((algorithm, Stack::start(&latchkey, algorithm)?));
         let stacks: Vec<(&str, Stack)> = ALGORITHMS.into_iter().map(started).collect::<Result<_, _>>()?;
         let mut cases = case::all(&artifacts, &stacks)?;

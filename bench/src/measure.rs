@@ -1,26 +1,26 @@
-//! Rounds: every case in turn, so that what disturbs the machine disturbs all of them.
+//! Measures all cases in rounds, so that a disturbance of the machine affects all of them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context;
+use bench::stats::{median, percentile};
 
 use crate::case::{Case, Tokens};
 use crate::process::Process;
 use crate::results::{Comparison, Metric, Run, Summary, Timed, Times};
 use crate::stack::Stack;
 
-/// Calls before each batch that are not counted: others ran in between, and the caches are theirs.
+/// Calls before each batch that are not counted, because other cases have filled the CPU's caches.
 const WARM_UP: usize = 5;
 
-/// Cold starts a round, one after the other; the middle one counts. The first of them pays for caches that hold what
-/// ran before it, which weighs most with what is over soonest.
+/// Cold starts a round, of which the median counts. The first one finds the CPU's caches filled by another case.
 const COLD_STARTS: usize = 5;
 
-/// What peers are compared by.
+/// The metrics of the comparison with peers.
 const COMPARED: [Metric; 3] = [Metric::WarmCpu, Metric::ColdCpu, Metric::Memory];
 
-/// Figures by case and metric, one a round.
+/// Values by case and metric, one a round.
 #[derive(Default)]
 struct Figures(BTreeMap<(String, Metric), Vec<f64>>);
 
@@ -34,7 +34,7 @@ impl Figures {
         Timed {
             name: case.name.clone(),
             metrics: of_case.map(|((_, metric), figures)| (*metric, Summary::of(figures))).collect(),
-            comparison: case.beside.as_deref().map(|ours| self.comparison(&case.name, ours)),
+            comparison: case.compared_with.as_deref().map(|ours| self.comparison(&case.name, ours)),
         }
     }
 
@@ -49,7 +49,7 @@ impl Figures {
     }
 }
 
-/// Measures all cases, so many rounds.
+/// Measures all cases in so many rounds.
 pub fn run(cases: &[Case], stacks: &[(&'static str, Stack)], rounds: usize) -> anyhow::Result<Times> {
     let (mut figures, mut tokens) = (Figures::default(), Tokens::default());
     let mut warm = Vec::new();
@@ -97,7 +97,7 @@ fn cold(case: &Case, stack: &Stack, tokens: &mut Tokens, figures: &mut Figures) 
         }
     }
     for (metric, values) in starts {
-        figures.add(case, metric, Summary::of(&values).median);
+        figures.add(case, metric, median(values));
     }
     Ok(())
 }
@@ -115,17 +115,15 @@ fn batch(
     let before = process.usage().cpu()?;
     let timed = process.answers(counted)?;
     let spent = process.usage().cpu()? - before;
-    let mut times: Vec<f64> = timed.iter().map(|answer| microseconds(answer.took)).collect();
-    times.sort_by(f64::total_cmp);
+    let times: Vec<f64> = timed.iter().map(|answer| microseconds(answer.took)).collect();
     answers.extend(timed);
     for answer in &answers {
         tokens.keep(case.algorithm, &answer.body);
     }
-    let at = |hundredth: usize| times.get((times.len() - 1) * hundredth / 100).copied().unwrap_or(f64::NAN);
-    figures.add(case, Metric::P50, at(50));
     if times.len() >= 100 {
-        figures.add(case, Metric::P99, at(99));
+        figures.add(case, Metric::P99, percentile(times.clone(), 99));
     }
+    figures.add(case, Metric::P50, median(times));
     figures.add(case, Metric::WarmCpu, microseconds(spent) / case.batch as f64);
     figures.add(case, Metric::Memory, process.usage().peak_memory()? as f64);
     Ok(())

@@ -1,4 +1,4 @@
-//! `docs/benchmarks.md`: its tables are made from `bench/results`.
+//! Writes the tables of `docs/benchmarks.md` from `bench/results`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use crate::artifact::root;
 use crate::results::{COUNTS, TIMES, load};
 use crate::tables::{of_counts, of_times};
 
-/// The tables that the page holds, each after a mark of its name. The others are for the terminal.
+/// The tables of the page, each after a comment with its name. The others are printed only.
 const TABLES: [&str; 3] = ["ratios", "times", "peers"];
 
 fn path() -> PathBuf {
@@ -33,7 +33,7 @@ fn rendered() -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// Replaces the text between a table's marks.
+/// Replaces the text between a table's comments.
 fn with_table(text: &str, name: &str, table: &str) -> anyhow::Result<String> {
     let begin = format!("<!-- {name} -->\n");
     let end = "<!-- end -->";

@@ -1,5 +1,5 @@
-//! Other people's ways to do the same, from npm and PyPI: functions in `bench/peers`, with the same tokens,
-//! events and stand-in for Lambda. Their keys and clients are built in: they read nothing from anywhere.
+//! Peers: functions in `bench/peers` with libraries from npm and PyPI. They get the same tokens and events in the same
+//! emulator. Their keys and clients are built in, so they read no store.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,11 +8,11 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, ensure};
 
 use crate::artifact::{Artifact, root, target};
-use crate::case::{BATCH, BEARER, Case, LONG_LIVED, Question, body};
+use crate::case::{BATCH, BEARER, Case, Input, LONG_LIVED, body};
 use crate::process::Process;
 use crate::stack::Stack;
 
-/// What they are installed and run with, how to see that it is there, and the version that it must say at least.
+/// The tools that they need: a command that prints the version, and the minimum version.
 const TOOLS: [(&str, &[&str], [u32; 2]); 4] = [
     ("node", &["--version"], [20, 0]),
     ("npm", &["--version"], [0, 0]),
@@ -20,8 +20,8 @@ const TOOLS: [(&str, &[&str], [u32; 2]); 4] = [
     ("python3", &["-m", "venv", "--help"], [0, 0]),
 ];
 
-/// Looks for the tools that they need. The error names the missing one.
-pub fn look() -> Result<(), String> {
+/// Checks that the tools are installed. The error names the missing one.
+pub fn check_tools() -> Result<(), String> {
     for (program, arguments, at_least) in TOOLS {
         let output = Command::new(program).args(arguments).output();
         let found = output.is_ok_and(|output| {
@@ -37,7 +37,7 @@ pub fn look() -> Result<(), String> {
     Ok(())
 }
 
-/// The first two numbers of a text.
+/// The first two numbers in a text.
 fn version(text: &str) -> [u32; 2] {
     let numbers = text.split(|character: char| !character.is_ascii_digit());
     let mut numbers = numbers.filter_map(|number| number.parse().ok());
@@ -54,7 +54,7 @@ pub fn cases(discovery: &Artifact, stacks: &[(&'static str, Stack)]) -> anyhow::
     Ok(cases)
 }
 
-/// The public keys, as everybody gets them: from a function that was just started and remembers no others.
+/// The JWKS of the stack, from a new process of `discovery`.
 fn jwks(discovery: &Artifact, stack: &Stack) -> anyhow::Result<String> {
     let command = [discovery.path.display().to_string()];
     let mut process = Process::start(&command, &stack.environment(&[]), "keys")?;
@@ -63,14 +63,14 @@ fn jwks(discovery: &Artifact, stack: &Stack) -> anyhow::Result<String> {
     answers.first().and_then(|answer| body(&answer.body)).context("no keys")
 }
 
-/// Where they were installed.
+/// The folders in which the peers are installed.
 struct Peers {
     node: PathBuf,
     python: PathBuf,
 }
 
 impl Peers {
-    /// Installs what their lists name. It stays for the next run.
+    /// Installs the pinned packages. Later runs reuse them.
     fn install() -> anyhow::Result<Self> {
         let folder = std::path::absolute(target().join("peers"))?;
         let (node, python) = (copy("node", &folder)?, copy("python", &folder)?);
@@ -94,34 +94,34 @@ impl Peers {
             ("SIGNING_KEY", signing_key.as_str()),
             ("PYTHONPATH", python_path.as_str()),
         ];
-        let case = |name: &str, command, question, expected, beside: &str| Case {
+        let case = |name: &str, command, input, expected, compared_with: &str| Case {
             name: name.to_owned(),
             algorithm,
             command,
             environment: stack.environment(&settings),
-            question,
+            input,
             expected,
             batch: BATCH,
-            beside: Some(beside.to_owned()),
+            compared_with: Some(compared_with.to_owned()),
         };
         let signing = |name: &str| format!("{name} {algorithm}");
         let (authorizer, token) = (signing("authorizer, new token"), signing("token"));
-        let request = || Ok::<_, anyhow::Error>(Question::Same(stack.event("token/basic", "")?));
+        let request = || Ok::<_, anyhow::Error>(Input::Same(stack.event("token/basic", "")?));
         let allowed = "\"isAuthorized\":true";
         let mut cases = vec![
             case(
                 &signing("aws-jwt-verify"),
                 self.node("aws-jwt-verify"),
-                Question::NewToken,
+                Input::NewToken,
                 allowed,
                 &authorizer,
             ),
-            case(&signing("jose"), self.node("jose"), Question::NewToken, allowed, &authorizer),
-            // Python's JSON has blanks.
+            case(&signing("jose"), self.node("jose"), Input::NewToken, allowed, &authorizer),
+            // Python's JSON has spaces.
             case(
                 &signing("PyJWT"),
                 self.python("authorizer"),
-                Question::NewToken,
+                Input::NewToken,
                 "\"isAuthorized\": true",
                 &authorizer,
             ),
@@ -135,7 +135,7 @@ impl Peers {
             case(&signing("oidc-provider"), self.node("oidc-provider"), request()?, "access_token", &token),
         ];
         if algorithm == "RS256" {
-            let event = || Ok::<_, anyhow::Error>(Question::Same(stack.event(BEARER, "")?));
+            let event = || Ok::<_, anyhow::Error>(Input::Same(stack.event(BEARER, "")?));
             cases.push(case("hello-world on Node", self.node("hello"), event()?, "\"2.0\"", "hello-world"));
             cases.push(case(
                 "hello-world on Python",
@@ -157,7 +157,7 @@ impl Peers {
         vec![python, "-m".to_owned(), "awslambdaric".to_owned(), format!("{module}.handler")]
     }
 
-    /// A key to sign with, as a JWK.
+    /// A private key as a JWK.
     fn private_key(&self, algorithm: &str) -> anyhow::Result<String> {
         let output = Command::new("node").arg(self.node.join("key.js")).arg(algorithm).output()?;
         ensure!(output.status.success(), "no key: {}", String::from_utf8_lossy(&output.stderr));
@@ -165,7 +165,7 @@ impl Peers {
     }
 }
 
-/// Copies the sources of a language to where their libraries will be.
+/// Copies the sources of a language to the folder of its packages.
 fn copy(language: &str, folder: &Path) -> anyhow::Result<PathBuf> {
     let (from, to) = (root().join("bench/peers").join(language), folder.join(language));
     fs::create_dir_all(&to)?;
@@ -178,7 +178,7 @@ fn copy(language: &str, folder: &Path) -> anyhow::Result<PathBuf> {
     Ok(to)
 }
 
-/// Runs a command. What it prints is no part of the report.
+/// Runs a command without its output.
 fn run(command: &mut Command) -> anyhow::Result<()> {
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status()?;
     ensure!(status.success(), "{command:?} failed");

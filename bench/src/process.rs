@@ -1,4 +1,4 @@
-//! A function as a process, and what it costs.
+//! A function as a process.
 
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
@@ -20,7 +20,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a command as Lambda would. Every answer must hold `expected`: a refusal is cheap.
+    /// Starts a command as Lambda does. Every response must contain `expected`, because an error response is cheap.
     pub fn start(
         command: &[String],
         environment: &BTreeMap<String, String>,
@@ -50,30 +50,30 @@ impl Process {
         Ok(Self { api, child, spawned_at, expected: expected.to_owned() })
     }
 
-    /// Waits until it asks for its first event; how long that took.
+    /// Waits until the process requests its first event, and returns the time since its start.
     pub fn ready(&mut self) -> anyhow::Result<Duration> {
         let child = &mut self.child;
         let ready_at = self.api.ready(|| matches!(child.try_wait(), Ok(None)))?;
         Ok(ready_at - self.spawned_at)
     }
 
-    /// Has it answer events, one after the other.
+    /// Sends events one after the other and returns the responses.
     pub fn answers(&mut self, events: Vec<Vec<u8>>) -> anyhow::Result<Vec<Answered>> {
         let child = &mut self.child;
         let answers = self.api.answers(events, || matches!(child.try_wait(), Ok(None)))?;
         for answer in &answers {
             let text = String::from_utf8_lossy(&answer.body);
-            ensure!(text.contains(&self.expected), "the answer lacks {:?}: {text}", self.expected);
+            ensure!(text.contains(&self.expected), "the response lacks {:?}: {text}", self.expected);
         }
         Ok(answers)
     }
 
-    /// What it has used until now.
+    /// The resources that it has used so far.
     pub fn usage(&self) -> Usage {
         Usage::of(self.child.id())
     }
 
-    /// Asks it to end and waits until it has: a profiler writes its figures then.
+    /// Terminates the process and waits for it, because a profiler writes its results at the end.
     pub fn end(mut self) -> anyhow::Result<()> {
         kill(Pid::from_raw(self.child.id().try_into()?), Signal::SIGTERM)?;
         self.child.wait()?;

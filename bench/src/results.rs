@@ -1,4 +1,4 @@
-//! Measured figures, as stored in `bench/results`.
+//! Results as stored in `bench/results`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Context;
+use bench::stats::percentile;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::root;
 
-/// When and where figures were measured.
+/// The time and place of a measurement.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Run {
     /// The day, in UTC.
@@ -41,37 +42,37 @@ impl Run {
     }
 }
 
-/// Instruction counts, and the sizes of what was counted.
+/// Instruction counts and zip sizes.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Counts {
     pub run: Run,
     /// By case.
     pub cases: BTreeMap<String, Instructions>,
-    /// What each function adds to a deployment package, in bytes.
+    /// The size of each function in a deployment package, in bytes.
     pub zips: BTreeMap<String, u64>,
 }
 
 impl Counts {
-    /// A warm call of a case.
+    /// The instructions of a warm call.
     pub fn warm(&self, case: &str) -> Option<f64> {
         Some(self.cases.get(case)?.warm as f64)
     }
 
-    /// A cold start of a case, its first call included.
+    /// The instructions of a cold start with its first call.
     pub fn cold(&self, case: &str) -> Option<f64> {
         Some(self.cases.get(case)?.cold as f64)
     }
 
-    /// What a hello-world that does one thing more spends on that, in a warm call.
+    /// The instructions of a baseline's warm call beyond those of the plain hello-world.
     pub fn part(&self, case: &str) -> Option<f64> {
         Some(self.warm(case)? - self.warm("hello-world")?)
     }
 }
 
-/// What a case costs in instructions.
+/// The instructions of a case.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub struct Instructions {
-    /// From the start of the process to the answer to its first call.
+    /// From the start of the process to the response to its first call.
     pub cold: u64,
     /// A warm call.
     pub warm: u64,
@@ -81,23 +82,23 @@ pub struct Instructions {
 #[derive(Serialize, Deserialize)]
 pub struct Times {
     pub run: Run,
-    /// How often everything was measured.
+    /// The number of rounds.
     pub rounds: usize,
-    /// In the order of the table.
+    /// The cases in the order of the table.
     pub cases: Vec<Timed>,
 }
 
-/// What was measured of a case, over all rounds.
+/// The results of a case over all rounds.
 #[derive(Serialize, Deserialize)]
 pub struct Timed {
     pub name: String,
     pub metrics: BTreeMap<Metric, Summary>,
-    /// Of a peer.
+    /// The comparison of a peer with our case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comparison: Option<Comparison>,
 }
 
-/// A peer beside the case of ours that does the same.
+/// The comparison of a peer with our case that does the same.
 #[derive(Serialize, Deserialize)]
 pub struct Comparison {
     pub our_case: String,
@@ -105,29 +106,29 @@ pub struct Comparison {
     pub ratios: BTreeMap<Metric, Summary>,
 }
 
-/// What is measured of a case, once a round. Times are in microseconds, memory in bytes.
+/// The metrics of a case, measured once a round. Times are in microseconds, memory in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
-    /// From the start of the process until it asks for its first event.
+    /// From the start of the process until it requests its first event.
     Start,
     /// CPU time until the first event.
     StartCpu,
     /// The first call.
     FirstCall,
-    /// CPU time until the first answer.
+    /// CPU time until the first response.
     ColdCpu,
     /// The median of the warm calls.
     P50,
-    /// The 99th percentile of the warm calls; absent below a hundred calls.
+    /// The 99th percentile of the warm calls, absent below a hundred calls.
     P99,
     /// CPU time of a warm call.
     WarmCpu,
-    /// The most memory after all warm calls.
+    /// The peak memory after all warm calls.
     Memory,
 }
 
-/// The median, and the quartiles around it.
+/// The median and the quartiles.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub struct Summary {
     pub low: f64,
@@ -136,14 +137,10 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Of figures, one a round.
-    pub fn of(figures: &[f64]) -> Self {
-        let mut sorted = figures.to_vec();
-        sorted.sort_by(f64::total_cmp);
-        let at = |part: usize| {
-            sorted.get((sorted.len().saturating_sub(1)) * part / 4).copied().unwrap_or(f64::NAN)
-        };
-        Self { low: at(1), median: at(2), high: at(3) }
+    /// The summary of values, one a round.
+    pub fn of(values: &[f64]) -> Self {
+        let at = |percent| percentile(values.to_vec(), percent);
+        Self { low: at(25), median: at(50), high: at(75) }
     }
 }
 

@@ -1,8 +1,7 @@
-//! A stand-in for the Lambda Runtime API
-//! (docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html), for one process at a time.
+//! An emulator of the Lambda Runtime API
+//! (docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html) for one process.
 //!
-//! Blocking and by hand: what it does between two events must cost as little as can be, and the same for
-//! every function.
+//! It is blocking and without an HTTP library, so that its own cost between two events is small and constant.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -13,11 +12,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-/// How long a function may take for anything. Invariant: far above what any does under a profiler, so that
-/// only one that hangs meets it.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// The timeout of a function. Invariant: far above every call under a profiler, so that only a function that hangs
+/// exceeds it.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// An answer and how long it took.
+/// A response and its duration.
 pub struct Answered {
     pub body: Vec<u8>,
     pub took: Duration,
@@ -29,13 +28,13 @@ struct State {
     answers: Vec<Answered>,
     sent_at: Option<Instant>,
     first_next: Option<Instant>,
-    /// Whether the function asks for an event that isn't there: it has nothing left to do.
+    /// Whether the function waits for an event.
     idle: bool,
     error: Option<String>,
     over: bool,
 }
 
-/// The stand-in.
+/// A running emulator.
 pub struct RuntimeApi {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -58,7 +57,7 @@ impl RuntimeApi {
                     return;
                 }
                 let api = api.clone();
-                // A connection that breaks belongs to a function that ended: whoever waits for it sees that.
+                // A connection breaks when the function ends, which `answers` notices.
                 thread::spawn(move || drop(api.serve(stream)));
             }
         });
@@ -69,20 +68,19 @@ impl RuntimeApi {
         self.address.to_string()
     }
 
-    /// Waits until the function asks for its first event; the moment it did.
+    /// Waits until the function requests its first event, and returns that moment.
     pub fn ready(&self, alive: impl FnMut() -> bool) -> anyhow::Result<Instant> {
         self.answers(Vec::new(), alive)?;
-        self.shared.state().first_next.context("the function asked for no event")
+        self.shared.state().first_next.context("the function requested no event")
     }
 
-    /// Hands events to the function, one after the other, and waits until it has answered the last one and
-    /// asks for more.
+    /// Sends events one after the other, and waits for the last response and the request for another event.
     pub fn answers(
         &self,
         events: Vec<Vec<u8>>,
         mut alive: impl FnMut() -> bool,
     ) -> anyhow::Result<Vec<Answered>> {
-        let (deadline, count) = (Instant::now() + PATIENCE, events.len());
+        let (deadline, count) = (Instant::now() + TIMEOUT, events.len());
         let mut state = self.shared.state();
         if count > 0 {
             state.idle = false;
@@ -97,7 +95,7 @@ impl RuntimeApi {
                 return Ok(std::mem::take(&mut state.answers));
             }
             if Instant::now() > deadline || !alive() {
-                bail!("the function ended, or hangs");
+                bail!("the function ended or hangs");
             }
             let wait = self.shared.changed.wait_timeout(state, Duration::from_millis(100));
             state = wait.unwrap_or_else(PoisonError::into_inner).0;
@@ -162,13 +160,13 @@ impl Shared {
     }
 }
 
-/// What Lambda says about an invocation.
+/// The headers of an invocation.
 const INVOCATION: &str = "Lambda-Runtime-Aws-Request-Id: 00000000-0000-4000-8000-000000000000\r\n\
     Lambda-Runtime-Deadline-Ms: 99999999999999\r\n\
     Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:eu-west-1:123456789012:function:bench\r\n\
     Lambda-Runtime-Trace-Id: Root=1-00000000-000000000000000000000000;Parent=0000000000000000;Sampled=0\r\n";
 
-/// Path and body of the next request; none when the connection is closed.
+/// The path and the body of the next request. None when the connection is closed.
 fn read_request(reader: &mut BufReader<TcpStream>) -> io::Result<Option<(String, Vec<u8>)>> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
@@ -206,6 +204,6 @@ fn respond(out: &mut TcpStream, status: &str, headers: &str, body: &[u8]) -> io:
         "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{headers}\r\n",
         body.len()
     );
-    // One write, one packet: a second would cost the function a second wake-up.
+    // One write is one packet. A second packet would wake the function twice.
     out.write_all(&[head.as_bytes(), body].concat())
 }

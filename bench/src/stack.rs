@@ -1,6 +1,6 @@
-//! A local stack to measure against: `latchkey dev`, as a child.
+//! A local stack to measure against: `latchkey dev` as a child process.
 //!
-//! A child, because it is optimised for compiling fast and brings much that a function must not have.
+//! It is a separate process, so that its dependencies and compiler options don't affect the functions.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,19 +16,19 @@ use tempfile::TempDir;
 /// A running `latchkey dev`.
 pub struct Stack {
     child: Child,
-    /// What `dev.env` holds.
+    /// The variables of `dev.env`.
     environment: BTreeMap<String, String>,
     _data: TempDir,
 }
 
 impl Stack {
-    /// Starts one whose tokens are signed with that algorithm.
+    /// Starts a stack that signs tokens with this algorithm.
     pub fn start(latchkey: &Path, algorithm: &str) -> anyhow::Result<Self> {
         let data = tempfile::tempdir()?;
         let mut child = Command::new(latchkey)
             .args(["dev", "--ephemeral", "--port", "0", "--data"])
             .arg(data.path())
-            // A stack of its own, whatever dev.env was sourced here.
+            // A separate stack, even if a dev.env was sourced.
             .env_remove("AWS_ENDPOINT_URL_DYNAMODB")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -47,12 +47,12 @@ impl Stack {
                 .env("SIGNING_ALGORITHM", algorithm)
                 .stdout(Stdio::null())
                 .status()?;
-            ensure!(rotated.success(), "the signing key could not be rotated");
+            ensure!(rotated.success(), "cannot rotate the signing key");
         }
         Ok(stack)
     }
 
-    /// The process that it is.
+    /// The id of the process.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -77,7 +77,7 @@ impl Stack {
         self.environment.get(name).map_or("", String::as_str)
     }
 
-    /// A recorded event, its placeholders replaced.
+    /// A recorded event with its placeholders filled in.
     pub fn event(&self, name: &str, access_token: &str) -> anyhow::Result<Vec<u8>> {
         let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../events").join(format!("{name}.json"));
         let mut text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
@@ -88,7 +88,7 @@ impl Stack {
         for (name, value) in known.chain(own) {
             text = text.replace(&format!("${{{name}}}"), value);
         }
-        // As Lambda hands it over: without the blanks that make it readable.
+        // Without whitespace, as Lambda sends it.
         let event: serde_json::Value = serde_json::from_str(&text)?;
         Ok(serde_json::to_vec(&event)?)
     }

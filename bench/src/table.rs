@@ -1,8 +1,8 @@
-//! Tables in Markdown, which read well in a terminal too.
+//! Tables in Markdown, for documents and the terminal.
 
 use comfy_table::{CellAlignment, Table, presets};
 
-/// One without rows.
+/// A table without rows.
 pub fn empty(columns: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN).set_header(columns);

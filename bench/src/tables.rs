@@ -1,15 +1,15 @@
-//! The tables, in Markdown: for the terminal and for the page.
+//! The result tables in Markdown, for the terminal and for the page.
 
 use bench::table;
 use comfy_table::Table;
 
-use crate::bars::{Bar, bars};
 use crate::results::{Counts, Metric, Run, Summary, Timed, Times};
+use crate::thresholds::{self, Threshold};
 
 /// A table with its name.
 pub type Named = (&'static str, String);
 
-/// Of instruction counts.
+/// The tables of instruction counts.
 pub fn of_counts(counts: &Counts) -> Vec<Named> {
     let run = run(&counts.run);
     vec![
@@ -18,7 +18,7 @@ pub fn of_counts(counts: &Counts) -> Vec<Named> {
     ]
 }
 
-/// Of times and memory.
+/// The tables of times and memory.
 pub fn of_times(times: &Times) -> Vec<Named> {
     let run = format!("{} {} rounds.", run(&times.run), times.rounds);
     let (theirs, ours): (Vec<&Timed>, _) = times.cases.iter().partition(|case| case.comparison.is_some());
@@ -36,13 +36,13 @@ fn run(run: &Run) -> String {
 
 fn ratios(counts: &Counts) -> Table {
     let mut table = table::empty(&["ratio of instructions", "found", "at most", ""]);
-    for bar in bars(counts) {
-        let verdict = match bar.found {
+    for threshold in thresholds::all(counts) {
+        let verdict = match threshold.found {
             None => "**not counted**",
-            Some(_) if bar.holds() => "",
+            Some(_) if threshold.holds() => "",
             Some(_) => "**exceeded**",
         };
-        let Bar { what, at_most, found } = bar;
+        let Threshold { what, at_most, found } = threshold;
         let found = found.map_or_else(|| "–".to_owned(), ratio);
         table.add_row([what, found, ratio(at_most), verdict.to_owned()]);
     }
@@ -120,19 +120,19 @@ fn peers(cases: &[&Timed]) -> Table {
     table
 }
 
-/// What a function can be given, in MB; the last has one whole core
+/// Memory settings of a function, in MB. The last one has a whole core
 /// (docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html).
 const SIZES: [u32; 5] = [128, 256, 512, 1024, WHOLE_CORE];
 const WHOLE_CORE: u32 = 1769;
 
-/// The first call and a warm one at each size, in milliseconds: their CPU time with that share of a core. The start of
-/// a process doesn't count, for which Lambda gives a whole core to all.
+/// The first and a warm call at each memory setting, in milliseconds: the CPU time with that share of a core. The start of
+/// the process is left out, because Lambda gives every function a whole core for it.
 fn memory(cases: &[&Timed]) -> Table {
     let sizes = SIZES.map(|size| format!("{size} MB"));
     let columns: Vec<&str> =
         ["first / warm call, ms", "peak MB"].into_iter().chain(sizes.iter().map(String::as_str)).collect();
     let mut table = table::empty(&columns);
-    // Only functions of the template have a size to choose.
+    // Baselines are not deployed.
     for case in cases.iter().filter(|case| !case.name.starts_with("hello-world")) {
         let median = |metric| case.metrics.get(&metric).map(|found| found.median);
         let (Some(start), Some(cold), Some(warm), Some(peak)) = (

@@ -1,4 +1,4 @@
-//! What a process has used.
+//! The resource usage of a process.
 
 use std::fs;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use anyhow::Context;
 use nix::time::clock_getcpuclockid;
 use nix::unistd::Pid;
 
-/// Of a process, by its id.
+/// The usage of the process with this id.
 pub struct Usage(u32);
 
 impl Usage {
@@ -15,18 +15,18 @@ impl Usage {
         Self(pid)
     }
 
-    /// The CPU time of the whole process until now, in user and kernel, of threads that ended too.
+    /// The user and system CPU time so far, ended threads included.
     pub fn cpu(&self) -> anyhow::Result<Duration> {
         let clock = clock_getcpuclockid(Pid::from_raw(self.0.try_into()?))?;
         Ok(Duration::from(clock.now()?))
     }
 
-    /// The memory that it has now, in bytes.
+    /// The current memory in bytes.
     pub fn memory(&self) -> anyhow::Result<u64> {
         self.status("VmRSS:")
     }
 
-    /// The most memory that it has had, in bytes.
+    /// The peak memory in bytes.
     pub fn peak_memory(&self) -> anyhow::Result<u64> {
         self.status("VmHWM:")
     }

@@ -751,7 +751,7 @@ async fn revoked_signing_key_is_replaced_by_an_active_one() {
     let leaked = text(&keys(&stack.json(&["signing-key", "status"]))[0], "kid").to_owned();
 
     let unknown = stack.run(&["signing-key", "revoke", "-b_is_how_a_key_id_may_begin"]);
-    assert!(unknown.stderr.contains("no key of that id is in use"), "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("no signing key in use has this id"), "{}", unknown.stderr);
 
     let revoke = |kid: &str| {
         let outcome = stack.run(&["signing-key", "revoke", kid, "--output", "json"]);
@@ -765,8 +765,8 @@ async fn revoked_signing_key_is_replaced_by_an_active_one() {
     let after = revoke(&leaked);
     assert_eq!(states(&after), ["revoked", "signing", "upcoming"], "the next key is published at once");
     assert_eq!(text(&after[0], "kid"), leaked);
-    stack.run(&["signing-key", "revoke", &leaked]).refused("no key of that id is in use");
-    stack.run(&["signing-key", "revoke", "nothing"]).refused("`latchkey signing-key status` lists them");
+    stack.run(&["signing-key", "revoke", &leaked]).refused("no signing key in use has this id");
+    stack.run(&["signing-key", "revoke", "nothing"]).refused("`latchkey signing-key status` lists the keys");
     assert!(stack.client_token(&client[0], &client[1]).await.is_some(), "there is another to sign with");
 
     // The pending key becomes active.

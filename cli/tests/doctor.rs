@@ -114,7 +114,7 @@ async fn other_parts_are_checked_when_one_fails() {
     empty.has_problems(&[("secret", "Run `latchkey signing-key rotate`")]);
     assert!(empty.named("ok").contains(&"table"));
     diagnosis(&[("SIGNING_SECRET_ID", "strange")])
-        .has_problems(&[("secret", "does not hold a key document")]);
+        .has_problems(&[("secret", "does not contain a key document")]);
     diagnosis(&[("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "")])
         .has_problems(&[("credentials", "no AWS region is set")]);
     diagnosis(&[("LATCHKEY_URL", "example")]).has_problems(&[("discovery", "example is not an API URL")]);

@@ -1,7 +1,7 @@
-//! Access tokens: `UnverifiedJwt::parse` and `verify`, and what is made of the claims.
+//! Access tokens: `UnverifiedJwt::parse`, `verify` and the validation of claims.
 //!
-//! A line with a header and one with claims are signed with a good key first, so that what comes after the
-//! signature is reached too; any other text is taken for a token as it is.
+//! An input of two lines, header and claims, is signed with a valid key first, so that the fuzzer reaches the validation
+//! of claims. Any other input is a token.
 
 use serde_json::Value;
 use shared::clients::assertion::{Assertion, audiences};
@@ -9,7 +9,7 @@ use shared::jose::jwt::{LEEWAY, UnverifiedJwt, VerifiedJwt};
 use shared::trust::access_token::{Expected, MAX_ACCESS_TOKEN, VerifiedAccessToken};
 
 use crate::NOW;
-use crate::forge::{FORGE, TestSigner};
+use crate::signer::{SIGNER, TestSigner};
 use crate::text::first_line;
 
 const ISSUER: &str = "https://auth.example.com";
@@ -17,40 +17,40 @@ const AUDIENCE: &str = "latchkey";
 
 /// The target.
 pub fn run(data: &[u8]) {
-    FORGE.with(|forge| match first_line(data) {
-        (header, Some(claims)) => signed(forge, header, claims),
-        (text, None) => unsigned(forge, text),
+    SIGNER.with(|signer| match first_line(data) {
+        (header, Some(claims)) => signed(signer, header, claims),
+        (text, None) => unsigned(signer, text),
     });
 }
 
-fn verify(forge: &TestSigner, token: &str) -> Option<VerifiedJwt> {
-    UnverifiedJwt::parse(token, MAX_ACCESS_TOKEN).ok()?.verify(&forge.public_key).ok()
+fn verify(signer: &TestSigner, token: &str) -> Option<VerifiedJwt> {
+    UnverifiedJwt::parse(token, MAX_ACCESS_TOKEN).ok()?.verify(&signer.public_key).ok()
 }
 
-/// Nobody has signed it: it is no good, whatever it says.
-fn unsigned(forge: &TestSigner, text: &[u8]) {
+/// A token without a valid signature is rejected, whatever its content.
+fn unsigned(signer: &TestSigner, text: &[u8]) {
     let Ok(text) = std::str::from_utf8(text) else { return };
     let Ok(jwt) = UnverifiedJwt::parse(text, MAX_ACCESS_TOKEN) else { return };
     assert_eq!(text.matches('.').count(), 2);
     assert!(text.len() <= MAX_ACCESS_TOKEN);
     jwt.unverified_issuer();
-    assert!(jwt.verify(&forge.public_key).is_err(), "a token that nobody signed is good");
+    assert!(jwt.verify(&signer.public_key).is_err(), "an unsigned token verifies");
 }
 
-fn signed(forge: &TestSigner, header: &[u8], claims: &[u8]) {
-    let token = forge.token(header, claims);
-    // One bit that is not as it was signed, anywhere.
+fn signed(signer: &TestSigner, header: &[u8], claims: &[u8]) {
+    let token = signer.token(header, claims);
+    // Flips one bit at any place.
     let mut changed = token.clone().into_bytes();
     let place = token.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
     changed[(place / 8) % token.len()] ^= 1 << (place % 8);
     if let Ok(changed) = String::from_utf8(changed) {
-        assert!(verify(forge, &changed).is_none(), "a changed token is good");
+        assert!(verify(signer, &changed).is_none(), "a changed token verifies");
     }
 
-    let Some(jwt) = verify(forge, &token) else { return };
-    // What was read is what was signed.
-    let said = |bytes| serde_json::from_slice::<Value>(bytes).expect("JSON");
-    let (header, claims) = (said(header), said(claims));
+    let Some(jwt) = verify(signer, &token) else { return };
+    // The values read are the values signed.
+    let parse = |bytes| serde_json::from_slice::<Value>(bytes).expect("JSON");
+    let (header, claims) = (parse(header), parse(claims));
     assert_eq!(jwt.claims.clone().into_object(), claims);
     assert_eq!(jwt.typ(), header.get("typ").and_then(Value::as_str));
     assert!(header["alg"] == "EdDSA" || header["alg"] == "Ed25519");
@@ -58,20 +58,20 @@ fn signed(forge: &TestSigner, header: &[u8], claims: &[u8]) {
 
     let expected_audiences = [AUDIENCE.to_owned()];
     let expected = Expected { issuer: Some(ISSUER), audiences: Some(&expected_audiences) };
-    let judged = VerifiedAccessToken::validate(&jwt, &expected, NOW);
+    let access_token = VerifiedAccessToken::validate(&jwt, &expected, NOW);
     let assertion = Assertion::validate(&jwt, AUDIENCE, &audiences(ISSUER, "/oauth2/token", false), NOW);
-    assert!(judged.is_err() || assertion.is_err(), "good for two things");
-    let Ok(token) = judged else { return };
+    assert!(access_token.is_err() || assertion.is_err(), "valid as access token and as assertion");
+    let Ok(token) = access_token else { return };
     check(&claims, header["typ"].as_str());
-    // What is written reads back.
+    // Serialized claims parse back.
     let again =
-        forge.token(br#"{"alg":"EdDSA","typ":"at+jwt"}"#, token.claims().to_json().to_string().as_bytes());
-    let again = verify(forge, &again).expect("what we write is what we read");
-    let again = VerifiedAccessToken::validate(&again, &expected, NOW).expect("as good as before");
+        signer.token(br#"{"alg":"EdDSA","typ":"at+jwt"}"#, token.claims().to_json().to_string().as_bytes());
+    let again = verify(signer, &again).expect("serialized claims verify");
+    let again = VerifiedAccessToken::validate(&again, &expected, NOW).expect("serialized claims are valid");
     assert_eq!(again.claims(), token.claims());
 }
 
-/// What must be true of an access token that is taken, read independently.
+/// Checks an accepted access token by an independent reading.
 fn check(claims: &Value, typ: Option<&str>) {
     assert!(matches!(typ, Some("at+jwt" | "application/at+jwt")));
     assert_eq!(claims["iss"], ISSUER);

@@ -1,4 +1,4 @@
-//! Machine secrets, API keys among them: their form and their checksum.
+//! Machine secrets: their form and checksum.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use secrecy::ExposeSecret;
@@ -15,11 +15,11 @@ const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 /// The target.
 pub fn run(data: &[u8]) {
     if let Ok(text) = std::str::from_utf8(data) {
-        let taken: Vec<_> = KINDS.iter().filter(|(kind, ..)| is_taken(*kind, text)).collect();
-        let wanted: Vec<_> = KINDS.iter().filter(|kind| is_well_formed(kind, text)).collect();
-        assert!(taken.iter().map(|kind| kind.1).eq(wanted.iter().map(|kind| kind.1)), "{text}");
+        let accepted: Vec<_> = KINDS.iter().filter(|(kind, ..)| is_accepted(*kind, text)).collect();
+        let expected: Vec<_> = KINDS.iter().filter(|kind| is_well_formed(kind, text)).collect();
+        assert!(accepted.iter().map(|kind| kind.1).eq(expected.iter().map(|kind| kind.1)), "{text}");
     }
-    // The same bytes as what stands between prefix and checksum.
+    // The input as the random part between prefix and checksum.
     for (kind, prefix, length) in KINDS {
         let random = (0..length).map(|index| {
             let byte = data.get(index % data.len().max(1)).copied().unwrap_or_default();
@@ -27,26 +27,26 @@ pub fn run(data: &[u8]) {
         });
         let body = prefix.chars().chain(random).collect::<String>();
         let secret = format!("{body}{}", checksum(&body));
-        assert!(is_taken(kind, &secret), "{secret}");
+        assert!(is_accepted(kind, &secret), "{secret}");
         let mut changed = secret.clone();
         let last = changed.pop();
         changed.push(if last == Some('0') { '1' } else { '0' });
-        assert!(!is_taken(kind, &changed), "{changed}");
+        assert!(!is_accepted(kind, &changed), "{changed}");
         if kind == SecretKind::RefreshToken {
             let token = RefreshToken::parse(secret.as_str().into()).expect("a well-formed token");
             assert_eq!(token.expose_secret(), secret);
             let next = token.successor(&String::from_utf8_lossy(data));
             assert_eq!(token.family(), next.family());
-            assert!(is_taken(kind, next.expose_secret()) && next.expose_secret() != secret);
+            assert!(is_accepted(kind, next.expose_secret()) && next.expose_secret() != secret);
         }
     }
 }
 
-fn is_taken(kind: SecretKind, text: &str) -> bool {
+fn is_accepted(kind: SecretKind, text: &str) -> bool {
     SecretDigest::of(kind, &text.into()).is_some()
 }
 
-/// Whether it should be: an own reading, to compare with.
+/// Whether a text has the form of a secret, by an independent reading.
 fn is_well_formed((_, prefix, length): &(SecretKind, &str, usize), text: &str) -> bool {
     text.len() == prefix.len() + length + 6
         && text.strip_prefix(prefix).is_some_and(|rest| rest.bytes().all(|byte| BASE62.contains(&byte)))

@@ -1,4 +1,4 @@
-//! The `Authorization` header: any value; and any text as id and secret.
+//! The `Authorization` header with any value, and Basic credentials with any text.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,33 +14,33 @@ pub fn run(data: &[u8]) {
         let end = data.iter().position(|byte| *byte == b' ').expect("a scheme");
         let blanks = data[end..].iter().take_while(|byte| **byte == b' ').count();
         let encoded = &data[end + blanks..];
-        let decoded = STANDARD.decode(encoded).expect("base64 that is taken is base64");
+        let decoded = STANDARD.decode(encoded).expect("accepted credentials are base64");
         assert_eq!(parts(&decoded), Some((id.clone(), secret.clone())));
-        // As a client writes it that encodes what it sends (RFC 6749 §2.3.1).
+        // In the form of a client that form-encodes id and secret (RFC 6749 §2.3.1).
         let pair =
             [&id, &secret].map(|text| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>());
         assert_eq!(read(header_of(pair.join(":").as_bytes()).as_bytes()), Some((id, secret)));
     }
-    let wanted = std::str::from_utf8(data).ok().and_then(|_| parts(data));
-    assert_eq!(read(header_of(data).as_bytes()), wanted);
+    let expected = std::str::from_utf8(data).ok().and_then(|_| parts(data));
+    assert_eq!(read(header_of(data).as_bytes()), expected);
 }
 
 fn header_of(credentials: &[u8]) -> String {
     format!("Basic {}", STANDARD.encode(credentials))
 }
 
-/// What the header comes to, if it is taken for Basic credentials.
+/// Id and secret, if the header is accepted as Basic credentials.
 fn read(value: &[u8]) -> Option<(String, String)> {
     let mut headers = HeaderMap::new();
     headers.insert(header::AUTHORIZATION, HeaderValue::from_bytes(value).ok()?);
     let Ok(Credentials::Basic(basic)) = Credentials::read(&headers) else { return None };
-    // A second header is an answer too many, whatever it says.
+    // A second header is rejected, whatever its value.
     headers.append(header::AUTHORIZATION, HeaderValue::from_static("Basic Og=="));
     assert!(Credentials::read(&headers).is_err());
     Some((basic.id, basic.secret.expose_secret().to_owned()))
 }
 
-/// Id and secret as they should be read: what comes before the first colon, and after it.
+/// Id and secret by an independent reading: the parts before and after the first colon.
 fn parts(credentials: &[u8]) -> Option<(String, String)> {
     let colon = credentials.iter().position(|byte| *byte == b':')?;
     let decoded = |bytes: &[u8]| String::from_utf8_lossy(&form_decoded(bytes)).into_owned();

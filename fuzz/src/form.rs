@@ -1,4 +1,4 @@
-//! Form bodies: a line with the content type, then the body.
+//! Form bodies. The first line of the input is the content type, and the rest is the body.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ pub fn run(data: &[u8]) {
     for pair in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
         let end = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
         let decoded =
-            |bytes: &[u8]| String::from_utf8(form_decoded(bytes)).expect("a form that is taken is UTF-8");
+            |bytes: &[u8]| String::from_utf8(form_decoded(bytes)).expect("an accepted form is UTF-8");
         let (name, value) = (decoded(&pair[..end]), decoded(pair.get(end + 1..).unwrap_or_default()));
         if ["resource", "audience"].contains(&name.as_str()) {
             targets.insert(value);
@@ -29,12 +29,12 @@ pub fn run(data: &[u8]) {
     targets.remove("");
     match form.target() {
         Ok(target) => assert_eq!(BTreeSet::from_iter(target.map(str::to_owned)), targets),
-        Err(_) => assert!(targets.len() > 1, "one target is one"),
+        Err(_) => assert!(targets.len() > 1, "a single target is rejected"),
     }
     for (name, value) in fields {
-        let wanted = Some(value.as_str()).filter(|value| !value.is_empty());
-        assert_eq!(form.text(&name), wanted, "an empty one is as if left out");
-        assert_eq!(form.secret(&name).as_ref().map(ExposeSecret::expose_secret), wanted);
-        assert_eq!(form.text(&name), None, "a secret is taken once");
+        let expected = Some(value.as_str()).filter(|value| !value.is_empty());
+        assert_eq!(form.text(&name), expected, "an empty parameter is ignored");
+        assert_eq!(form.secret(&name).as_ref().map(ExposeSecret::expose_secret), expected);
+        assert_eq!(form.text(&name), None, "a secret can be read once");
     }
 }

@@ -1,4 +1,4 @@
-//! Key sets: those that clients register, and those that other issuers publish, which are fetched.
+//! Key sets that clients register, and key sets that are fetched from other issuers.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,48 +16,48 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use crate::NOW;
-use crate::forge::FORGE;
+use crate::signer::SIGNER;
 
-/// How much later each fetch is, in seconds: nothing of the one before may be used any more.
+/// Seconds between two fetches, so that no cached key is usable.
 const LATER: u64 = 1_000_000;
 
-/// The longest set that is fetched.
+/// The maximum size of a fetched key set.
 const MAX_JWKS: usize = 256 * 1024;
 
 /// The target.
 pub fn run(data: &[u8]) {
-    let token = FORGE.with(|forge| forge.token(br#"{"alg":"EdDSA","kid":"1"}"#, b"{}"));
+    let token = SIGNER.with(|signer| signer.token(br#"{"alg":"EdDSA","kid":"1"}"#, b"{}"));
     let jwt = || UnverifiedJwt::parse_foreign(&token, 1024).expect("a well-formed token");
     let Ok(set) = serde_json::from_slice::<Value>(data) else {
-        // No JSON, or it nests too deep for this reading, or it begins with a byte order mark.
+        // The input is not JSON, nests deeper than `Value` allows or begins with a byte order mark.
         let _ = (KeySet::read(data), fetched(data, jwt()));
         return;
     };
-    // Serde takes an array for an object, by the order of its members.
+    // Serde accepts an array for a struct and reads its members by order.
     let keys = set.get("keys").or_else(|| set.get(0));
     let given = keys.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    // What it says of a member that is there twice, this reading doesn't know.
+    // This independent reading ignores duplicate members.
     let distinct = serde_json::from_slice::<Distinct>(data).is_ok() && data.len() <= MAX_JWKS;
     let usable = given.iter().filter(|jwk| is_usable(jwk)).count();
 
-    assert!(
-        !distinct || KeySet::read(data).is_empty() == (usable == 0),
-        "a set holds the keys that we can use"
-    );
-    let ours = FORGE.with(|forge| forge.jwk["x"].as_str().expect("a key").to_owned());
+    assert!(!distinct || KeySet::read(data).is_empty() == (usable == 0), "a key set holds its usable keys");
+    let ours = SIGNER.with(|signer| signer.jwk["x"].as_str().expect("a key").to_owned());
     let is_ours =
         |jwk: &Value| jwk["x"].as_str().is_some_and(|x| x.trim_end_matches('=') == ours) && is_usable(jwk);
     match fetched(data, jwt()) {
-        Ok(()) => assert!(!distinct || given.iter().any(is_ours), "nobody gave that key"),
+        Ok(()) => assert!(
+            !distinct || given.iter().any(is_ours),
+            "the token verified with a key that is not in the set"
+        ),
         Err(IssuerError::NoUsableKey(_)) => {
-            assert!(!distinct || usable == 0, "keys that we can use were skipped")
+            assert!(!distinct || usable == 0, "usable keys were skipped")
         }
         Err(IssuerError::Token(_)) => assert!(!distinct || usable > 0),
-        Err(IssuerError::Keys(_)) => assert!(data.len() > MAX_JWKS, "an answer is no outage"),
+        Err(IssuerError::Keys(_)) => assert!(data.len() > MAX_JWKS, "a response is not an outage"),
     }
 }
 
-/// Whether it is a key that we can use; then it is public, and has a name of its own.
+/// Whether a key is usable. A usable key has no private members and has a thumbprint.
 fn is_usable(jwk: &Value) -> bool {
     let Ok(mut members) = serde_json::from_value::<StrictObject>(jwk.clone()) else { return false };
     members.drop_nulls();
@@ -65,15 +65,16 @@ fn is_usable(jwk: &Value) -> bool {
     if usable {
         assert!(
             PRIVATE_MEMBERS.iter().all(|name| members.get(name).is_none()),
-            "a key that everybody can sign with"
+            "a usable key has private members"
         );
-        let name = thumbprint(&members.into_object()).and_then(|name| URL_SAFE_NO_PAD.decode(name).ok());
-        assert_eq!(name.map(|name| name.len()), Some(32));
+        let thumbprint = thumbprint(&members.into_object());
+        let digest = thumbprint.and_then(|thumbprint| URL_SAFE_NO_PAD.decode(thumbprint).ok());
+        assert_eq!(digest.map(|digest| digest.len()), Some(32));
     }
     usable
 }
 
-/// Another issuer's key set, and the way to it.
+/// An issuer that serves a key set, and the client that fetches it.
 struct Issuer {
     runtime: Runtime,
     document: Arc<Mutex<Vec<u8>>>,
@@ -98,7 +99,7 @@ impl Issuer {
     }
 }
 
-/// Whether the token is good by the keys that are fetched.
+/// Fetches the key set and verifies a token with it.
 fn fetched(document: &[u8], jwt: UnverifiedJwt<'_>) -> Result<(), IssuerError> {
     ISSUER.with_borrow_mut(|issuer| {
         *issuer.document.lock().unwrap_or_else(PoisonError::into_inner) = document.to_vec();

@@ -1,30 +1,29 @@
-//! What reads input from outside, fed with whatever a fuzzer thinks of.
+//! Fuzz targets for the code that reads untrusted input.
 //!
-//! A target is a function that takes any bytes and panics when something does not hold that must. `cargo
-//! fuzz` drives it through `fuzz_targets/`; `cargo test` feeds it the seeds, so that what was found once
-//! stays found.
+//! A target is a function that takes any bytes and panics when an invariant is violated. `cargo fuzz` runs it through
+//! `fuzz_targets/`. `cargo test` runs it on the seeds, which include inputs that once failed.
 
 pub mod access_token;
 pub mod api_key;
 pub mod basic;
 pub mod event;
-mod forge;
 pub mod form;
 pub mod json_body;
 pub mod jwks;
 pub mod proof;
 pub mod request;
+mod signer;
 pub mod template;
 mod text;
 mod world;
 
-/// A target: its name, what it does with any bytes, and the folders with its seeds.
+/// A fuzz target.
 pub struct Target {
-    /// As in `fuzz_targets/`.
+    /// The name in `fuzz_targets/`.
     pub name: &'static str,
-    /// Panics when something does not hold.
+    /// Panics when an invariant is violated.
     pub run: fn(&[u8]),
-    /// Beside `fuzz/seeds/NAME`; from the top of the tree.
+    /// More folders with seeds beside `fuzz/seeds/NAME`, relative to the repository's root.
     pub recorded: &'static [&'static str],
 }
 
@@ -49,5 +48,5 @@ const fn target(name: &'static str, run: fn(&[u8])) -> Target {
     Target { name, run, recorded: &[] }
 }
 
-/// What the clock says, in seconds since 1970, where a target needs no store.
+/// The time of the targets without stores, in seconds since 1970.
 pub const NOW: u64 = 1_800_000_000;

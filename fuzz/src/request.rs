@@ -1,7 +1,7 @@
-//! Requests to the endpoints that hand out tokens and answer about them, through the functions' own handlers.
+//! Requests to the endpoints that issue, revoke and introspect tokens, through the functions' handlers.
 //!
-//! An input is an event as API Gateway sends it, or a request as one writes it by hand: method and URL,
-//! headers a line each, an empty line, a body.
+//! An input is an event of API Gateway, or a request as text: a line with method and URL, a line for each header, an
+//! empty line, and the body.
 
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::text::{first_line, readings};
 use crate::world::{self, World};
 
-/// The error codes that a client may meet.
+/// The error codes that a client may get.
 const CODES: [&str; 9] = [
     "invalid_client",
     "invalid_dpop_proof",
@@ -33,16 +33,16 @@ pub fn run(data: &[u8]) {
         let text = world.filled(data);
         let event = match text.first() {
             Some(b'{') => serde_json::from_slice(&text).ok(),
-            _ => written(&text),
+            _ => event_of(&text),
         };
         let Some(event) = event else { return };
-        // Lambda hands over text, and what can't be read from it never gets to a function.
+        // An event that the Lambda adaptor can't read never reaches the handler.
         let Ok(read) = serde_json::from_str::<HttpEvent>(&event.to_string()) else { return };
         check(world, &event, &ask(world, route(&event), read));
     });
 }
 
-/// The path of the route, which says whose the request is.
+/// The path of the route, which decides the function.
 fn route(event: &Value) -> &str {
     let key = event.pointer("/requestContext/routeKey").and_then(Value::as_str);
     key.and_then(|key| key.split_once(' ')).map_or("", |(_, path)| path)
@@ -77,10 +77,13 @@ fn check(world: &World, event: &Value, answer: &Value) {
     let body: Value = serde_json::from_str(body).expect("a body of JSON");
     assert!(body.is_object());
     if status == 200 {
-        // Whoever gets something has shown something.
-        let shown = || readings(&event.to_string()).into_iter().chain(parts(event));
+        // A granted request contains a secret.
+        let texts = || readings(&event.to_string()).into_iter().chain(parts(event));
         let grants = body.get("access_token").is_some() || body["active"] == true;
-        assert!(!grants || shown().any(|text| world.holds_secret(&text)), "granted to nobody: {event}");
+        assert!(
+            !grants || texts().any(|text| world.holds_secret(&text)),
+            "granted without a credential: {event}"
+        );
     } else {
         assert!(body["error"].as_str().is_some_and(|code| CODES.contains(&code)), "{body}");
         let description = body["error_description"].as_str().expect("a description");
@@ -88,7 +91,7 @@ fn check(world: &World, event: &Value, answer: &Value) {
     }
 }
 
-/// Every reading of the body and of the headers.
+/// Every decoding of the body and of the headers.
 fn parts(event: &Value) -> Vec<String> {
     let body = event["body"].as_str().unwrap_or_default();
     let decoded = STANDARD.decode(body).unwrap_or_default();
@@ -98,8 +101,8 @@ fn parts(event: &Value) -> Vec<String> {
     texts.flat_map(|text| readings(&text)).collect()
 }
 
-/// The event of a request that is written by hand.
-fn written(text: &[u8]) -> Option<Value> {
+/// The event of a request that is written as text.
+fn event_of(text: &[u8]) -> Option<Value> {
     let (line, mut rest) = first_line(text);
     let line = String::from_utf8_lossy(line);
     let (method, url) = line.split_once(' ')?;
@@ -118,7 +121,7 @@ fn written(text: &[u8]) -> Option<Value> {
             cookies.push(value.to_owned());
             continue;
         }
-        // API Gateway joins what stands twice.
+        // API Gateway joins duplicate headers.
         let joined = match headers.get(name).and_then(Value::as_str) {
             Some(before) => format!("{before},{value}"),
             None => value.to_owned(),

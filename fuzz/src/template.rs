@@ -6,7 +6,7 @@ use sam_template::Template;
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Ok(template) = Template::read(text) else { return };
-    // Whatever a name stands for is there.
+    // Every name refers to an existing resource.
     for authorizer in template.authorizers.values() {
         assert!(template.functions.contains_key(&authorizer.function));
     }

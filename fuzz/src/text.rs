@@ -1,4 +1,4 @@
-//! Small helpers to take an input apart.
+//! Helpers that parse an input.
 
 use std::borrow::Cow;
 
@@ -16,8 +16,7 @@ pub fn first_line(data: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-/// A POST whose content type is the first line and whose body is the rest; none if the line can't be a
-/// header.
+/// A POST with the first line as content type and the rest as body. None if the line can't be a header value.
 pub fn post(data: &[u8]) -> Option<Request> {
     let (content_type, body) = first_line(data);
     let mut request = Request::new(Body::from(body.unwrap_or_default()));
@@ -26,7 +25,7 @@ pub fn post(data: &[u8]) -> Option<Request> {
     Some(request)
 }
 
-/// Undoes `application/x-www-form-urlencoded`: an own reading, to compare with.
+/// Decodes `application/x-www-form-urlencoded`, independently of the code under test.
 pub fn form_decoded(text: &[u8]) -> Vec<u8> {
     let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut decoded = Vec::with_capacity(text.len());
@@ -44,17 +43,17 @@ pub fn form_decoded(text: &[u8]) -> Vec<u8> {
     decoded
 }
 
-/// Whether some text of a JSON value, at whatever depth, is true of this.
-pub fn any_string(value: &Value, is_it: &dyn Fn(&str) -> bool) -> bool {
+/// Whether the predicate is true for any string in a JSON value.
+pub fn any_string(value: &Value, predicate: &dyn Fn(&str) -> bool) -> bool {
     match value {
-        Value::String(text) => is_it(text),
-        Value::Array(items) => items.iter().any(|item| any_string(item, is_it)),
-        Value::Object(members) => members.values().any(|value| any_string(value, is_it)),
+        Value::String(text) => predicate(text),
+        Value::Array(items) => items.iter().any(|item| any_string(item, predicate)),
+        Value::Object(members) => members.values().any(|value| any_string(value, predicate)),
         _ => false,
     }
 }
 
-/// Every way in which a text can hold a secret: as it is, escaped, or in base64.
+/// The decodings of a text that may reveal a secret: plain, unescaped, and base64.
 pub fn readings(text: &str) -> Vec<String> {
     let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let words = text.split([' ', ',']).filter_map(|word| STANDARD.decode(word).ok());
@@ -63,13 +62,13 @@ pub fn readings(text: &str) -> Vec<String> {
     if let Ok(json) = serde_json::from_str::<Value>(text) {
         readings.push(json.to_string());
     }
-    // What comes out of one escape may be in the other as well.
+    // A decoded text may be form-encoded as well.
     let decoded: Vec<_> = readings.iter().map(|text| lossy(&form_decoded(text.as_bytes()))).collect();
     readings.extend(decoded);
     readings
 }
 
-/// Bytes with every `${NAME}` replaced that has a value.
+/// Replaces every `${NAME}` that has a value.
 pub fn filled<'a>(data: &'a [u8], values: &[(&'static str, String)]) -> Cow<'a, [u8]> {
     let mut filled = Vec::new();
     let mut rest = data;

@@ -1,4 +1,4 @@
-//! The functions with their stores, in this process: somebody to be, and something to be refused.
+//! The functions with their stores in this process, and valid credentials.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -10,15 +10,14 @@ use tokio::runtime::Runtime;
 
 use crate::text::filled;
 
-/// After how many inputs everything begins anew: what was written meanwhile must not pile up, nor must
-/// everybody be locked out for good.
+/// The number of inputs before a restart, because written items pile up and accounts get locked.
 const LIFE: usize = 10_000;
 
-/// What only those two routes of the recorded events need, so that others are open to everybody who is known.
+/// Scopes for two routes of the recorded events. Any valid credential is enough for the others.
 const ROUTE_SCOPES: &str =
     r#"{"GET /todo":["todo:read"],"GET /users/{id}":["admin"],"ANY /all/{rest+}":["todo:read"]}"#;
 
-/// The functions, and what they are asked with.
+/// The functions and the credentials for their requests.
 pub struct World {
     pub runtime: Runtime,
     pub authorizer: authorizer::Deps,
@@ -29,7 +28,7 @@ pub struct World {
     pub token: token::Deps,
     /// The time of every request: nothing expires.
     pub now: u64,
-    /// What the placeholders of the recorded events stand for.
+    /// The values of the placeholders in recorded events.
     values: Vec<(&'static str, String)>,
     left: usize,
     _stack: Stack,
@@ -39,7 +38,7 @@ thread_local! {
     static WORLD: RefCell<Option<World>> = const { RefCell::new(None) };
 }
 
-/// Does something in the world, which is made if need be.
+/// Runs `act` with the world of this thread and starts one if needed.
 pub fn with<T>(act: impl FnOnce(&World) -> T) -> T {
     WORLD.with_borrow_mut(|world| {
         if world.as_ref().is_none_or(|world| world.left == 0) {
@@ -80,7 +79,7 @@ impl World {
         filled(data, &self.values)
     }
 
-    /// Whether a text holds something by which somebody is known here.
+    /// Whether a text contains a valid credential.
     pub fn holds_secret(&self, text: &str) -> bool {
         let public = ["DEMO_CLIENT_ID", "DEMO_USERNAME", "DEMO_BASIC", "SIGNING_SECRET_ID", "ROTATION_TOKEN"];
         let mut secrets = self.values.iter().filter(|(name, _)| !public.contains(name));

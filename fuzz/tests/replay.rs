@@ -1,4 +1,4 @@
-//! Every seed of every target, through the same function that the fuzzer drives.
+//! Runs every target on its seeds.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ fn replay(name: &str) {
     let seeds = seeds(target);
     assert!(seeds.len() > 5, "{name} has too few seeds");
     for seed in seeds {
-        // Shown when it fails: the last one did it.
+        // On failure the last name printed is the seed that failed.
         println!("{}", seed.display());
         (target.run)(&fs::read(&seed).expect("a seed"));
     }
@@ -47,9 +47,9 @@ macro_rules! replayed {
     };
 }
 
-/// Too long for a seed: more headers than a `HeaderMap` can hold.
+/// More headers than a `HeaderMap` can hold, which is too long for a seed.
 #[test]
-fn an_event_with_forty_thousand_headers_is_answered() {
+fn an_event_with_forty_thousand_headers_gets_a_response() {
     let headers: Vec<_> = (0..40_000).map(|number| format!(r#""x-{number}":"""#)).collect();
     for (name, seed) in
         [("request", "events/token/basic.json"), ("event", "events/authorizer/http_v2_bearer.json")]

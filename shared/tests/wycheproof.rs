@@ -1,7 +1,7 @@
-//! C2SP's test vectors for JSON Web Signatures and JSON Web Keys, through our own reader and keys.
+//! C2SP's test vectors for JSON Web Signatures and JSON Web Keys.
 //!
-//! Every case counts. Where our answer is not the vector's, the case stands in [`EXCEPTIONS`] with the
-//! reason, and an exception that is no longer needed fails as well.
+//! Every case counts. A case with another result is in [`EXCEPTIONS`] with the reason. An exception that is no longer
+//! needed fails the test.
 
 use std::collections::BTreeMap;
 
@@ -17,22 +17,22 @@ const JWK: &str = include_str!("vectors/wycheproof/json_web_key_test.json");
 /// Longer than any token among the vectors.
 const CAP: usize = 8192;
 
-/// Why our answer differs from the vector's.
+/// Why our result differs from the vector's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Reason {
-    /// Valid, but signed with an algorithm that we take from nobody.
+    /// Valid, but signed with an unsupported algorithm.
     Algorithm(&'static str),
-    /// Called valid, though the base64url of header or payload holds a `?` (RFC 7515 §2 has none), and
-    /// signed with HS256 besides.
+    /// Listed as valid, though the base64url of header or payload has a `?` (RFC 7515 §2 has none). It is also signed
+    /// with HS256.
     FaultyVector,
-    /// A modulus of the chips that CVE-2017-15361 (ROCA) is about: a good signature by a key that can be
-    /// factored. Only its residues show it, and the keys that we take are our own and Google's.
+    /// A valid signature by a key of a generator with CVE-2017-15361 (ROCA), which can be factored. Only its residues
+    /// show it.
     WeakGenerator,
 }
 
 use Reason::{Algorithm, FaultyVector, WeakGenerator};
 
-/// Every case that we answer otherwise: file, `tcId`, the vector's comment, why.
+/// The cases with another result: file, `tcId`, the vector's comment, the reason.
 const EXCEPTIONS: [(&str, u64, &str, Reason); 41] = [
     ("JWS", 1, "acceptsValid", Algorithm("HS256")),
     ("JWS", 264, "emptyPayload", Algorithm("RS384")),
@@ -83,7 +83,7 @@ struct Case {
     id: u64,
     comment: String,
     valid: bool,
-    /// What the verifier holds: the public key or, of a secret shared with HMAC, the only one there is.
+    /// The verifier's keys: the public key, or the shared secret of HMAC.
     keys: Vec<StrictObject>,
     jws: String,
 }
@@ -103,7 +103,7 @@ fn cases(file: &'static str, text: &str) -> Vec<Case> {
                 valid: match test["result"].as_str().unwrap() {
                     "valid" => true,
                     "invalid" => false,
-                    other => panic!("{file} {}: what is {other}?", test["tcId"]),
+                    other => panic!("{file} {}: unknown result {other}", test["tcId"]),
                 },
                 keys: keys.iter().map(|key| serde_json::from_value(key.clone()).unwrap()).collect(),
                 jws: test["jws"].as_str().unwrap().to_owned(),
@@ -113,8 +113,8 @@ fn cases(file: &'static str, text: &str) -> Vec<Case> {
     cases
 }
 
-/// Whether some key accepts the signature. The vectors' payloads are no claims, so what a good signature
-/// uncovers is mostly malformed: that refusal comes only after the signature was found good.
+/// Whether a key verifies the signature. Most payloads of the vectors are not claims, so `Malformed` means that the
+/// signature was valid.
 fn accepted(case: &Case) -> bool {
     case.keys.iter().filter_map(|jwk| PublicKey::from_jwk(jwk).ok()).any(|key| {
         let Ok(jwt) = UnverifiedJwt::parse(&case.jws, CAP) else { return false };
@@ -127,17 +127,17 @@ fn accepted(case: &Case) -> bool {
 }
 
 #[test]
-fn every_vector_is_answered_right_or_named_with_the_reason() {
+fn every_vector_passes_or_is_a_named_exception() {
     let cases: Vec<Case> = cases("JWS", JWS).into_iter().chain(cases("JWK", JWK)).collect();
     assert_eq!(cases.iter().filter(|case| case.file == "JWS").count(), 401);
     assert_eq!(cases.iter().filter(|case| case.file == "JWK").count(), 26);
 
     let mut exceptions: BTreeMap<(&str, u64), (&str, Reason)> =
         EXCEPTIONS.iter().map(|(file, id, comment, reason)| ((*file, *id), (*comment, *reason))).collect();
-    assert_eq!(exceptions.len(), EXCEPTIONS.len(), "an exception stands twice");
+    assert_eq!(exceptions.len(), EXCEPTIONS.len(), "duplicate exception");
     for (_, reason) in exceptions.values() {
         if let Algorithm(name) = reason {
-            assert_eq!(algorithm::Algorithm::from_name(name), None, "{name} is one of ours");
+            assert_eq!(algorithm::Algorithm::from_name(name), None, "{name} is supported");
         }
     }
     let (mut passed, mut excepted, mut wrong) = (0, BTreeMap::<Reason, u32>::new(), Vec::new());
@@ -152,7 +152,7 @@ fn every_vector_is_answered_right_or_named_with_the_reason() {
             Some((_, reason)) => *excepted.entry(reason).or_default() += 1,
         }
     }
-    wrong.extend(exceptions.keys().map(|(file, id)| format!("{file} {id}: there is no such case")));
+    wrong.extend(exceptions.keys().map(|(file, id)| format!("{file} {id}: no such case")));
     println!("{passed} of {} vectors passed; {} excepted: {excepted:?}", cases.len(), EXCEPTIONS.len());
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }

@@ -1,4 +1,4 @@
-//! Assertions as clients' libraries write them, and the one answer to those that are rejected.
+//! Client assertions in the forms that libraries write, and the response to rejected ones.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::events::{call, form_event, post_token, status_and_body};
 
 const GRANT: (&str, &str) = ("grant_type", "client_credentials");
 
-/// The answer to a request at `path` with this assertion.
+/// Sends this assertion to `path`.
 async fn ask_at(stack: &Stack, path: &str, assertion: &str) -> (u16, Value) {
     let form = [GRANT, ("client_assertion_type", ASSERTION), ("client_assertion", assertion), ("token", "x")];
     read(stack.post(path).form(&form)).await
@@ -27,7 +27,7 @@ async fn ask(deps: &token::Deps, assertion: &str, now: u64) -> (u64, Value) {
     post_token(deps, json!({}), &form, now).await
 }
 
-/// A stack with the client `app`, and its key.
+/// A stack with the client `app` and its key.
 async fn with_holder() -> (Stack, Holder) {
     let (stack, holder) = (Stack::start().await, Holder::new());
     let keys = ClientKeys::Jwks(json!({"keys": [holder.jwk()]}).to_string());
@@ -35,7 +35,7 @@ async fn with_holder() -> (Stack, Holder) {
     (stack, holder)
 }
 
-/// An assertion with this header and these claims beside what each needs, as text.
+/// An assertion with the required members, this header and these claims as text.
 fn written(stack: &Stack, holder: &Holder, header: &str, claims: &str) -> String {
     let (issuer, id) = (&stack.running.url, random_id(""));
     let claims = format!(r#"{{"iss":"app","sub":"app","aud":"{issuer}","jti":"{id}",{claims}}}"#);
@@ -43,7 +43,7 @@ fn written(stack: &Stack, holder: &Holder, header: &str, claims: &str) -> String
 }
 
 #[tokio::test]
-async fn each_audience_of_an_assertion_is_ours() {
+async fn every_audience_of_an_assertion_must_be_ours() {
     let stack = Stack::start().await;
     let key = key(Algorithm::Es256);
     stack.client_with("app", "a", |client| client.public_keys = Some(jwks(&key))).await;
@@ -76,7 +76,7 @@ async fn each_audience_of_an_assertion_is_ours() {
 }
 
 #[tokio::test]
-async fn the_audience_may_be_held_to_the_issuer() {
+async fn strict_assertion_audience_accepts_the_issuer_alone() {
     let stack = Stack::start().await;
     let key = key(Algorithm::Es256);
     stack.client_with("app", "a", |client| client.public_keys = Some(jwks(&key))).await;
@@ -94,7 +94,7 @@ async fn the_audience_may_be_held_to_the_issuer() {
 }
 
 #[tokio::test]
-async fn a_fraction_of_a_second_is_truncated_before_every_check() {
+async fn fractional_times_are_truncated_before_every_check() {
     let (stack, holder) = with_holder().await;
     let deps = token::Deps::from_settings(&stack.settings(&[])).unwrap();
     let now = clock::now();
@@ -113,7 +113,7 @@ async fn a_fraction_of_a_second_is_truncated_before_every_check() {
         let (found, body) = ask(&deps, &written(&stack, &holder, r#""typ":"JWT""#, &claims), now).await;
         assert_eq!(found, status, "{claims} {body}");
     }
-    // It is remembered until its last second, fraction or not.
+    // The replay store keeps it through its last second, whatever the fraction.
     let assertion = written(&stack, &holder, r#""typ":"JWT""#, &format!(r#""exp":{}.9"#, now + 60));
     assert_eq!(ask(&deps, &assertion, now).await.0, 200);
     for later in [0, 60, 89, 90, 3600] {
@@ -140,9 +140,9 @@ async fn the_type_of_an_assertion_ignores_case_and_the_prefix_of_media_types() {
     }
 }
 
-/// What the metadata lists works, and nothing else does.
+/// The metadata lists the algorithms that are accepted.
 #[tokio::test]
-async fn an_assertion_may_be_signed_with_es384() {
+async fn an_assertion_signed_with_es384_is_accepted() {
     let (stack, key) = (Stack::start().await, P384::new());
     let keys = ClientKeys::Jwks(json!({"keys": [key.jwk("1")]}).to_string());
     stack.client_with("app", "a", |client| client.public_keys = Some(keys)).await;
@@ -158,7 +158,7 @@ async fn an_assertion_may_be_signed_with_es384() {
     }
 }
 
-/// A server that gives every request this answer.
+/// A server that sends every request this response.
 async fn serving(answer: ResponseTemplate) -> MockServer {
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(answer).mount(&server).await;
@@ -166,7 +166,7 @@ async fn serving(answer: ResponseTemplate) -> MockServer {
 }
 
 #[tokio::test]
-async fn rejected_assertions_are_one_answer_and_cost_one_fetch() {
+async fn rejected_assertions_get_one_response_and_cost_one_fetch() {
     let stack = Stack::start().await;
     let (own, others) = (key(Algorithm::Es256), key(Algorithm::Es256));
     let published = json!({"keys": [others.public_jwk()]});
@@ -211,19 +211,19 @@ async fn rejected_assertions_are_one_answer_and_cost_one_fetch() {
     let good = assertion(&stack, &others, |claims| {
         (claims["iss"], claims["sub"]) = (json!("slow"), json!("slow"));
     });
-    assert_eq!(ask(&deps, &good, clock::now()).await.0, 200, "its keys are known by now");
+    assert_eq!(ask(&deps, &good, clock::now()).await.0, 200, "its keys are cached");
     let without_store = stack.settings(&[("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")]);
     let deps = token::Deps::from_settings(&without_store).unwrap();
     assert_eq!(
         ask(&deps, &good, clock::now()).await.0,
         503,
-        "a store that is down says nothing about a client"
+        "without the store the client is not known to be invalid"
     );
 }
 
-/// On Lambda the Runtime API listens on localhost.
+/// On Lambda, localhost serves the Runtime API.
 #[tokio::test]
-async fn local_jwks_urls_are_for_the_local_stack_alone() {
+async fn loopback_jwks_urls_are_accepted_on_the_local_stack_alone() {
     let stack = Stack::start().await;
     let key = key(Algorithm::Es256);
     let server = serving(ResponseTemplate::new(200).set_body_json(json!({"keys": [key.public_jwk()]}))).await;

@@ -1,4 +1,4 @@
-//! The authorizer, by raw events in every shape.
+//! The authorizer with raw events of every shape.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -32,12 +32,12 @@ fn http(headers: Value, route: &str) -> Value {
     })
 }
 
-/// The answer for a bearer token on an HTTP API's `GET /profile`.
+/// The decision on a bearer token at `GET /profile` of an HTTP API.
 pub async fn bearer(deps: &authorizer::Deps, token: &str, now: u64) -> Value {
     bearer_on(deps, token, "GET /profile", now).await
 }
 
-/// The same on another route.
+/// The decision on a bearer token at another route.
 pub async fn bearer_on(deps: &authorizer::Deps, token: &str, route: &str, now: u64) -> Value {
     ask(deps, &http(json!({"authorization": format!("Bearer {token}")}), route), now).await
 }
@@ -68,7 +68,7 @@ async fn ready(scopes: &str) -> (Stack, authorizer::Deps, String) {
 }
 
 #[tokio::test]
-async fn the_context_is_flat_strings_and_nothing_that_was_sent() {
+async fn the_context_holds_flat_strings_and_no_request_header() {
     let (stack, deps, token) = ready("todo:read").await;
     let headers = json!({
         "authorization": format!("Bearer {token}"), "sub": "usr_root", "x-sub": "usr_root", "kind": "user", "scope": "admin",
@@ -88,7 +88,7 @@ async fn the_context_is_flat_strings_and_nothing_that_was_sent() {
 }
 
 #[tokio::test]
-async fn a_clients_claims_take_no_name_of_api_gateways_in_the_context() {
+async fn client_claims_cannot_take_api_gateways_names_in_the_context() {
     let stack = Stack::start().await;
     let names =
         ["principalId", "error", "integrationLatency", "integrationStatus", "latency", "requestId", "status"];
@@ -108,7 +108,7 @@ async fn a_clients_claims_take_no_name_of_api_gateways_in_the_context() {
 }
 
 #[tokio::test]
-async fn the_scheme_has_any_case_and_one_blank_or_more_behind_it() {
+async fn the_bearer_scheme_ignores_case_and_extra_spaces() {
     let (_stack, deps, token) = ready("todo:read").await;
     for (value, good) in [
         (format!("Bearer {token}"), true),
@@ -134,7 +134,7 @@ async fn the_scheme_has_any_case_and_one_blank_or_more_behind_it() {
 }
 
 #[tokio::test]
-async fn two_credentials_are_refused() {
+async fn multiple_credentials_are_rejected() {
     let (stack, deps, token) = ready("todo:read").await;
     let key = stack.api_key("todo:read", None).await;
     let both = json!({"authorization": format!("Bearer {token}"), "x-api-key": key});
@@ -146,16 +146,16 @@ async fn two_credentials_are_refused() {
 }
 
 #[tokio::test]
-async fn a_cached_policy_is_right_for_every_route() {
+async fn a_cached_policy_is_valid_for_every_route() {
     let (_stack, deps, token) = ready("todo:read").await;
     let now = clock::now();
     let on_profile = ask(&deps, &rest(&token, "/profile", "/profile"), now).await;
     assert_eq!(on_profile["principalId"], "backend");
     assert_eq!(resources(&on_profile, "Allow"), [format!("{ARN}/GET/profile"), format!("{ARN}/GET/todo")]);
     assert_eq!(on_profile, ask(&deps, &rest(&token, "/todo", "/todo"), now).await);
-    let unnamed = ask(&deps, &rest(&token, "/other/{id}", "/other/1"), now).await;
-    assert!(resources(&unnamed, "Allow").contains(&format!("{ARN}/GET/other/*")));
-    assert!(!resources(&unnamed, "Allow").iter().any(|arn| arn == "*" || arn.ends_with("prod/*")));
+    let without_scopes = ask(&deps, &rest(&token, "/other/{id}", "/other/1"), now).await;
+    assert!(resources(&without_scopes, "Allow").contains(&format!("{ARN}/GET/other/*")));
+    assert!(!resources(&without_scopes, "Allow").iter().any(|arn| arn == "*" || arn.ends_with("prod/*")));
 
     let (_stack, deps, token) = ready("nothing").await;
     let answer = ask(&deps, &rest(&token, "/todo", "/todo"), clock::now()).await;
@@ -165,7 +165,7 @@ async fn a_cached_policy_is_right_for_every_route() {
     assert_eq!(
         resources(&greedy, "Allow"),
         [format!("{ARN}/GET/profile"), format!("{ARN}/GET/other/1")],
-        "the rest would hold what is shut, however it is written"
+        "a wildcard for the greedy route would include the closed route"
     );
 }
 
@@ -184,7 +184,7 @@ async fn a_caller_cannot_widen_the_policy() {
 }
 
 #[tokio::test]
-async fn websockets_and_token_authorizers_get_a_policy() {
+async fn websocket_and_token_events_get_a_policy() {
     let (stack, deps, token) = ready("todo:read chat").await;
     let token_event = json!({"type": "TOKEN", "authorizationToken": format!("Bearer {token}"), "methodArn": format!("{ARN}/GET/todo")});
     let answer = ask(&deps, &token_event, clock::now()).await;
@@ -211,7 +211,7 @@ async fn every_algorithm_signs_and_verifies() {
     let secret = stack.client("backend", "").await;
     for algorithm in Algorithm::SIGNING {
         stack.rotate(algorithm, 0).await;
-        // A function that has just started: a running one learns of the new key when its copy is old.
+        // A new function, because a running one caches the secret.
         let token = token::Deps::from_settings(&stack.settings(&[])).unwrap();
         let answer = crate::events::call_token(&token, &secret).await;
         let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
@@ -222,7 +222,7 @@ async fn every_algorithm_signs_and_verifies() {
 }
 
 #[tokio::test]
-async fn a_token_is_good_until_it_expires() {
+async fn a_token_is_accepted_until_it_expires() {
     let (_stack, deps, token) = ready("").await;
     let expires_at = claims(&token)["exp"].as_u64().unwrap();
     assert_eq!(bearer(&deps, &token, expires_at + 29).await["isAuthorized"], true);
@@ -230,7 +230,7 @@ async fn a_token_is_good_until_it_expires() {
 }
 
 #[tokio::test]
-async fn a_token_of_another_issuer_or_audience_is_refused() {
+async fn a_token_of_another_issuer_or_audience_is_rejected() {
     let (stack, _, token) = ready("").await;
     for (name, value) in [("ISSUER", "https://other.example"), ("AUDIENCE", "other")] {
         let deps = authorizer::Deps::from_settings(&stack.settings(&[(name, value)])).unwrap();
@@ -239,7 +239,7 @@ async fn a_token_of_another_issuer_or_audience_is_refused() {
 }
 
 #[tokio::test]
-async fn a_token_over_eight_kib_is_not_read() {
+async fn a_token_over_eight_kib_is_rejected() {
     let (stack, deps, _) = ready("").await;
     for (length, good) in [(5_000, true), (6_500, false)] {
         let claims = [("note".to_owned(), "x".repeat(length))];
@@ -252,7 +252,7 @@ async fn a_token_over_eight_kib_is_not_read() {
 }
 
 #[tokio::test]
-async fn a_thousand_unknown_keys_cost_one_read_a_cool_down() {
+async fn a_thousand_unknown_keys_cost_one_read_per_backoff() {
     let (stack, _, token) = ready("").await;
     let proxy = Proxy::start(&stack.running.environment["AWS_ENDPOINT_URL_DYNAMODB"]).await;
     let settings = [("AWS_ENDPOINT_URL_DYNAMODB", proxy.url.as_str()), ("TRUST_REFRESH_SECONDS", "300")];
@@ -280,13 +280,13 @@ async fn tokens_of_a_blocked_client_are_rejected_within_the_trust_interval() {
     trust.block("backend", now).await.unwrap();
     assert_eq!(bearer(&deps, &token, now + 15).await["isAuthorized"], false);
     assert!(trust.unblock("backend", now + 20).await.unwrap());
-    assert_eq!(bearer(&deps, &token, now + 30).await["isAuthorized"], false, "its old tokens stay revoked");
-    assert!(!trust.unblock("backend", now - 20).await.unwrap(), "it is not blocked");
+    assert_eq!(bearer(&deps, &token, now + 30).await["isAuthorized"], false, "earlier tokens stay revoked");
+    assert!(!trust.unblock("backend", now - 20).await.unwrap(), "it is no longer blocked");
     assert_eq!(bearer(&deps, &token, now + 45).await["isAuthorized"], false);
 }
 
 #[tokio::test]
-async fn an_api_key_ends_when_it_expires_or_is_revoked() {
+async fn an_expired_or_revoked_api_key_is_rejected() {
     let stack = Stack::start().await;
     let deps = authorizer::Deps::from_settings(&stack.settings(&[])).unwrap();
     let now = clock::now();
@@ -312,7 +312,7 @@ async fn an_api_key_ends_when_it_expires_or_is_revoked() {
 }
 
 #[tokio::test]
-async fn an_api_key_is_read_again_after_an_hour_though_the_clock_was_ahead() {
+async fn an_api_key_is_reloaded_after_an_hour_though_the_clock_was_ahead() {
     let stack = Stack::start().await;
     let key = stack.api_key("", None).await;
     let proxy = Proxy::start(&stack.running.environment["AWS_ENDPOINT_URL_DYNAMODB"]).await;
@@ -325,13 +325,14 @@ async fn an_api_key_is_read_again_after_an_hour_though_the_clock_was_ahead() {
         assert_eq!(answer["isAuthorized"], true);
         proxy.count() - before
     };
-    assert_eq!(reads(now + 86_400).await, 2, "the trust bundle and the key");
+    assert_eq!(reads(now + 86_400).await, 2, "the trust snapshot and the API key");
     assert_eq!(reads(now).await, 2);
-    assert_eq!((reads(now + 200).await, reads(now + 3600).await), (0, 2));
+    assert_eq!(reads(now + 200).await, 0);
+    assert_eq!(reads(now + 3600).await, 2);
 }
 
 #[tokio::test]
-async fn without_the_store_nothing_is_allowed() {
+async fn a_cold_authorizer_without_the_store_allows_nothing() {
     let (stack, _, token) = ready("").await;
     let key = stack.api_key("", None).await;
     let deps = authorizer::Deps::from_settings(
@@ -345,7 +346,7 @@ async fn without_the_store_nothing_is_allowed() {
 }
 
 #[tokio::test]
-async fn without_the_store_what_was_read_serves_for_five_minutes() {
+async fn the_trust_snapshot_serves_for_five_minutes_of_an_outage() {
     let (stack, _, token) = ready("").await;
     let proxy = Proxy::start(&stack.running.environment["AWS_ENDPOINT_URL_DYNAMODB"]).await;
     let settings = [("AWS_ENDPOINT_URL_DYNAMODB", proxy.url.as_str())];
@@ -362,10 +363,10 @@ async fn without_the_store_what_was_read_serves_for_five_minutes() {
 }
 
 #[tokio::test]
-async fn without_a_setting_the_issuer_is_the_apis_own_domain_whatever_the_caller_says() {
+async fn the_default_issuer_is_the_apis_domain_and_no_request_header() {
     let stack = Stack::start().await;
     let secret = stack.client("backend", "").await;
-    // Plain http is for the local stack's keys alone, and without ISSUER this is not the local stack.
+    // Without ISSUER this is not the local stack, so JWKS URLs must be https.
     let settings = stack.settings(&[("ISSUER", ""), ("GOOGLE_JWKS_URL", "https://keys.example.com")]);
     let own = "https://api.example.com";
     let mut headers = basic("backend", &secret);
@@ -393,7 +394,7 @@ async fn without_a_setting_the_issuer_is_the_apis_own_domain_whatever_the_caller
 }
 
 #[tokio::test]
-async fn without_an_issuer_a_token_cannot_be_judged() {
+async fn a_token_event_without_a_configured_issuer_fails() {
     let (stack, _, token) = ready("").await;
     let deps = authorizer::Deps::from_settings(&stack.settings(&[("ISSUER", "")])).unwrap();
     let event = json!({"type": "TOKEN", "authorizationToken": format!("Bearer {token}"), "methodArn": format!("{ARN}/GET/todo")});

@@ -1,4 +1,4 @@
-//! What AWS sees of our requests.
+//! The requests that AWS receives from us.
 
 use shared::trust::store::TrustStore;
 use test_support::Stack;
@@ -6,7 +6,7 @@ use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 #[tokio::test]
-async fn requests_name_latchkey_and_its_version_as_their_only_user_agent() {
+async fn the_only_user_agent_is_latchkey_and_its_version() {
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(ResponseTemplate::new(200).set_body_string("{}")).mount(&server).await;
     let stack = Stack::start().await;

@@ -1,4 +1,4 @@
-//! The log says of every rejection what failed; the caller learns no more than before.
+//! The log has the cause of every rejection. The caller gets a fixed description.
 
 use std::fs;
 
@@ -22,7 +22,7 @@ const GRANT: (&str, &str) = ("grant_type", "client_credentials");
 const EXCHANGE: (&str, &str) = ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange");
 const JWT: (&str, &str) = ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt");
 
-/// Every `error_description` that the callers see here.
+/// Every `error_description` of these rejections.
 const PUBLIC: [&str; 7] = [
     "client authentication failed",
     "invalid DPoP proof",
@@ -33,12 +33,12 @@ const PUBLIC: [&str; 7] = [
     "missing grant_type",
 ];
 
-/// Each rejection: a part of its cause, the client that the log names, and the answer.
+/// Rejections: a part of the cause, the client id in the log, and the response.
 #[derive(Default)]
 struct Rejections(Vec<Value>);
 
 impl Rejections {
-    /// Sends a request that is rejected.
+    /// Sends a request that is rejected and records the response.
     async fn send<F>(
         &mut self,
         cause: &str,
@@ -56,9 +56,9 @@ impl Rejections {
     }
 }
 
-/// Not a test of its own: the process that [`every_rejection_is_logged_with_its_cause`] starts.
+/// The process that [`every_rejection_is_logged_with_its_cause`] starts. Otherwise it does nothing.
 #[tokio::test]
-async fn rejections() {
+async fn logged_rejections() {
     if std::env::var_os(INNER).is_none() {
         return;
     }
@@ -85,7 +85,7 @@ async fn secrets(stack: &Stack, rejections: &mut Rejections) {
     stack.client_with("tls", "a", |client| client.certificate_subject = Some(subject.to_owned())).await;
     let malformed = format!("{right}x");
     for (cause, client_id, id, secret) in [
-        ("unknown client", Some("nobody"), "nobody", right.as_str()),
+        ("unknown client", Some("missing"), "missing", right.as_str()),
         ("unknown client", None, "no body", &right),
         ("unknown client", None, &right, &wrong),
         ("malformed client secret", None, &right, "backend"),
@@ -108,10 +108,10 @@ async fn secrets(stack: &Stack, rejections: &mut Rejections) {
     rejections.send("certificate subject", Some("backend"), event.clone(), handle).await;
     let event = form_event("/oauth2/token", json!({}), &[GRANT]);
     rejections.send("request has no client authentication", None, event, handle).await;
-    // Without a cause of its own.
+    // Without a private cause.
     let event = form_event("/oauth2/token", basic("backend", &right), &[("scope", "a")]);
     rejections.send("missing grant_type", None, event, handle).await;
-    // At the other endpoints.
+    // The other endpoints.
     let revoke = revoke::Deps::from_settings(&stack.settings(&[])).unwrap();
     let introspect = introspect::Deps::from_settings(&stack.settings(&[])).unwrap();
     let token = stack.token("other", &wrong).await;
@@ -163,7 +163,7 @@ async fn assertions(stack: &Stack, rejections: &mut Rejections) {
         }),
         ("claim typ", Some("app"), typed.expose_secret().to_owned()),
         ("client assertion replayed", Some("app"), replayed),
-        ("unknown client", Some("nobody"), of("nobody")),
+        ("unknown client", Some("missing"), of("missing")),
         ("unknown client", None, of("lk_cs_1")),
         ("unknown client", None, of("a\"b\n")),
         ("client has no public keys", Some("backend"), of("backend")),
@@ -190,7 +190,7 @@ async fn proofs(stack: &Stack, rejections: &mut Rejections) {
     let deps = token::Deps::from_settings(&stack.settings(&[])).unwrap();
     let secret = stack.client("prover", "a").await;
     let (holder, now) = (Holder::new(), clock::now());
-    // As the recorded event's domain and the stack's plain http make it.
+    // The event's domain with the local stack's http.
     let url = "http://api.example.com/oauth2/token";
     let written = |header: &str, claims: Value| {
         let mut all = json!({"htm": "POST", "htu": url, "iat": now, "jti": "1"});
@@ -350,7 +350,7 @@ async fn passwords(stack: &Stack, rejections: &mut Rejections) {
     }
 }
 
-/// Denials of the authorizer have a reason of a fixed set; the cause says more.
+/// Denials by the authorizer have a reason of a fixed set and a cause with details.
 async fn access_tokens(stack: &Stack, rejections: &mut Rejections) {
     let deps = authorizer::Deps::from_settings(&stack.settings(&[])).unwrap();
     let strange = authorizer::Deps::from_settings(&stack.settings(&[("AUDIENCE", "other")])).unwrap();
@@ -414,12 +414,14 @@ async fn access_tokens(stack: &Stack, rejections: &mut Rejections) {
 
 #[test]
 fn every_rejection_is_logged_with_its_cause() {
-    let (lines, text, rejections) = run("causes::rejections");
+    let (lines, text, rejections) = run("causes::logged_rejections");
     let rejections: Vec<Value> = serde_json::from_str(&rejections).unwrap();
-    assert!(rejections.len() > 60 && !text.contains("CANARY") && !text.contains("lk_"), "{text}");
+    assert!(rejections.len() > 60, "{} rejections", rejections.len());
+    assert!(!text.contains("CANARY"), "{text}");
+    assert!(!text.contains("lk_"), "{text}");
     for rejection in rejections {
         let Some(line) = lines.iter().find(|line| line["request_id"] == rejection["id"]) else {
-            panic!("no line: {rejection}")
+            panic!("no log line: {rejection}")
         };
         let (cause, wanted) =
             (line["cause"].as_str().unwrap_or_default(), rejection["cause"].as_str().unwrap());
@@ -427,7 +429,7 @@ fn every_rejection_is_logged_with_its_cause() {
         assert!(cause.contains(wanted), "{rejection} {line}");
         assert_eq!(line["client_id"], rejection["client_id"], "{rejection} {line}");
         assert!(line["sub"].as_str().is_none_or(|sub| sub.starts_with("usr_")), "{line}");
-        let told = rejection["body"]["error_description"].as_str();
-        assert!(told.is_none_or(|told| PUBLIC.contains(&told)), "{rejection}");
+        let description = rejection["body"]["error_description"].as_str();
+        assert!(description.is_none_or(|text| PUBLIC.contains(&text)), "{rejection}");
     }
 }

@@ -7,7 +7,7 @@ use test_support::events::{call, http_event, status_and_body};
 
 const RESOURCE: &str = "/.well-known/oauth-protected-resource";
 
-/// Every array of a document that is empty.
+/// Collects the places of empty arrays in a document.
 fn empty_arrays(document: &Value, place: &str, found: &mut Vec<String>) {
     match document {
         Value::Array(items) if items.is_empty() => found.push(place.to_owned()),
@@ -23,7 +23,7 @@ async fn ask(deps: &discovery::Deps, event: &Value) -> Value {
     call(event, |request| discovery::handle(deps, request, clock::now())).await
 }
 
-/// A request for the metadata of a resource, as API Gateway hands it on.
+/// A request for the metadata of a resource, as API Gateway sends it.
 fn event_for_resource(method: &str, path: &str) -> Value {
     let mut event = http_event(method, &format!("{RESOURCE}{path}"), json!({}), None);
     if let Some(below) = path.strip_prefix('/') {
@@ -85,7 +85,7 @@ async fn head_is_answered_as_get_without_a_body() {
         }
         assert_eq!(head.bytes().await.unwrap().len(), 0, "{path}");
     }
-    // What API Gateway gets is without a body too.
+    // The function itself omits the body.
     let deps = discovery::Deps::from_settings(&stack.settings(&[])).unwrap();
     for path in ["/.well-known/jwks.json", RESOURCE] {
         let answer = ask(&deps, &http_event("HEAD", path, json!({}), None)).await;
@@ -142,14 +142,14 @@ async fn the_metadata_of_a_resource_names_the_issuer_of_the_tokens() {
     let deps = discovery::Deps::from_settings(&stack.settings(&settings)).unwrap();
     let (_, document) = status_and_body(&ask(&deps, &event_for_resource("GET", "/mcp")).await);
     assert_eq!(document["authorization_servers"], json!(["https://auth.example.com/tenant"]));
-    // Another domain of the same API is another host.
+    // Another domain of the same API.
     let mut event = event_for_resource("GET", "/mcp");
     event["requestContext"]["domainName"] = json!("a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com");
     assert_eq!(status_and_body(&ask(&deps, &event).await).0, 404);
 }
 
 #[tokio::test]
-async fn on_the_local_stack_a_resource_is_a_loopback_url_of_the_stack() {
+async fn a_resource_of_the_local_stack_is_a_loopback_url() {
     let stack = Stack::start().await;
     let audience = format!("{},{}/mcp,https://127.0.0.1/tls", stack.running.url, stack.running.url);
     let deps = discovery::Deps::from_settings(&stack.settings(&[("AUDIENCE", &audience)])).unwrap();
@@ -163,7 +163,7 @@ async fn on_the_local_stack_a_resource_is_a_loopback_url_of_the_stack() {
             assert_eq!(document["resource"], format!("{}{path}", stack.running.url));
         }
     }
-    // No authorizer is asked; without such an audience there is nothing.
+    // The route has no authorizer, and without the audience there is no document.
     let (status, body) = test_support::read(stack.get(&format!("{RESOURCE}/mcp"))).await;
     assert_eq!((status, &body["error"]), (404, &json!("invalid_request")));
 }

@@ -1,4 +1,4 @@
-//! The OpenAPI document and the page, held against what the functions do.
+//! The OpenAPI document agrees with the functions, and the documentation page loads.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +13,7 @@ async fn document(stack: &Stack) -> Value {
     read(stack.get("/openapi.json")).await.1
 }
 
-/// The members that a schema names, and those that it needs. None of a body that may have any.
+/// The properties and the required properties of a schema.
 fn members(document: &Value, schema: &Value) -> (BTreeSet<String>, BTreeSet<String>) {
     let schema = match schema["$ref"].as_str() {
         Some(reference) => document.pointer(reference.trim_start_matches('#')).expect(reference),
@@ -33,7 +33,7 @@ fn members(document: &Value, schema: &Value) -> (BTreeSet<String>, BTreeSet<Stri
     found
 }
 
-/// Holds an answer against what the document says of it.
+/// Asserts that a response matches the document.
 fn check(document: &Value, method: &str, path: &str, (status, body): (u16, Value)) {
     let answers = &document["paths"][path][method]["responses"];
     let schema = &answers[status.to_string()]["content"]["application/json"]["schema"];
@@ -44,7 +44,7 @@ fn check(document: &Value, method: &str, path: &str, (status, body): (u16, Value
 }
 
 #[tokio::test]
-async fn every_answer_is_as_described() {
+async fn every_response_matches_the_openapi_document() {
     let stack = Stack::start().await;
     let document = document(&stack).await;
     let of = |name: &str| stack.running.environment[name].clone();
@@ -113,7 +113,7 @@ async fn every_answer_is_as_described() {
 }
 
 #[tokio::test]
-async fn every_field_that_a_form_has_is_read_and_every_one_that_is_read_is_described() {
+async fn the_described_form_fields_are_those_that_are_read() {
     let stack = Stack::start().await;
     let document = document(&stack).await;
     let mut described = BTreeSet::new();
@@ -125,7 +125,7 @@ async fn every_field_that_a_form_has_is_read_and_every_one_that_is_read_is_descr
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     // `Form::target` reads `resource` and `audience`.
     let mut read = BTreeSet::from(["g_csrf_token", "resource", "audience"].map(str::to_owned));
-    for folder in ["shared/src/grants", "functions"] {
+    for folder in ["shared/src", "functions"] {
         for file in rust_files(&root.join(folder)) {
             let source = fs::read_to_string(file).unwrap();
             let source: String = source.split_whitespace().collect();
@@ -135,14 +135,14 @@ async fn every_field_that_a_form_has_is_read_and_every_one_that_is_read_is_descr
             }
         }
     }
-    // Delegation (RFC 8693 §1.1) is read to be refused.
+    // Delegation (RFC 8693 §1.1) is read in order to reject it.
     read.remove("actor_token");
     read.remove("actor_token_type");
     assert_eq!(described, read);
 }
 
 #[tokio::test]
-async fn the_flow_that_gives_refresh_tokens_says_where_they_are_used() {
+async fn the_password_flow_has_a_refresh_url() {
     let stack = Stack::start().await;
     let schemes = &document(&stack).await["components"]["securitySchemes"];
     assert_eq!(schemes["user"]["flows"]["password"]["refreshUrl"], "/oauth2/token");
@@ -150,7 +150,7 @@ async fn the_flow_that_gives_refresh_tokens_says_where_they_are_used() {
 }
 
 #[tokio::test]
-async fn the_page_has_all_it_needs_and_may_do_no_more() {
+async fn the_page_loads_its_files_under_a_strict_policy() {
     let stack = Stack::start().await;
     let page = stack.get("/docs").send().await.unwrap();
     let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
@@ -171,6 +171,6 @@ async fn the_page_has_all_it_needs_and_may_do_no_more() {
         let again = stack.get(&format!("/docs/{path}")).header("if-none-match", etag).send().await.unwrap();
         assert_eq!(again.status(), 304);
     }
-    // Of what Swagger UI has besides, nothing is there.
+    // No other file of Swagger UI is served.
     assert_eq!(stack.get("/docs/swagger-ui-standalone-preset.js").send().await.unwrap().status(), 404);
 }

@@ -1,4 +1,4 @@
-//! Tokens that are bound to a key, from the token endpoint to the authorizer (RFC 9449).
+//! DPoP: tokens that are bound to a key, from the token endpoint to the authorizer (RFC 9449).
 
 use futures_util::future::join_all;
 use secrecy::ExposeSecret;
@@ -23,7 +23,7 @@ async fn status(stack: &Stack, authorization: &str, proofs: &[&str]) -> u16 {
 }
 
 #[tokio::test]
-async fn a_bound_token_is_good_with_its_proof_alone() {
+async fn a_bound_token_requires_its_dpop_proof() {
     let stack = Stack::start().await;
     let secret = stack.client("backend", "todo:read").await;
     let (holder, thief) = (Holder::new(), Holder::new());
@@ -39,7 +39,7 @@ async fn a_bound_token_is_good_with_its_proof_alone() {
     assert_eq!(status(&stack, &format!("dpop {token}"), &[&proof()]).await, 200);
     let once = proof();
     assert_eq!(status(&stack, &bound, &[&once]).await, 200);
-    assert_eq!(status(&stack, &bound, &[&once]).await, 403, "a proof is good once");
+    assert_eq!(status(&stack, &bound, &[&once]).await, 403, "a replayed proof");
     assert_eq!(status(&stack, &bearer, &[]).await, 403, "bearer use of a bound token");
     assert_eq!(status(&stack, &bearer, &[&proof()]).await, 403, "even with a proof");
     assert_eq!(status(&stack, &bound, &[]).await, 403, "no proof");
@@ -57,11 +57,7 @@ async fn a_bound_token_is_good_with_its_proof_alone() {
     }
     let plain = stack.token("backend", &secret).await;
     let its_proof = holder.proof("GET", &todo, Some(&plain));
-    assert_eq!(
-        status(&stack, &format!("DPoP {plain}"), &[&its_proof]).await,
-        403,
-        "a token that is bound to nothing"
-    );
+    assert_eq!(status(&stack, &format!("DPoP {plain}"), &[&its_proof]).await, 403, "an unbound token");
     assert_eq!(status(&stack, &format!("Bearer {plain}"), &[]).await, 200);
 }
 
@@ -77,12 +73,16 @@ async fn a_bound_token_is_never_served_from_a_cache() {
     for _ in 0..20 {
         let proof = holder.proof("GET", &stack.url("/todo"), Some(token));
         assert_eq!(status(&stack, &bound, &[&proof]).await, 200);
-        assert_eq!(status(&stack, &bound, &[]).await, 403, "at once after a good one, by the same header");
+        assert_eq!(
+            status(&stack, &bound, &[]).await,
+            403,
+            "the same header without a proof, right after a valid one"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_false_proof_gets_no_token() {
+async fn an_invalid_proof_gets_no_token() {
     let stack = Stack::start().await;
     let secret = stack.client("backend", "").await;
     stack.user("ada", "").await;
@@ -91,7 +91,7 @@ async fn a_false_proof_gets_no_token() {
     let used = holder.proof("POST", &endpoint, None);
     assert_eq!(client_token(&stack, &secret, &used).await.0, 200);
     for (why, proof) in [
-        ("used", used),
+        ("replayed", used),
         ("for a GET", holder.proof("GET", &endpoint, None)),
         ("for another endpoint", holder.proof("POST", &stack.url("/login"), None)),
         ("garbage", "x".to_owned()),
@@ -107,9 +107,9 @@ async fn a_false_proof_gets_no_token() {
     assert_eq!(read(google).await.1["error"], "invalid_dpop_proof");
 }
 
-/// A rejected request records nothing: the same proof is accepted afterwards, once.
+/// A rejected request does not record its proof, so the proof is accepted once afterwards.
 #[tokio::test]
-async fn a_proof_is_recorded_after_the_limits_and_the_credentials() {
+async fn a_proof_is_recorded_only_when_the_request_succeeds() {
     let stack = Stack::start().await;
     stack.user("ada", "").await;
     let holder = Holder::new();
@@ -173,7 +173,7 @@ async fn a_proof_is_recorded_after_the_limits_and_the_credentials() {
 }
 
 #[tokio::test]
-async fn a_proof_is_read_as_its_library_writes_it() {
+async fn proofs_of_common_libraries_are_accepted() {
     let stack = Stack::start().await;
     let secret = stack.client("backend", "").await;
     let holder = Holder::new();
@@ -204,7 +204,7 @@ async fn a_proof_is_read_as_its_library_writes_it() {
 }
 
 #[tokio::test]
-async fn a_session_that_was_begun_with_a_key_goes_on_with_it_alone() {
+async fn a_bound_token_family_refreshes_with_its_key_alone() {
     let stack = Stack::start().await;
     stack.user("ada", "todo:read").await;
     let (holder, thief) = (Holder::new(), Holder::new());
@@ -227,14 +227,14 @@ async fn a_session_that_was_begun_with_a_key_goes_on_with_it_alone() {
     assert_eq!(
         (code, &body["token_type"]),
         (200, &json!("DPoP")),
-        "what the thief did has not ended it: {body}"
+        "the thief's attempts did not revoke it: {body}"
     );
     let second = body["refresh_token"].as_str().unwrap();
     assert_eq!(refresh(second, Some(holder.proof("POST", &endpoint, None))).await.0, 200);
 }
 
 #[tokio::test]
-async fn a_thiefs_key_keeps_nobody_out_of_a_session_that_began_without_one() {
+async fn a_thief_cannot_bind_an_unbound_token_family() {
     let stack = Stack::start().await;
     stack.user("ada", "todo:read").await;
     let first = stack.refresh_token("ada", PASSWORD).await;
@@ -245,14 +245,18 @@ async fn a_thiefs_key_keeps_nobody_out_of_a_session_that_began_without_one() {
         read(proof.into_iter().fold(request, |request, proof| request.header("dpop", proof))).await
     };
     let (_, stolen) = refresh(&first, Some(thief.proof("POST", &endpoint, None))).await;
-    assert_eq!(stolen["token_type"], "DPoP", "what is issued is bound");
+    assert_eq!(stolen["token_type"], "DPoP", "the issued access token is bound");
     let second = stolen["refresh_token"].as_str().unwrap();
     let (code, body) = refresh(&first, None).await;
-    assert_eq!((code, body["refresh_token"].as_str()), (200, Some(second)), "asked again at once");
+    assert_eq!(
+        (code, body["refresh_token"].as_str()),
+        (200, Some(second)),
+        "a retry within the grace period"
+    );
     let (_, stolen) = refresh(second, Some(thief.proof("POST", &endpoint, None))).await;
     let third = stolen["refresh_token"].as_str().unwrap();
-    assert_eq!(refresh(&first, None).await.1["error"], "invalid_grant", "the theft shows");
+    assert_eq!(refresh(&first, None).await.1["error"], "invalid_grant", "reuse is detected");
     for proof in [None, Some(thief.proof("POST", &endpoint, None))] {
-        assert_eq!(refresh(third, proof).await.1["error"], "invalid_grant", "and has ended the session");
+        assert_eq!(refresh(third, proof).await.1["error"], "invalid_grant", "the token family is revoked");
     }
 }

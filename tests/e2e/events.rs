@@ -1,18 +1,18 @@
-//! Raw Lambda events, handed to the functions as Lambda does.
+//! Raw Lambda events.
 
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
 use shared::runtime::clock;
 pub use test_support::events::{basic, call, form_event, http_event, status_and_body};
 
-/// A good request for a token, by the client `backend`.
+/// Requests a token as the client `backend`.
 pub async fn call_token(deps: &token::Deps, secret: &str) -> Value {
     let event =
         form_event("/oauth2/token", basic("backend", secret), &[("grant_type", "client_credentials")]);
     call(&event, |request| token::handle(deps, request, clock::now())).await
 }
 
-/// A form for the token endpoint.
+/// Posts a form to the token function.
 pub async fn post_token(
     deps: &token::Deps,
     headers: Value,
@@ -24,7 +24,7 @@ pub async fn post_token(
 }
 
 #[tokio::test]
-async fn what_lambda_http_would_trip_over_is_no_error_of_ours() {
+async fn events_that_lambda_http_cannot_parse_are_bad_requests() {
     let good = http_event(
         "POST",
         "/oauth2/token",
@@ -52,29 +52,29 @@ async fn what_lambda_http_would_trip_over_is_no_error_of_ours() {
         ),
         (with("/requestContext/stage", json!("a b:c@/")), 200),
     ] {
-        let answer = call(&event, async |_: Request| whoami_like()).await;
+        let answer = call(&event, async |_: Request| empty_response()).await;
         assert_eq!(answer["statusCode"], expected, "{event}");
     }
 }
 
-/// More than a `HeaderMap` can hold: in the functions' binaries, which abort when they panic, the whole process ended.
+/// A `HeaderMap` can't hold that many and panics, which ends the process of a function.
 #[tokio::test]
-async fn an_event_with_forty_thousand_headers_is_refused() {
+async fn an_event_with_forty_thousand_headers_is_rejected() {
     let many = |value: Value| (0..40_000).map(|number| (format!("x-{number}"), value.clone())).collect();
     let long = json!({"x": vec![""; 40_000]});
     for headers in [many(json!("")), many(json!(["a", "b"])), long] {
         let mut event = http_event("POST", "/oauth2/token", headers, None);
         event["cookies"] = json!(vec!["a=b"; 40_000]);
-        let answer = call(&event, async |_: Request| whoami_like()).await;
+        let answer = call(&event, async |_: Request| empty_response()).await;
         assert_eq!(answer["statusCode"], 400);
         assert_eq!(status_and_body(&answer).1["error"], "invalid_request");
     }
     let mut event = http_event("POST", "/oauth2/token", json!({"x": "y".repeat(10_240)}), None);
     event["body"] = json!("x".repeat(100_000));
-    let answer = call(&event, async |_: Request| whoami_like()).await;
-    assert_eq!(answer["statusCode"], 200, "as long as API Gateway lets them be, beside a long body");
+    let answer = call(&event, async |_: Request| empty_response()).await;
+    assert_eq!(answer["statusCode"], 200, "headers of API Gateway's maximum size with a long body");
 }
 
-fn whoami_like() -> Response<Body> {
+fn empty_response() -> Response<Body> {
     Response::new(Body::Empty)
 }

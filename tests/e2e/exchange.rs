@@ -1,4 +1,4 @@
-//! Token exchange, with tokens of the shapes that the issuers really make.
+//! Token exchange with tokens in the forms that real issuers write.
 
 use lambda_http::{Body, Request, Response};
 use secrecy::ExposeSecret;
@@ -21,9 +21,9 @@ use crate::events::{basic, call, form_event, post_token};
 
 const GRANT: (&str, &str) = ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange");
 const JWT: (&str, &str) = ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt");
-const US: &str = "https://auth.example.com";
+const OUR_AUDIENCE: &str = "https://auth.example.com";
 
-/// An issuer on the network, with one key.
+/// An issuer with one key and a JWKS endpoint.
 struct Issuer {
     key: PrivateKey,
     server: MockServer,
@@ -45,12 +45,12 @@ impl Issuer {
         self.key.sign("JWT", claims).unwrap().expose_secret().to_owned()
     }
 
-    /// A token endpoint that trusts it under that name, with those rules.
+    /// A token function that trusts this issuer under `name` with these claim rules.
     fn trusted(&self, stack: &Stack, name: &str, rules: &Value) -> token::Deps {
-        self.trusted_for(stack, name, &[US], rules)
+        self.trusted_for(stack, name, &[OUR_AUDIENCE], rules)
     }
 
-    /// The same with other audiences.
+    /// The same with these audiences.
     fn trusted_for(&self, stack: &Stack, name: &str, audiences: &[&str], rules: &Value) -> token::Deps {
         let entry = json!([{
             "issuer": name, "jwks_url": self.server.uri(), "audiences": audiences, "rules": rules,
@@ -64,8 +64,9 @@ async fn exchange(deps: &token::Deps, token: &str, more: &[(&str, &str)]) -> (u6
     post_token(deps, json!({}), &form, clock::now()).await
 }
 
-/// An exchange for the client `deploy`, which may `deploy` and `other`; the rule gives it `deploy`.
-async fn stands_for_deploy(name: &str, when: Value, claims: Value, strangers: &[(&str, Value)]) {
+/// Exchanges a token for the client `deploy`, whose rule grants the scope `deploy`, and asserts that each of the changes
+/// is rejected.
+async fn exchanges_for_deploy(name: &str, when: Value, claims: Value, changes: &[(&str, Value)]) {
     let stack = Stack::start().await;
     stack.client_with("deploy", "deploy other", |client| client.secrets.clear()).await;
     let issuer = Issuer::start().await;
@@ -86,19 +87,19 @@ async fn stands_for_deploy(name: &str, when: Value, claims: Value, strangers: &[
     assert_eq!(body.get("refresh_token"), None);
     let ours = self::claims(body["access_token"].as_str().unwrap());
     assert_eq!((&ours["sub"], &ours["client_id"]), (&json!("deploy"), &json!("deploy")));
-    for (pointer, value) in strangers {
-        let mut stranger = good.clone();
-        *stranger.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer}")) = value.clone();
-        let (status, body) = exchange(&deps, &issuer.token(&stranger), &[]).await;
+    for (pointer, value) in changes {
+        let mut changed = good.clone();
+        *changed.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer}")) = value.clone();
+        let (status, body) = exchange(&deps, &issuer.token(&changed), &[]).await;
         assert_eq!((status, &body["error"]), (400, &json!("invalid_request")), "{pointer} {value}");
     }
 }
 
 #[tokio::test]
-async fn a_github_actions_job_needs_no_secret() {
+async fn a_github_actions_job_exchanges_its_token() {
     // docs.github.com/actions/reference/security/oidc
     let claims = json!({
-        "jti": "example-id", "sub": "repo:acme/shop:environment:prod", "environment": "prod", "aud": US,
+        "jti": "example-id", "sub": "repo:acme/shop:environment:prod", "environment": "prod", "aud": OUR_AUDIENCE,
         "ref": "refs/heads/main", "sha": "2f1c0a", "repository": "acme/shop", "repository_owner": "acme",
         "actor_id": "12", "repository_visibility": "private", "repository_id": "74", "repository_owner_id": "65",
         "run_id": "example-run-id", "run_number": "10", "run_attempt": "2", "runner_environment": "github-hosted",
@@ -107,21 +108,21 @@ async fn a_github_actions_job_needs_no_secret() {
         "job_workflow_ref": "acme/automation/.github/workflows/oidc.yml@refs/heads/main",
     });
     let when = json!({"repository_id": "74", "repository_owner_id": "65", "ref": "refs/heads/main"});
-    let strangers = [
+    let changes = [
         ("/repository_id", json!("75")),
         ("/repository_owner_id", json!("66")),
         ("/ref", json!("refs/pull/1/merge")),
         ("/aud", json!("https://github.com/acme")),
         ("/iss", json!("https://token.actions.githubusercontent.com/evil")),
     ];
-    stands_for_deploy("https://token.actions.githubusercontent.com", when, claims, &strangers).await;
+    exchanges_for_deploy("https://token.actions.githubusercontent.com", when, claims, &changes).await;
 }
 
 #[tokio::test]
-async fn a_kubernetes_pod_needs_no_secret() {
+async fn a_kubernetes_pod_exchanges_its_token() {
     // kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin
     let claims = json!({
-        "aud": [US], "jti": "ea28ed49-2e11-4280-9ec5-bc3d1d84661a", "nbf": clock::now(),
+        "aud": [OUR_AUDIENCE], "jti": "ea28ed49-2e11-4280-9ec5-bc3d1d84661a", "nbf": clock::now(),
         "kubernetes.io": {
             "namespace": "shop", "node": {"name": "node-1", "uid": "58456cb0"}, "pod": {"name": "deploy-1", "uid": "778a5a9d"},
             "serviceaccount": {"name": "deployer", "uid": "14ee3fa4"}, "warnafter": clock::now() + 200,
@@ -129,21 +130,21 @@ async fn a_kubernetes_pod_needs_no_secret() {
         "sub": "system:serviceaccount:shop:deployer",
     });
     let when = json!({"sub": "system:serviceaccount:shop:deployer", "/kubernetes.io/namespace": "shop"});
-    let strangers = [
+    let changes = [
         ("/sub", json!("system:serviceaccount:evil:deployer")),
         ("/kubernetes.io/namespace", json!("evil")),
         ("/aud", json!(["https://kubernetes.default.svc"])),
         ("/nbf", json!(clock::now() + 100)),
     ];
-    stands_for_deploy("https://oidc.eks.eu-central-1.amazonaws.com/id/EXAMPLE", when, claims, &strangers)
+    exchanges_for_deploy("https://oidc.eks.eu-central-1.amazonaws.com/id/EXAMPLE", when, claims, &changes)
         .await;
 }
 
 #[tokio::test]
-async fn an_aws_workload_needs_no_secret() {
+async fn an_aws_workload_exchanges_its_token() {
     // docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_outbound_token_claims.html
     let claims = json!({
-        "aud": US, "sub": "arn:aws:iam::123456789012:role/Deployer", "jti": "xyz123",
+        "aud": OUR_AUDIENCE, "sub": "arn:aws:iam::123456789012:role/Deployer", "jti": "xyz123",
         "https://sts.amazonaws.com/": {
             "aws_account": "123456789012", "source_region": "eu-central-1", "org_id": "o-abc1234567",
             "principal_tags": {"team": "shop"},
@@ -155,17 +156,17 @@ async fn an_aws_workload_needs_no_secret() {
         "sub": "arn:aws:iam::123456789012:role/Deployer",
         "/https:~1~1sts.amazonaws.com~1/aws_account": "123456789012",
     });
-    let strangers = [
+    let changes = [
         ("/sub", json!("arn:aws:iam::123456789012:role/Other")),
         ("/https:~1~1sts.amazonaws.com~1/aws_account", json!("999999999999")),
         ("/aud", json!("https://other.example.com")),
     ];
-    stands_for_deploy("https://abc123.tokens.sts.global.api.aws", when, claims, &strangers).await;
+    exchanges_for_deploy("https://abc123.tokens.sts.global.api.aws", when, claims, &changes).await;
 }
 
-/// AWS signs with RS256 or ES384, as the caller asks.
+/// The caller of AWS STS chooses RS256 or ES384.
 #[tokio::test]
-async fn an_aws_workload_may_sign_with_es384() {
+async fn an_aws_token_signed_with_es384_is_accepted() {
     let stack = Stack::start().await;
     stack.client_with("deploy", "deploy", |client| client.secrets.clear()).await;
     let (key, other) = (P384::new(), P384::new());
@@ -176,7 +177,7 @@ async fn an_aws_workload_may_sign_with_es384() {
     let (issuer, role) =
         ("https://abc123.tokens.sts.global.api.aws", "arn:aws:iam::123456789012:role/Deployer");
     let entry = json!([{
-        "issuer": issuer, "jwks_url": server.uri(), "audiences": [US],
+        "issuer": issuer, "jwks_url": server.uri(), "audiences": [OUR_AUDIENCE],
         "rules": [{
             "when": {"sub": role, "/https:~1~1sts.amazonaws.com~1/aws_account": "123456789012"},
             "client": "deploy", "scopes": ["deploy"],
@@ -186,7 +187,7 @@ async fn an_aws_workload_may_sign_with_es384() {
         token::Deps::from_settings(&stack.settings(&[("TRUSTED_ISSUERS", &entry.to_string())])).unwrap();
     let now = clock::now();
     let claims = json!({
-        "iss": issuer, "aud": US, "sub": role, "iat": now, "exp": now + 300, "jti": "1",
+        "iss": issuer, "aud": OUR_AUDIENCE, "sub": role, "iat": now, "exp": now + 300, "jti": "1",
         "https://sts.amazonaws.com/": {
             "aws_account": "123456789012", "source_region": "eu-central-1", "principal_id": role,
         },
@@ -197,7 +198,7 @@ async fn an_aws_workload_may_sign_with_es384() {
 }
 
 #[tokio::test]
-async fn a_subject_token_is_read_as_its_issuer_writes_it() {
+async fn subject_tokens_of_common_issuers_are_accepted() {
     let stack = Stack::start().await;
     stack.client("deploy", "deploy").await;
     let holder = test_support::proofs::Holder::new();
@@ -205,14 +206,14 @@ async fn a_subject_token_is_read_as_its_issuer_writes_it() {
     let answer = ResponseTemplate::new(200).set_body_json(json!({"keys": [holder.jwk()]}));
     Mock::given(method("GET")).respond_with(answer).mount(&server).await;
     let entry = json!([{
-        "issuer": "https://ci.example", "jwks_url": server.uri(), "audiences": [US],
+        "issuer": "https://ci.example", "jwks_url": server.uri(), "audiences": [OUR_AUDIENCE],
         "rules": [{"when": {"/env/name": "prod"}, "client": "deploy", "scopes": ["deploy"]}],
     }]);
     let deps =
         token::Deps::from_settings(&stack.settings(&[("TRUSTED_ISSUERS", &entry.to_string())])).unwrap();
     let now = clock::now();
     let rest = |times: &str, env: &str| {
-        format!(r#"{{"iss":"https://ci.example","aud":"{US}","sub":"job",{times},"env":{env}}}"#)
+        format!(r#"{{"iss":"https://ci.example","aud":"{OUR_AUDIENCE}","sub":"job",{times},"env":{env}}}"#)
     };
     let prod = r#"{"name":"prod"}"#;
     let long = |seconds: u64| format!(r#""iat":{now},"exp":{}"#, now + seconds);
@@ -221,7 +222,7 @@ async fn a_subject_token_is_read_as_its_issuer_writes_it() {
         (r#""typ":"application/JWT""#, rest(&long(300), prod), 200),
         (r#""typ":null,"kid":null"#, rest(&long(300), prod), 200),
         (r#""typ":"dpop+jwt""#, rest(&long(300), prod), 400),
-        // A managed identity of Azure.
+        // A managed identity of Azure has a token for a day.
         (r#""typ":"JWT""#, rest(&long(86_700), prod), 200),
         (r#""typ":"JWT""#, rest(&long(90_000), prod), 200),
         (r#""typ":"JWT""#, rest(&long(90_001), prod), 400),
@@ -231,7 +232,7 @@ async fn a_subject_token_is_read_as_its_issuer_writes_it() {
         (r#""typ":"JWT""#, rest(&format!(r#""iat":{now}.5,"exp":{}.25"#, now + 300), prod), 200),
         (r#""typ":"JWT""#, rest(&format!(r#""iat":{now},"exp":{}e0"#, now + 300), prod), 400),
         (r#""typ":"JWT""#, rest(&format!(r#""iat":{now},"exp":null"#), prod), 400),
-        // Two parsers could read each of these in two ways.
+        // Parsers disagree about duplicate members.
         (r#""typ":"JWT""#, rest(&long(300), r#"{"name":"dev","name":"prod"}"#), 400),
         (r#""typ":"JWT""#, rest(&long(300), r#"{"name":"prod","n\u0061me":"dev"}"#), 400),
         (r#""typ":"JWT""#, rest(&long(300), r#"{"name":"prod","more":[{"a":1,"a":1}]}"#), 400),
@@ -249,12 +250,12 @@ async fn a_subject_token_is_read_as_its_issuer_writes_it() {
 }
 
 #[tokio::test]
-async fn a_google_service_account_needs_no_secret() {
+async fn a_google_service_account_exchanges_its_token() {
     let stack = Stack::start().await;
     stack.client_with("deploy", "deploy", |client| client.secrets.clear()).await;
     let account = "deployer@shop.iam.gserviceaccount.com";
     let entry = json!([{
-        "issuer": "https://accounts.google.com", "audiences": [US],
+        "issuer": "https://accounts.google.com", "audiences": [OUR_AUDIENCE],
         "rules": [{"when": {"email": account, "email_verified": true}, "client": "deploy", "scopes": ["deploy"]}],
     }]);
     let google = stack.running.environment["GOOGLE_CLIENT_IDS"].clone();
@@ -265,7 +266,7 @@ async fn a_google_service_account_needs_no_secret() {
     let now = clock::now();
     let token = |change: &dyn Fn(&mut Value)| {
         let mut claims = json!({
-            "aud": US, "azp": "112010400000000710080", "email": account, "email_verified": true,
+            "aud": OUR_AUDIENCE, "azp": "112010400000000710080", "email": account, "email_verified": true,
             "iss": "https://accounts.google.com", "sub": "112010400000000710080", "iat": now, "exp": now + 3600,
         });
         change(&mut claims);
@@ -284,11 +285,11 @@ async fn a_google_service_account_needs_no_secret() {
         assert_eq!(exchange(&deps, &token, &[]).await.0, 400, "{name} {value}");
     }
     let (status, body) = exchange(&deps, &stack.id_token("ada@example.com"), &[]).await;
-    assert_eq!((status, body.get("scope")), (200, None), "a person's sign-in goes on beside it: {body}");
+    assert_eq!((status, body.get("scope")), (200, None), "user sign-in still works: {body}");
     assert!(body["refresh_token"].is_string());
 }
 
-/// A token endpoint that takes an issuer's word for the client `deploy`, and a good token.
+/// A token function that trusts an issuer for the client `deploy`, and a valid token.
 async fn simple() -> (Stack, Issuer, token::Deps, String) {
     let stack = Stack::start().await;
     stack.client("deploy", "deploy other").await;
@@ -296,16 +297,16 @@ async fn simple() -> (Stack, Issuer, token::Deps, String) {
     let rules = json!([
         {"when": {"sub": "job"}, "client": "deploy", "scopes": ["deploy"]},
         {"when": {"sub": "person"}, "scopes": ["read", "write"]},
-        {"when": {"sub": "gone"}, "client": "nobody", "scopes": ["deploy"]},
+        {"when": {"sub": "gone"}, "client": "missing", "scopes": ["deploy"]},
     ]);
-    let audiences = [US, "apps=app", "apps=web", "apps=machine"];
+    let audiences = [OUR_AUDIENCE, "apps=app", "apps=web", "apps=machine"];
     let deps = issuer.trusted_for(&stack, "https://ci.example", &audiences, &rules);
     let token = issuer.token(&token_of("job"));
     (stack, issuer, deps, token)
 }
 
 fn token_of(sub: &str) -> Value {
-    token_for(US, sub)
+    token_for(OUR_AUDIENCE, sub)
 }
 
 fn token_for(audience: &str, sub: &str) -> Value {
@@ -314,7 +315,7 @@ fn token_for(audience: &str, sub: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_rule_never_gives_what_its_client_may_not_have() {
+async fn a_claim_rule_grants_no_more_than_its_client_has() {
     let (stack, issuer, deps, token) = simple().await;
     assert_eq!(exchange(&deps, &token, &[("scope", "deploy")]).await.0, 200);
     for scope in ["other", "admin", "deploy other"] {
@@ -330,7 +331,7 @@ async fn a_rule_never_gives_what_its_client_may_not_have() {
 }
 
 #[tokio::test]
-async fn the_request_is_held_to_rfc_8693() {
+async fn exchange_parameters_follow_rfc_8693() {
     let (_stack, _issuer, deps, token) = simple().await;
     let access_token = "urn:ietf:params:oauth:token-type:access_token";
     for (name, value, code) in [
@@ -371,7 +372,7 @@ async fn the_request_is_held_to_rfc_8693() {
 }
 
 #[tokio::test]
-async fn a_client_that_exchanges_gets_no_more_than_it_may_have() {
+async fn an_exchanging_client_gets_no_more_than_it_has() {
     let (stack, issuer, deps, job) = simple().await;
     let grants = [GrantType::TokenExchange];
     let app = stack.client_with("app", "read", |client| client.grants = grants.into()).await;
@@ -393,24 +394,28 @@ async fn a_client_that_exchanges_gets_no_more_than_it_may_have() {
         (&ours["sub"], &ours["client_id"], &theirs["client_id"]),
         (&theirs["sub"], &json!("latchkey"), &json!("app"))
     );
-    assert_eq!(ours.get("email"), None, "an address that nobody has verified");
-    let session = by("web", &web, &person).await.1["refresh_token"].as_str().unwrap().to_owned();
-    assert_eq!(is_active(&stack, &session).await, json!(true));
+    assert_eq!(ours.get("email"), None, "an unverified address");
+    let refresh_token = by("web", &web, &person).await.1["refresh_token"].as_str().unwrap().to_owned();
+    assert_eq!(is_active(&stack, &refresh_token).await, json!(true));
     Clients::new(stack.table()).set_disabled("web", true).await.unwrap();
-    assert_eq!(is_active(&stack, &session).await, json!(false), "its client can't use it any more");
+    assert_eq!(is_active(&stack, &refresh_token).await, json!(false), "its client is disabled");
     Clients::new(stack.table()).set_disabled("web", false).await.unwrap();
     assert_eq!(by("machine", &machine, &person).await.1["error"], "unauthorized_client");
-    assert_eq!(by("app", &app, &job).await.1["error"], "unauthorized_client", "the job is not this client's");
+    assert_eq!(
+        by("app", &app, &job).await.1["error"],
+        "unauthorized_client",
+        "the rule names another client"
+    );
     assert_eq!(by("app", &web, &person).await.1["error"], "invalid_client");
 }
 
-/// The user of a subject of `https://ci.example`.
+/// The user that is linked to a subject of `https://ci.example`.
 async fn user(stack: &Stack, subject: &str) -> Option<LinkedAccount> {
     Identities::new(stack.table()).find("https://ci.example", subject).await.unwrap()
 }
 
 #[tokio::test]
-async fn leaving_out_credentials_lifts_no_limit() {
+async fn omitting_client_authentication_lifts_no_limit() {
     let stack = Stack::start().await;
     let grants = [GrantType::TokenExchange];
     let ceil = stack.client_with("ceil", "a", |client| client.grants = grants.into()).await;
@@ -433,7 +438,7 @@ async fn leaving_out_credentials_lifts_no_limit() {
         ("app", "ada", json!({}), &[first_party]),
         ("app", "ada", basic("other", &other), &[]),
         ("first-party", "ada", basic("ceil", &ceil), &[]),
-        // The first rule that matches decides: no token falls through to the next one.
+        // The first matching rule applies, and no token falls through to the next one.
         ("app", "job", json!({}), &[]),
         ("app", "job", basic("ceil", &ceil), &[]),
         ("first-party", "job", basic("ceil", &ceil), &[]),
@@ -445,7 +450,7 @@ async fn leaving_out_credentials_lifts_no_limit() {
             (400, &json!("unauthorized_client")),
             "{audience} {sub} {headers}"
         );
-        assert_eq!(user(&stack, sub).await, None, "a rejected exchange makes no user");
+        assert_eq!(user(&stack, sub).await, None, "a rejected exchange creates no user");
     }
     let (_, body) = ask(basic("ceil", &ceil), &issuer.token(&token_for("app", "ada")), &[]).await;
     assert_eq!((&body["scope"], body.get("refresh_token")), (&json!("a"), None));
@@ -454,11 +459,11 @@ async fn leaving_out_credentials_lifts_no_limit() {
         assert_eq!((&body["scope"], body["refresh_token"].is_string()), (&json!("a admin b"), true));
     }
     let (_, body) = ask(json!({}), &issuer.token(&token_for("first-party", "job")), &[]).await;
-    assert_eq!(body["scope"], "deploy", "a client's own token needs no credentials");
+    assert_eq!(body["scope"], "deploy", "a client's token needs no client authentication");
 }
 
 #[tokio::test]
-async fn a_rejected_exchange_makes_no_user() {
+async fn a_rejected_exchange_creates_no_user() {
     let (stack, issuer, deps, _) = simple().await;
     let token = issuer.token(&token_of("person"));
     for (name, value) in [("scope", "admin"), ("scope", "a\"b"), ("resource", "other"), ("audience", "other")]
@@ -471,7 +476,7 @@ async fn a_rejected_exchange_makes_no_user() {
 }
 
 #[tokio::test]
-async fn an_access_token_is_exchanged_as_one_and_not_as_an_id_token() {
+async fn the_token_type_must_match_the_typ_header() {
     let (_stack, issuer, deps, _) = simple().await;
     let by = async |typ: &str, token_type: &str| {
         let token = issuer.key.sign(typ, &token_of("job")).unwrap();
@@ -493,7 +498,7 @@ async fn an_access_token_is_exchanged_as_one_and_not_as_an_id_token() {
     }
 }
 
-/// What introspection says of a token.
+/// Whether introspection reports a token as active.
 async fn is_active(stack: &Stack, token: &str) -> Value {
     let server = format!("server-{}", shared::identity::secrets::random_id(""));
     let secret = stack.client(&server, "latchkey:introspect").await;
@@ -512,18 +517,18 @@ async fn an_exchanged_token_counts_against_its_clients_quota() {
 }
 
 #[tokio::test]
-async fn our_own_tokens_are_not_exchanged() {
+async fn access_tokens_of_ours_are_not_exchanged() {
     let stack = Stack::start().await;
     let issuer = Issuer::start().await;
     let own = "https://api.example.com";
     let entry = json!([{
-        "issuer": own, "jwks_url": issuer.server.uri(), "audiences": [US], "rules": [{"scopes": ["read"]}],
+        "issuer": own, "jwks_url": issuer.server.uri(), "audiences": [OUR_AUDIENCE], "rules": [{"scopes": ["read"]}],
     }]);
     let keys = ("GOOGLE_JWKS_URL", "https://keys.example.com");
     let settings = |ours| stack.settings(&[("TRUSTED_ISSUERS", &entry.to_string()), ("ISSUER", ours), keys]);
     let refused = token::Deps::from_settings(&settings(own)).err().unwrap().to_string();
-    assert!(refused.contains("our own issuer"), "{refused}");
-    // Without `ISSUER` our issuer is the domain that a request came in on: no setting can be held against it.
+    assert!(refused.contains("own issuer"), "{refused}");
+    // Without `ISSUER` our issuer is the domain of the request, which no setting can be compared with.
     let settings = settings("http://localhost:1");
     let issuers = TrustedIssuers::from_settings(&settings).unwrap();
     let clients = ClientAuth::from_settings(&settings, &stack.table()).unwrap();
@@ -537,7 +542,7 @@ async fn our_own_tokens_are_not_exchanged() {
             issuers: &issuers,
             identities: &identities,
             clients: &clients,
-            audiences: &[US.to_owned()],
+            audiences: &[OUR_AUDIENCE.to_owned()],
             own_issuer: Some(own_issuer.into()),
         };
         let answer = call(&event, async |request: Request| {
@@ -552,7 +557,7 @@ async fn our_own_tokens_are_not_exchanged() {
 }
 
 #[tokio::test]
-async fn an_issuer_whose_keys_are_out_of_reach_is_not_believed() {
+async fn an_exchange_without_the_issuers_keys_is_unavailable() {
     let (_stack, issuer, deps, token) = simple().await;
     issuer.server.reset().await;
     let (status, body) = exchange(&deps, &token, &[]).await;

@@ -1,4 +1,4 @@
-//! A token family is held against what its client, its user and the settings are today.
+//! A refresh applies the current client, user and settings to the token family.
 
 use local::google::CLIENT_ID;
 use secrecy::ExposeSecret;
@@ -21,7 +21,7 @@ async fn refresh_at(deps: &token::Deps, headers: Value, token: &str, now: u64) -
     post_token(deps, headers, &[("grant_type", "refresh_token"), ("refresh_token", token)], now).await
 }
 
-/// A stack whose client `web` signs Google's users in.
+/// A stack whose client `web` exchanges Google's ID tokens.
 struct Web {
     stack: Stack,
     deps: token::Deps,
@@ -43,7 +43,7 @@ impl Web {
         client.audiences = vec!["https://one.example".to_owned(), "https://two.example".to_owned()];
     }
 
-    /// Signs the user of an ID token in, and returns the refresh token.
+    /// Exchanges an ID token and returns the refresh token.
     async fn sign_in(&self, id_token: &str, more: &[(&str, &str)]) -> String {
         let form = [&EXCHANGE[..], &[("subject_token", id_token)], more].concat();
         let (_, body) = post_token(&self.deps, basic("web", &self.secret), &form, clock::now()).await;
@@ -56,7 +56,7 @@ impl Web {
 }
 
 #[tokio::test]
-async fn a_client_created_again_cannot_refresh_earlier_token_families() {
+async fn a_recreated_client_cannot_refresh_earlier_token_families() {
     let web = Web::start().await;
     let token = web.sign_in(&web.stack.id_token("grace@example.com"), &[]).await;
     let (status, body) = web.refresh(&web.secret, &token).await;
@@ -94,7 +94,7 @@ async fn an_audience_that_the_deployment_lost_is_not_refreshed() {
     assert_eq!((status, &claims(&text(&body, "access_token"))["aud"]), (200, &json!("latchkey")));
 }
 
-/// The address that Google says now, and whether it has verified it.
+/// An ID token with this email address, verified or not.
 fn id_token(stack: &Stack, email: &str, verified: bool) -> String {
     let mut claims = claims(&stack.id_token("grace@example.com"));
     (claims["email"], claims["email_verified"]) = (json!(email), json!(verified));
@@ -102,7 +102,7 @@ fn id_token(stack: &Stack, email: &str, verified: bool) -> String {
 }
 
 #[tokio::test]
-async fn a_refreshed_token_has_the_email_address_of_its_sign_in() {
+async fn a_refreshed_token_keeps_the_email_address_of_its_sign_in() {
     let web = Web::start().await;
     let email = async |id_token: &str| {
         let token = web.sign_in(id_token, &[]).await;
@@ -115,7 +115,7 @@ async fn a_refreshed_token_has_the_email_address_of_its_sign_in() {
 }
 
 #[tokio::test]
-async fn an_access_token_ends_with_its_family() {
+async fn an_access_token_expires_with_its_token_family() {
     let stack = Stack::start().await;
     stack.user("ada", "a").await;
     let settings = stack.settings(&[("REFRESH_TOKEN_TTL_SECONDS", "1000")]);
@@ -133,7 +133,7 @@ async fn an_access_token_ends_with_its_family() {
 }
 
 #[tokio::test]
-async fn a_token_bound_to_a_key_is_revoked_with_a_proof_alone() {
+async fn revoking_a_bound_refresh_token_requires_its_proof() {
     let stack = Stack::start().await;
     stack.user("ada", "a").await;
     let (holder, thief) = (Holder::new(), Holder::new());
@@ -155,7 +155,7 @@ async fn a_token_bound_to_a_key_is_revoked_with_a_proof_alone() {
         let proof = holder.proof("POST", &stack.url("/oauth2/token"), None);
         read(stack.post("/oauth2/token").header("dpop", proof).form(&form)).await.0
     };
-    assert_eq!(refresh().await, 200, "the family lives");
+    assert_eq!(refresh().await, 200, "the token family is active");
     assert_eq!(revoke(Some(holder.proof("POST", &endpoint, None))).await.0, 200);
     assert_eq!(refresh().await, 400);
 }

@@ -1,12 +1,10 @@
-//! Every way to sign in, as a new user would try it, right and wrong.
+//! Every kind of credential from sign-in to a protected route, valid and invalid.
 
 use serde_json::json;
 use test_support::{PASSWORD, Stack, claims, read};
 
-const GOOGLE_TOKEN_NEEDED: &str = "the stand-in for Google mints a token";
-
 #[tokio::test]
-async fn an_api_key_opens_its_route() {
+async fn an_api_key_is_allowed_on_its_route() {
     let stack = Stack::start().await;
     let key = stack.api_key("todo:read", None).await;
     let (status, body) = read(stack.get("/users").header("x-api-key", &key)).await;
@@ -19,7 +17,7 @@ async fn an_api_key_opens_its_route() {
 }
 
 #[tokio::test]
-async fn a_json_login_opens_the_profile() {
+async fn a_json_login_is_allowed_on_the_profile() {
     let stack = Stack::start().await;
     let sub = stack.user("ada", "todo:read").await;
     let (status, body) =
@@ -47,7 +45,7 @@ async fn a_json_login_opens_the_profile() {
 }
 
 #[tokio::test]
-async fn a_form_at_the_authorize_path_opens_the_client_info() {
+async fn a_client_credentials_form_is_allowed_on_the_client_info() {
     let stack = Stack::start().await;
     let secret = stack.client("backend", "todo:read").await;
     let form = |secret: &str| {
@@ -66,7 +64,7 @@ async fn a_form_at_the_authorize_path_opens_the_client_info() {
 }
 
 #[tokio::test]
-async fn a_form_login_opens_a_route_with_a_scope() {
+async fn a_form_login_is_allowed_on_a_route_with_its_scope() {
     let stack = Stack::start().await;
     stack.user("ada", "todo:read todo:write").await;
     stack.user("bob", "").await;
@@ -83,16 +81,15 @@ async fn a_form_login_opens_a_route_with_a_scope() {
 }
 
 #[tokio::test]
-async fn googles_token_by_header_and_by_body_opens_the_profile() {
+async fn an_id_token_by_header_or_body_is_allowed_on_the_profile() {
     let stack = Stack::start().await;
     let id_token = stack.id_token("ada@example.com");
-    assert!(!id_token.is_empty(), "{GOOGLE_TOKEN_NEEDED}");
     let (status, by_header) = read(stack.post("/google").bearer_auth(&id_token)).await;
     assert_eq!(status, 200, "{by_header}");
     let (status, by_body) = read(stack.post("/google").json(&json!({"id_token": id_token}))).await;
     assert_eq!(status, 200, "{by_body}");
     let (status, by_callback) = read(stack.post("/google").json(&json!({"credential": id_token}))).await;
-    assert_eq!(status, 200, "as the callback of Google Identity Services names it: {by_callback}");
+    assert_eq!(status, 200, "the member of Google Identity Services' callback: {by_callback}");
     let both = json!({"id_token": id_token, "credential": id_token});
     for body in [both, json!({}), json!({"id_token": null, "credential": null})] {
         let (status, answer) = read(stack.post("/google").json(&body)).await;
@@ -109,7 +106,7 @@ async fn googles_token_by_header_and_by_body_opens_the_profile() {
 }
 
 #[tokio::test]
-async fn either_credential_opens_whoami_and_both_at_once_do_not() {
+async fn whoami_accepts_either_credential_and_rejects_both() {
     let stack = Stack::start().await;
     let secret = stack.client("backend", "").await;
     let (token, key) = (stack.token("backend", &secret).await, stack.api_key("", None).await);
@@ -119,7 +116,7 @@ async fn either_credential_opens_whoami_and_both_at_once_do_not() {
 }
 
 #[tokio::test]
-async fn the_metadata_is_what_the_tokens_say() {
+async fn the_metadata_agrees_with_the_tokens() {
     let stack = Stack::start().await;
     let secret = stack.client("backend", "").await;
     let token = stack.token("backend", &secret).await;

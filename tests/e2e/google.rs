@@ -1,4 +1,4 @@
-//! Google sign-in: what is accepted, what isn't, and what happens when Google's keys can't be had.
+//! Google sign-in: accepted and rejected ID tokens, and outages of Google's JWKS endpoint.
 
 use local::google::{CLIENT_ID, Person};
 use reqwest::header::COOKIE;
@@ -16,7 +16,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::events::{call, http_event};
 
-/// The claims of a good token, with one of them changed.
+/// A valid ID token with one claim changed.
 fn id_token_with(stack: &Stack, name: &str, value: Value) -> String {
     let mut claims = claims(&stack.id_token("ada@example.com"));
     claims[name] = value;
@@ -28,7 +28,7 @@ async fn status(stack: &Stack, id_token: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn a_token_that_is_not_for_us_signs_nobody_in() {
+async fn an_id_token_that_is_not_for_us_is_rejected() {
     let stack = Stack::start().await;
     assert_eq!(status(&stack, &id_token_with(&stack, "x", json!(1))).await, 200);
     let now = clock::now();
@@ -57,7 +57,7 @@ async fn a_token_that_is_not_for_us_signs_nobody_in() {
 }
 
 #[tokio::test]
-async fn an_app_on_a_phone_signs_in_when_its_own_client_id_is_listed_too() {
+async fn an_unlisted_authorized_party_is_rejected() {
     let stack = Stack::start().await;
     let token = id_token_with(&stack, "azp", json!("phone"));
     let both = format!("{CLIENT_ID},phone");
@@ -84,11 +84,11 @@ async fn an_id_token_for_a_named_client_is_rejected() {
     assert_eq!(exchange(&deps, &token, clock::now()).await, 401);
     let subject = claims(&token)["sub"].as_str().unwrap().to_owned();
     let found = Identities::new(stack.table()).find("https://accounts.google.com", &subject).await.unwrap();
-    assert_eq!(found, None, "no user is made");
+    assert_eq!(found, None, "no user is created");
 }
 
 #[tokio::test]
-async fn an_access_token_of_google_signs_nobody_in() {
+async fn an_access_token_of_google_is_rejected() {
     let stack = Stack::start().await;
     let claims = claims(&stack.id_token("ada@example.com"));
     for (typ, expected) in [("JWT", 200), ("at+jwt", 401)] {
@@ -98,7 +98,7 @@ async fn an_access_token_of_google_signs_nobody_in() {
 }
 
 #[tokio::test]
-async fn an_overlong_email_is_in_no_token() {
+async fn an_overlong_email_is_left_out_of_the_token() {
     let stack = Stack::start().await;
     let token = id_token_with(&stack, "email", json!(format!("{}@example.com", "x".repeat(10_000))));
     let (status, body) = read(stack.post("/google").json(&json!({"id_token": token}))).await;
@@ -108,7 +108,7 @@ async fn an_overlong_email_is_in_no_token() {
 }
 
 #[tokio::test]
-async fn a_token_over_sixteen_kib_is_not_read() {
+async fn an_id_token_over_sixteen_kib_is_rejected() {
     let stack = Stack::start().await;
     for (length, expected) in [(11_000, 200), (13_000, 401)] {
         let token = id_token_with(&stack, "note", json!("x".repeat(length)));
@@ -119,7 +119,7 @@ async fn a_token_over_sixteen_kib_is_not_read() {
 }
 
 #[tokio::test]
-async fn an_identity_is_its_subject_and_never_its_email() {
+async fn a_federated_identity_is_its_subject_and_never_its_email() {
     let stack = Stack::start().await;
     let subject = async |id_token: String| {
         let (_, body) = read(stack.post("/google").bearer_auth(id_token)).await;
@@ -140,7 +140,7 @@ async fn an_identity_is_its_subject_and_never_its_email() {
 }
 
 #[tokio::test]
-async fn many_first_sign_ins_at_once_make_one_user() {
+async fn concurrent_first_sign_ins_create_one_user() {
     let stack = Stack::start().await;
     let token = stack.id_token("ada@example.com");
     let mut tasks = tokio::task::JoinSet::new();
@@ -159,7 +159,7 @@ async fn many_first_sign_ins_at_once_make_one_user() {
 }
 
 #[tokio::test]
-async fn a_disabled_or_deleted_user_cannot_come_back_through_google() {
+async fn a_disabled_or_deleted_user_cannot_sign_in_through_google() {
     let stack = Stack::start().await;
     let token = stack.id_token("ada@example.com");
     let (_, body) = read(stack.post("/google").bearer_auth(&token)).await;
@@ -174,7 +174,7 @@ async fn a_disabled_or_deleted_user_cannot_come_back_through_google() {
 }
 
 #[tokio::test]
-async fn googles_form_needs_its_cookie() {
+async fn googles_form_requires_its_csrf_cookie() {
     let stack = Stack::start().await;
     let token = stack.id_token("ada@example.com");
     let post = async |field: Option<&str>, cookie: Option<&str>| {
@@ -204,7 +204,7 @@ async fn exchange(deps: &google::Deps, token: &str, now: u64) -> u64 {
     answer["statusCode"].as_u64().unwrap()
 }
 
-/// A function whose JWKS comes from a server that the test controls.
+/// A function that fetches Google's keys from this server.
 async fn deps_with(stack: &Stack, server: &MockServer) -> google::Deps {
     let url = format!("{}/certs", server.uri());
     google::Deps::from_settings(
@@ -235,11 +235,7 @@ async fn cached_keys_serve_while_google_is_broken() {
     serve(&server, jwks(&[&key])).await;
     assert_eq!(exchange(&deps, &token, now).await, 200);
     assert_eq!(exchange(&deps, &token, now + 599).await, 200);
-    assert_eq!(
-        server.received_requests().await.unwrap().len(),
-        1,
-        "the keys are kept as long as Google says"
-    );
+    assert_eq!(server.received_requests().await.unwrap().len(), 1, "the keys are cached for `max-age`");
     for (round, broken) in [
         ResponseTemplate::new(500),
         ResponseTemplate::new(302).insert_header("location", server.uri()),
@@ -262,7 +258,7 @@ async fn cached_keys_serve_while_google_is_broken() {
 }
 
 #[tokio::test]
-async fn google_signs_by_rs256_alone() {
+async fn only_rs256_is_accepted_from_google() {
     let stack = Stack::start().await;
     let server = MockServer::start().await;
     let (deps, rsa) = (deps_with(&stack, &server).await, stack.google_key());
@@ -279,7 +275,7 @@ async fn google_signs_by_rs256_alone() {
 }
 
 #[tokio::test]
-async fn without_googles_keys_nobody_signs_in() {
+async fn a_sign_in_without_googles_keys_is_unavailable() {
     let stack = Stack::start().await;
     let server = MockServer::start().await;
     serve(&server, ResponseTemplate::new(500)).await;
@@ -288,7 +284,7 @@ async fn without_googles_keys_nobody_signs_in() {
 }
 
 #[tokio::test]
-async fn a_rotated_key_is_found_and_random_ones_cost_one_fetch() {
+async fn a_rotated_key_is_found_and_unknown_keys_cost_one_fetch() {
     let stack = Stack::start().await;
     let server = MockServer::start().await;
     let (deps, key) = (deps_with(&stack, &server).await, stack.google_key());

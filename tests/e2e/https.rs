@@ -1,6 +1,6 @@
-//! The way out, to AWS and to other issuers: TLS with whom it should be, and with nobody else.
+//! TLS of outgoing requests, to AWS and to other issuers.
 //!
-//! The certificate of `localhost` in `tls/` is good until 2126 and by a root whose key was thrown away.
+//! The certificate of `localhost` in `tls/` is valid until 2126. The private key of its root was deleted.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ const ROOT: &[u8] = include_bytes!("tls/root.pem");
 const CERTIFICATE: &[u8] = include_bytes!("tls/localhost.pem");
 const KEY: &[u8] = include_bytes!("tls/localhost.key");
 
-/// Answers every request for `localhost` with 200; the port.
+/// Starts a server for `localhost` that responds with 200, and returns its port.
 async fn server() -> u16 {
     let chain = vec![CertificateDer::from_pem_slice(CERTIFICATE).unwrap()];
     let key = PrivateKeyDer::from_pem_slice(KEY).unwrap();
@@ -29,7 +29,7 @@ async fn server() -> u16 {
         while let Ok((stream, _)) = listener.accept().await {
             let acceptor = acceptor.clone();
             tokio::spawn(async move {
-                // A client that does not like the certificate hangs up.
+                // A client that rejects the certificate hangs up.
                 let Ok(mut stream) = acceptor.accept(stream).await else { return };
                 let _ = stream.read(&mut [0; 1024]).await;
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
@@ -45,7 +45,7 @@ fn roots() -> RootCertStore {
     roots
 }
 
-/// The status of an answer, or what was wrong.
+/// The status of the response, or the error.
 async fn status(client: &Https, host: &str, port: u16) -> Result<u16, String> {
     let url: Uri = format!("https://{host}:{port}/").parse().unwrap();
     let answer = client.send(Method::GET, url).await;
@@ -55,17 +55,17 @@ async fn status(client: &Https, host: &str, port: u16) -> Result<u16, String> {
 }
 
 #[tokio::test]
-async fn only_whom_a_trusted_root_vouches_for_is_spoken_to() {
+async fn untrusted_certificates_are_rejected() {
     let port = server().await;
     assert_eq!(status(&Https::new(roots()), "localhost", port).await, Ok(200));
-    for stranger in [Https::with_public_roots(), Https::new(RootCertStore::empty())] {
-        let error = status(&stranger, "localhost", port).await.unwrap_err();
+    for client in [Https::with_public_roots(), Https::new(RootCertStore::empty())] {
+        let error = status(&client, "localhost", port).await.unwrap_err();
         assert!(error.contains("UnknownIssuer"), "{error}");
     }
 }
 
 #[tokio::test]
-async fn a_certificate_is_good_for_its_own_name_alone() {
+async fn a_certificate_for_another_name_is_rejected() {
     let port = server().await;
     let error = status(&Https::new(roots()), "127.0.0.1", port).await.unwrap_err();
     assert!(error.contains("not valid for name"), "{error}");

@@ -1,30 +1,27 @@
-//! The house holds together: imports run one way, and a function links only what it may use.
+//! Architecture rules: the direction of imports, the crates of each function, and the references in SECURITY.md.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The folders of `shared` and what each may import, itself apart.
-const LAYERS: [(&str, &[&str]); 12] = [
-    ("clock", &[]),
-    ("wire", &[]),
-    ("identity", &[]),
-    ("bounded", &[]),
-    ("cache", &[]),
-    ("https", &[]),
-    ("config", &["wire"]),
-    ("telemetry", &["config"]),
-    ("aws", &["config", "https"]),
-    ("token", &["wire", "identity", "config", "cache", "clock", "https", "aws"]),
-    ("store", &["wire", "identity", "config", "bounded", "cache", "clock", "token"]),
-    (
-        "grants",
-        &["wire", "identity", "config", "bounded", "cache", "clock", "aws", "telemetry", "token", "store"],
-    ),
+/// The folders of `shared`, from the top. A folder imports only folders below it.
+const FOLDERS: [&str; 12] = [
+    "grants",
+    "federation",
+    "passwords",
+    "sessions",
+    "signing",
+    "clients",
+    "trust",
+    "store",
+    "runtime",
+    "oauth",
+    "jose",
+    "identity",
 ];
 
-/// What each function has no business with: crates that must not be in its dependency tree.
+/// Crates that must not be in the dependency tree of a function.
 const FORBIDDEN: [(&str, &[&str]); 10] = [
     ("authorizer", &["aws-sdk-secretsmanager", "argon2", "bcrypt", "webpki-roots"]),
     ("discovery", &["aws-sdk-secretsmanager", "argon2", "bcrypt"]),
@@ -38,7 +35,7 @@ const FORBIDDEN: [(&str, &[&str]); 10] = [
     ("login", &["webpki-roots"]),
 ];
 
-/// What no function may link: the laptop's side, HTTP/2, the system's certificates, and crypto that isn't ours.
+/// Crates that no function may link: the command line's, HTTP/2, the system's certificates, and other crypto libraries.
 const FORBIDDEN_EVERYWHERE: [&str; 11] = [
     "aws-config",
     "clap",
@@ -94,27 +91,34 @@ pub fn rust_files(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn imports_in_shared_run_one_way() {
     let source = root().join("shared/src");
-    let mut layers = BTreeSet::new();
+    let level = |folder: &str| FOLDERS.iter().position(|known| *known == folder);
+    let mut folders = BTreeSet::new();
     for file in rust_files(&source) {
         let name = file.strip_prefix(&source).unwrap().to_str().unwrap();
-        let layer = name.split(['/', '.']).next().unwrap();
-        if layer == "lib" {
-            continue;
-        }
-        layers.insert(layer.to_owned());
-        let (_, allowed) = LAYERS.iter().find(|(known, _)| *known == layer).expect(layer);
+        let Some((folder, _)) = name.split_once('/') else { continue };
+        let own = level(folder).unwrap_or_else(|| panic!("{folder} is not in FOLDERS"));
+        folders.insert(folder.to_owned());
         for import in fs::read_to_string(&file).unwrap().split("crate::").skip(1) {
-            let imported = import
-                .split(|character: char| !character.is_alphanumeric() && character != '_')
-                .next()
-                .unwrap();
-            assert!(imported == layer || allowed.contains(&imported), "{name} imports {imported}");
+            let end = import.find(|character: char| !character.is_alphanumeric() && character != '_');
+            let imported = &import[..end.unwrap_or(import.len())];
+            assert!(level(imported).is_some_and(|level| level >= own), "{name} imports {imported}");
         }
     }
-    assert_eq!(layers.len(), LAYERS.len());
+    assert_eq!(folders.len(), FOLDERS.len());
 }
 
-/// The crates that a crate of the workspace links, itself among them.
+#[test]
+fn features_of_shared_select_whole_folders() {
+    let source = root().join("shared/src");
+    for file in rust_files(&source) {
+        let text = fs::read_to_string(&file).unwrap();
+        let is_root = file.file_name().is_some_and(|name| name == "lib.rs");
+        // `cfg_attr(feature = "openapi", …)` stays where the types are.
+        assert!(is_root || !text.contains("cfg(feature") && !text.contains("cfg(all(feature"), "{file:?}");
+    }
+}
+
+/// The crates that a crate of the workspace links, including itself.
 fn linked(name: &str) -> BTreeSet<String> {
     tree(name, "normal")
 }
@@ -172,13 +176,13 @@ fn no_crate_links_what_depends_on_it() {
 }
 
 #[test]
-fn a_function_links_only_what_it_may_use() {
+fn functions_link_no_forbidden_crate() {
     for (name, forbidden) in FORBIDDEN {
         let crates = linked(name);
         for unwanted in forbidden.iter().chain(&FORBIDDEN_EVERYWHERE) {
             assert!(!crates.contains(*unwanted), "{name} links {unwanted}");
         }
-        // Only one function describes what the others read and write.
+        // Only `docs` has the OpenAPI document.
         assert_eq!(crates.contains("utoipa"), name == "docs", "{name}");
     }
 }

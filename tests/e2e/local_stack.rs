@@ -1,10 +1,10 @@
-//! What pages and programs on the developer's machine can do with the servers of the local stack.
+//! Requests of web pages and other programs to the servers of the local stack.
 
 use reqwest::{Method, Response};
 use shared::runtime::aws::Aws;
 use test_support::{Stack, read};
 
-/// A signature of no access key, as a program without one could send it.
+/// A signature by an unknown access key.
 const FORGED: &str = "AWS4-HMAC-SHA256 Credential=latchkeydev/20261128/us-east-1/dynamodb/aws4_request, \
     SignedHeaders=host, Signature=0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -16,7 +16,7 @@ fn variable<'a>(stack: &'a Stack, name: &str) -> &'a str {
     &stack.running.environment[name]
 }
 
-/// Each emulator, with a request that reads what it must not give away.
+/// Each emulator with a request that reads secret data.
 fn emulators(stack: &Stack) -> [(&str, (&'static str, &'static str)); 2] {
     [
         (variable(stack, "AWS_ENDPOINT_URL_DYNAMODB"), SCAN),
@@ -38,7 +38,7 @@ async fn ask(
     request.send().await.unwrap()
 }
 
-fn lets_no_page_read(answer: &Response) -> bool {
+fn has_no_cors_headers(answer: &Response) -> bool {
     !answer.headers().keys().any(|name| name.as_str().starts_with("access-control-"))
 }
 
@@ -69,12 +69,12 @@ async fn a_request_for_another_host_is_rejected_by_every_local_server() {
 }
 
 #[tokio::test]
-async fn a_page_gets_nothing_from_a_server_behind_the_gateway() {
+async fn cross_origin_requests_to_the_emulators_are_rejected() {
     let stack = Stack::start().await;
     for origin in ["https://evil.example", "http://localhost:5173", "null"] {
         for emulator in emulators(&stack) {
             let answer = ask(&stack, emulator, &[("origin", origin), ("authorization", FORGED)]).await;
-            assert!(answer.status() == 403 && lets_no_page_read(&answer), "{origin} {answer:?}");
+            assert!(answer.status() == 403 && has_no_cors_headers(&answer), "{origin} {answer:?}");
             let preflight = stack
                 .http
                 .request(Method::OPTIONS, emulator.0)
@@ -82,11 +82,11 @@ async fn a_page_gets_nothing_from_a_server_behind_the_gateway() {
                 .header("access-control-request-method", "POST")
                 .header("access-control-request-headers", "authorization,x-amz-target,content-type");
             let answer = preflight.send().await.unwrap();
-            assert!(answer.status() == 403 && lets_no_page_read(&answer), "{origin} {answer:?}");
+            assert!(answer.status() == 403 && has_no_cors_headers(&answer), "{origin} {answer:?}");
         }
         let keys = stack.http.get(variable(&stack, "GOOGLE_JWKS_URL")).header("origin", origin);
         let answer = keys.send().await.unwrap();
-        assert!(answer.status() == 403 && lets_no_page_read(&answer), "{origin} {answer:?}");
+        assert!(answer.status() == 403 && has_no_cors_headers(&answer), "{origin} {answer:?}");
     }
 }
 
@@ -101,10 +101,10 @@ async fn an_emulator_requires_the_access_key_of_its_data_folder() {
         ] {
             let answer = ask(&stack, (url, target), &headers).await;
             assert_eq!(answer.status(), 400);
-            assert!(lets_no_page_read(&answer));
+            assert!(has_no_cors_headers(&answer));
             assert_eq!(test_support::json(answer).await["__type"], kind);
         }
-        // The id alone proves nothing: every request and logs hold it.
+        // The id alone is no proof, because requests and logs contain it.
         let id = variable(&stack, "AWS_ACCESS_KEY_ID");
         let forged = FORGED.replace("latchkeydev", id);
         let (status, body) = {
@@ -112,7 +112,7 @@ async fn an_emulator_requires_the_access_key_of_its_data_folder() {
             (answer.status(), test_support::json(answer).await)
         };
         assert_eq!((status.as_u16(), &body["__type"]), (400, &"InvalidSignatureException".into()));
-        // Nor does an operation that is not there, by any method.
+        // Other methods are rejected too.
         for method in [Method::GET, Method::OPTIONS, Method::PUT] {
             assert_eq!(read(stack.http.request(method, url)).await.0, 400);
         }
@@ -120,7 +120,7 @@ async fn an_emulator_requires_the_access_key_of_its_data_folder() {
 }
 
 #[tokio::test]
-async fn an_sdk_with_another_access_key_learns_what_to_do() {
+async fn an_sdk_with_another_access_key_gets_the_remedy() {
     let stack = Stack::start().await;
     let (id, secret) = (variable(&stack, "AWS_ACCESS_KEY_ID"), variable(&stack, "AWS_SECRET_ACCESS_KEY"));
     for (id, secret, kind) in [
@@ -148,7 +148,7 @@ async fn an_sdk_with_another_access_key_learns_what_to_do() {
 }
 
 #[tokio::test]
-async fn two_data_folders_have_two_access_keys() {
+async fn each_data_folder_has_its_access_key() {
     let (one, other) = (Stack::start().await, Stack::start().await);
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
         assert_ne!(variable(&one, name), variable(&other, name));
@@ -163,7 +163,7 @@ async fn preflight(stack: &Stack, origin: &str, headers: &str) -> Response {
 }
 
 #[tokio::test]
-async fn pages_of_this_machine_pass_the_preflight_and_others_do_not() {
+async fn only_loopback_origins_pass_the_preflight() {
     let stack = Stack::start().await;
     for origin in ["http://localhost", "http://localhost:5173", "http://127.0.0.1:8080", "http://127.0.0.1"] {
         let answer = preflight(&stack, origin, "authorization").await;
@@ -181,14 +181,14 @@ async fn pages_of_this_machine_pass_the_preflight_and_others_do_not() {
         "http://192.168.0.7:5173",
         "null",
     ] {
-        assert!(lets_no_page_read(&preflight(&stack, origin, "authorization").await), "{origin}");
+        assert!(has_no_cors_headers(&preflight(&stack, origin, "authorization").await), "{origin}");
         let answer = stack.get("/.well-known/jwks.json").header("origin", origin).send().await.unwrap();
-        assert!(lets_no_page_read(&answer), "{origin}");
+        assert!(has_no_cors_headers(&answer), "{origin}");
     }
 }
 
 #[tokio::test]
-async fn a_preflight_for_the_headers_that_libraries_add_passes() {
+async fn a_preflight_allows_the_headers_of_common_libraries() {
     let stack = Stack::start().await;
     let wanted = [
         "authorization",

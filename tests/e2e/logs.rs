@@ -1,6 +1,6 @@
-//! What is logged: one line of JSON a decision, and no secret in any.
+//! The log: one line of JSON per decision, and no secret in any.
 //!
-//! The functions log to their own standard error, so the test runs them as a person does: as a process.
+//! The functions log to standard error, so the test runs them in a separate process.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,14 +15,14 @@ use test_support::{PASSWORD, Stack};
 
 use crate::events::{call, call_token, form_event};
 
-/// Set in the process that this test starts: itself, with its standard error in a file.
+/// Set in the child process. Its value is the file for the secrets that the child handles.
 pub const INNER: &str = "LATCHKEY_TEST_LOGS_INNER";
 
-/// The namespace of the stack on the laptop.
+/// The metrics namespace of the local stack.
 const NAMESPACE: (&str, &str) = ("METRICS_NAMESPACE", "Latchkey/latchkey");
 
 #[tokio::test]
-async fn decisions() {
+async fn logged_decisions() {
     if std::env::var_os(INNER).is_none() {
         return;
     }
@@ -31,7 +31,7 @@ async fn decisions() {
     stack.user("ada", "todo:read").await;
     let (token, key) = (stack.token("backend", &secret).await, stack.api_key("", None).await);
     let id_token = stack.id_token("ada@example.com");
-    // None has the form of a client id: an unknown one is logged.
+    // None has the form of a client id, because unknown client ids are logged.
     let canaries = ["CANARY password", "CANARY-\"quoted\"\nline", "CANARY-client\u{7}", "lk_cs_CANARY"];
     let send = async |request: reqwest::RequestBuilder| drop(request.send().await.expect("an answer"));
     send(stack.get("/profile").bearer_auth(&token)).await;
@@ -69,7 +69,7 @@ async fn decisions() {
         send(stack.get("/todo").header("authorization", format!("DPoP {token}")).header("dpop", "CANARY"))
             .await;
     }
-    // A session from its beginning over a theft to its end.
+    // A token family from sign-in through reuse to its revocation.
     let first = stack.refresh_token("ada", PASSWORD).await;
     let refresh = async |token: &str| {
         let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
@@ -87,7 +87,7 @@ async fn decisions() {
     }
     send(stack.get("/.well-known/jwks.json")).await;
     send(stack.get("/openapi.json")).await;
-    // A day without the store, and the daily look at the keys.
+    // A request without the store, and the daily check of the keys.
     let settings = stack.settings(&[("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9"), NAMESPACE]);
     let deps = token::Deps::from_settings(&settings).unwrap();
     assert_eq!(call_token(&deps, &secret).await["statusCode"], 503);
@@ -96,32 +96,32 @@ async fn decisions() {
     stack.rotate_every(30).await;
     let daily = serde_json::from_value(event("rotation/daily.json", &[])).unwrap();
     rotation::handle(&deps, daily, clock::now()).await.unwrap();
-    // A rotation, and one that fails at its first step.
+    // A rotation that fails at its first step, and one that succeeds.
     for (step, token) in [
-        ("finishSecret", "CANARY-nobody-created-such-a-version"),
-        ("createSecret", "a-rotation-whose-keys-nobody-sees"),
-        ("setSecret", "a-rotation-whose-keys-nobody-sees"),
-        ("testSecret", "a-rotation-whose-keys-nobody-sees"),
-        ("finishSecret", "a-rotation-whose-keys-nobody-sees"),
+        ("finishSecret", "CANARY-a-version-that-does-not-exist"),
+        ("createSecret", "a-rotation-whose-keys-are-secret"),
+        ("setSecret", "a-rotation-whose-keys-are-secret"),
+        ("testSecret", "a-rotation-whose-keys-are-secret"),
+        ("finishSecret", "a-rotation-whose-keys-are-secret"),
     ] {
         let secret_id = &stack.running.environment["SIGNING_SECRET_ID"];
         let event = serde_json::json!({"Step": step, "SecretId": secret_id, "ClientRequestToken": token});
         let result = rotation::handle(&deps, serde_json::from_value(event).unwrap(), clock::now()).await;
         assert_eq!(result.is_ok(), !token.starts_with("CANARY"));
     }
-    // For the outer test: what must not be found.
-    let shown = [secret, token, key, id_token, first, second, third, PASSWORD.to_owned()];
-    let mut secrets = Secrets(shown.to_vec());
+    // The parent process asserts that none of these is logged.
+    let secrets_sent = [secret, token, key, id_token, first, second, third, PASSWORD.to_owned()];
+    let mut secrets = Secrets(secrets_sent.to_vec());
     secrets.add_signing_keys(&stack).await;
-    assert_eq!(secrets.0.len(), shown.len() + 2);
+    assert_eq!(secrets.0.len(), secrets_sent.len() + 2);
     fs::write(std::env::var(INNER).unwrap(), secrets.0.join("\n")).unwrap();
 }
 
-/// Sign-ins with a proxy's secret, the right one and another.
+/// Sign-ins with the proxy secret and with a wrong one.
 async fn through_a_proxy(stack: &Stack) {
     let setting = ("PROXY_SECRET", "CANARY-of-a-proxy-0123456789abcdef");
     let deps = login::Deps::from_settings(&stack.settings(&[setting, NAMESPACE])).unwrap();
-    for secret in [setting.1, "CANARY-of-nobody"] {
+    for secret in [setting.1, "CANARY-of-no-proxy"] {
         let headers = serde_json::json!({
             "x-latchkey-proxy-secret": secret, "cloudfront-viewer-address": "CANARY",
         });
@@ -131,8 +131,7 @@ async fn through_a_proxy(stack: &Stack) {
     }
 }
 
-/// What the authorizer has not been asked yet: each in a way that it has a word of its own for. The token is
-/// one that was revoked, with the scope `todo:read`.
+/// Requests to the authorizer with the remaining deny reasons. `token` is revoked.
 async fn every_reason_to_deny(stack: &Stack, token: &str) {
     const SCOPES: (&str, &str) = ("ROUTE_SCOPES", r#"{"GET /todo":["todo:write"]}"#);
     const DEAD: (&str, &str) = ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9");
@@ -154,8 +153,7 @@ async fn every_reason_to_deny(stack: &Stack, token: &str) {
     }
 }
 
-/// What the process of a test wrote to its standard error, and what it wrote to the file `INNER`: the secrets that
-/// it handled.
+/// Runs a test in a child process. Returns its log as JSON and as text, and the content of the file [`INNER`].
 pub fn run(test: &str) -> (Vec<Value>, String, String) {
     let folder = tempfile::tempdir().unwrap();
     let (log, secrets) = (folder.path().join("log"), folder.path().join("secrets"));
@@ -175,7 +173,7 @@ pub fn run(test: &str) -> (Vec<Value>, String, String) {
 
 #[test]
 fn no_secret_is_logged_and_every_line_is_json() {
-    let (lines, text, secrets) = run("logs::decisions");
+    let (lines, text, secrets) = run("logs::logged_decisions");
     assert!(!text.contains("CANARY"), "{text}");
     Secrets(secrets.lines().map(str::to_owned).collect()).assert_none_in(&text);
     for (function, outcome, reason) in [
@@ -190,7 +188,7 @@ fn no_secret_is_logged_and_every_line_is_json() {
         ("token", "refused", Some("invalid_dpop_proof")),
         ("revoke", "revoked", None),
         ("revoke", "refused", Some("unauthorized_client")),
-        ("introspect", "told", None),
+        ("introspect", "introspected", None),
         ("introspect", "refused", Some("invalid_client")),
         ("authorizer", "allowed", None),
         ("authorizer", "denied", Some("invalid_token")),
@@ -220,8 +218,7 @@ fn no_secret_is_logged_and_every_line_is_json() {
 /// A metric by its name and the names of its dimensions.
 type Metric = (String, Vec<String>);
 
-/// What the alarms and the dashboard are made of is written, and nothing is written, and paid for, that
-/// nobody looks at.
+/// Asserts that the metrics written are those of the template's alarms and dashboard, because each metric costs money.
 fn metrics_are_those_of_the_template(lines: &[Value]) {
     let mut written: BTreeSet<Metric> = BTreeSet::new();
     for line in lines {
@@ -243,8 +240,7 @@ fn metrics_are_those_of_the_template(lines: &[Value]) {
     assert_eq!(written, metrics_of_the_template());
 }
 
-/// The metrics of our own namespace that `template.yaml` speaks of: in alarms, in searches by dimensions, and
-/// one after the other in the dashboard's lists.
+/// The metrics of our namespace in `template.yaml`: in alarms, in searches by dimensions and in the dashboard's lists.
 fn metrics_of_the_template() -> BTreeSet<Metric> {
     const OURS: &str = "Latchkey/${AWS::StackName}";
     let name = |text: &str| {

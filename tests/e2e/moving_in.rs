@@ -1,4 +1,4 @@
-//! Users who move in from another system, with the hashes of their passwords.
+//! Users that are imported from another system with their password hashes.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ fn examples() -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn example_of_each_framework_is_imported_and_replaced_at_the_sign_in() {
+async fn an_imported_hash_of_each_framework_is_replaced_at_sign_in() {
     let stack = Stack::start().await;
     let users = Users::new(stack.table());
     let stored = async |name: &str| {
@@ -31,7 +31,10 @@ async fn example_of_each_framework_is_imported_and_replaced_at_the_sign_in() {
     for (name, hash) in examples {
         stack.user_with(&name, "a", PasswordHash::import(&hash).expect(&name)).await;
         let imported = stored(&name).await;
-        assert!(imported.starts_with('$') && hash.ends_with(&imported), "{name}: the hash alone is stored");
+        assert!(
+            imported.starts_with('$') && hash.ends_with(&imported),
+            "{name}: the prefix of the framework is not stored"
+        );
         stack.sign_in(&name, PASSWORD).await;
         assert!(stored(&name).await.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{name}");
         stack.sign_in(&name, PASSWORD).await;

@@ -1,4 +1,4 @@
-//! Key sets in the shapes in which others publish them: at the exchange, and for clients' assertions.
+//! Key sets in the forms that known issuers publish, for token exchange and client assertions.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -18,7 +18,7 @@ use crate::events::post_token;
 const EXCHANGE: (&str, &str) = ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange");
 const JWT: (&str, &str) = ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt");
 
-/// The sets of issuers that all sign with `key`, by name.
+/// Key sets with `key` in the form of each issuer, by name.
 fn shapes(key: &PrivateKey) -> Vec<(&'static str, String)> {
     let (n, e, kid) =
         (key.public_jwk()["n"].clone(), key.public_jwk()["e"].clone(), key.public_jwk()["kid"].clone());
@@ -104,9 +104,9 @@ fn shapes(key: &PrivateKey) -> Vec<(&'static str, String)> {
 }
 
 #[tokio::test]
-async fn keys_are_read_in_the_shapes_that_others_publish() {
+async fn key_sets_of_known_issuers_are_read() {
     let stack = Stack::start().await;
-    let (key, stranger) = (key(Algorithm::Rs256), key(Algorithm::Rs256));
+    let (key, other) = (key(Algorithm::Rs256), key(Algorithm::Rs256));
     let server = MockServer::start().await;
     let mut entries = Vec::new();
     let shapes = shapes(&key);
@@ -126,13 +126,13 @@ async fn keys_are_read_in_the_shapes_that_others_publish() {
     for (name, _) in &shapes {
         let claims =
             json!({"iss": format!("https://{name}.example"), "sub": "job", "aud": "us", "exp": now + 60});
-        for (key, status) in [(&key, 200), (&stranger, 400)] {
+        for (key, status) in [(&key, 200), (&other, 400)] {
             let token = key.sign("JWT", &claims).unwrap();
             let form = [EXCHANGE, JWT, ("subject_token", token.expose_secret())];
             let (found, body) = post_token(&deps, json!({}), &form, now).await;
             assert_eq!(found, status, "{name}: {body}");
         }
-        for (key, status) in [(&key, 200), (&stranger, 401)] {
+        for (key, status) in [(&key, 200), (&other, 401)] {
             let assertion = assertion(&stack, key, |claims| {
                 (claims["iss"], claims["sub"]) = (json!(name), json!(name));
             });
@@ -147,9 +147,9 @@ async fn keys_are_read_in_the_shapes_that_others_publish() {
     }
 }
 
-/// A set without a key that we can use is an answer: the token is rejected, without `Retry-After`.
+/// The token is rejected without `Retry-After`.
 #[tokio::test]
-async fn a_set_without_a_usable_key_is_no_outage() {
+async fn a_key_set_without_a_usable_key_is_not_an_outage() {
     let stack = Stack::start().await;
     stack.client("deploy", "a").await;
     let key = key(Algorithm::Rs256);
@@ -177,7 +177,7 @@ async fn a_set_without_a_usable_key_is_no_outage() {
     publish(ResponseTemplate::new(200).set_body_string("<html>")).await;
     assert_eq!(exchange(now + 100).await, 400);
     publish(of(json!([key.public_jwk()]))).await;
-    assert_eq!(exchange(now + 200).await, 200, "once there is a key it is found");
+    assert_eq!(exchange(now + 200).await, 200, "a new key is found");
     publish(of(json!([]))).await;
-    assert_eq!(exchange(now + 1000).await, 200, "the last good keys go on serving");
+    assert_eq!(exchange(now + 1000).await, 200, "the last usable keys keep serving");
 }

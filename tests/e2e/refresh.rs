@@ -1,4 +1,4 @@
-//! Sessions: refresh tokens from their birth to their end.
+//! Token families: refresh, reuse, expiry and revocation.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,13 +22,13 @@ use crate::events::{basic, call, form_event, post_token, status_and_body};
 
 const DAY: u64 = 86_400;
 
-/// A refresh over HTTP, by somebody who signed in without a client.
+/// A refresh over HTTP by a user who signed in without a client.
 async fn refresh(stack: &Stack, token: &str, more: &[(&str, &str)]) -> (u16, Value) {
     let form = [&[("grant_type", "refresh_token"), ("refresh_token", token)], more].concat();
     read(stack.post("/oauth2/token").form(&form)).await
 }
 
-/// A refresh at some other time.
+/// A refresh at `now`.
 async fn refresh_at(deps: &token::Deps, token: &str, now: u64) -> (u64, Value) {
     post_token(deps, json!({}), &[("grant_type", "refresh_token"), ("refresh_token", token)], now).await
 }
@@ -41,7 +41,7 @@ pub fn invalid_grant(answer: &(u64, Value)) -> bool {
     answer.0 == 400 && answer.1["error"] == "invalid_grant"
 }
 
-async fn ready() -> (Stack, token::Deps, String) {
+async fn start() -> (Stack, token::Deps, String) {
     let stack = Stack::start().await;
     stack.user("ada", "a b").await;
     let deps = token::Deps::from_settings(&stack.settings(&[])).unwrap();
@@ -71,50 +71,48 @@ async fn each_refresh_yields_an_access_token_and_the_next_refresh_token() {
         }
         assert_ne!(before["jti"], after["jti"]);
         token = text(&body, "refresh_token");
-        assert!(seen.insert(token.clone()), "no refresh token comes twice");
+        assert!(seen.insert(token.clone()), "every refresh token is new");
     }
 }
 
 #[tokio::test]
-async fn machines_get_no_refresh_token() {
+async fn client_credentials_yield_no_refresh_token() {
     let stack = Stack::start().await;
     let secret = stack.client("backend", "a").await;
     let form = [("grant_type", "client_credentials")];
     let (_, body) = read(stack.post("/oauth2/token").basic_auth("backend", Some(&secret)).form(&form)).await;
-    assert_eq!((body.get("refresh_token"), claims(&text(&body, "access_token")).get("sid")), (None, None));
+    assert_eq!(body.get("refresh_token"), None);
+    assert_eq!(claims(&text(&body, "access_token")).get("sid"), None);
 }
 
 #[tokio::test]
-async fn asking_again_within_the_grace_yields_the_same_successor() {
-    let (_stack, deps, first) = ready().await;
+async fn a_retry_within_the_grace_period_yields_the_same_successor() {
+    let (_stack, deps, first) = start().await;
     let now = clock::now();
     let second = text(&refresh_at(&deps, &first, now).await.1, "refresh_token");
     for later in [0, 1, 60] {
         assert_eq!(text(&refresh_at(&deps, &first, now + later).await.1, "refresh_token"), second);
     }
-    assert_eq!(refresh_at(&deps, &second, now + 60).await.0, 200, "and the chain goes on");
+    assert_eq!(refresh_at(&deps, &second, now + 60).await.0, 200, "the token family is active");
 }
 
 #[tokio::test]
-async fn a_token_that_is_used_again_ends_the_whole_session() {
-    let (stack, deps, first) = ready().await;
+async fn reused_refresh_token_revokes_the_token_family() {
+    let (stack, deps, first) = start().await;
     let now = clock::now();
     let body = refresh_at(&deps, &first, now).await.1;
     let second = text(&body, "refresh_token");
     assert!(invalid_grant(&refresh_at(&deps, &first, now + 61).await));
-    assert!(
-        invalid_grant(&refresh_at(&deps, &second, now + 61).await),
-        "the thief's or the owner's: both end"
-    );
+    assert!(invalid_grant(&refresh_at(&deps, &second, now + 61).await), "the successor is rejected too");
     let authorizer = authorizer::Deps::from_settings(&stack.settings(&[])).unwrap();
     let access_token = text(&body, "access_token");
     let answer = crate::authorizer::bearer(&authorizer, &access_token, now + 61).await;
-    assert_eq!(answer["isAuthorized"], false, "its access tokens too");
+    assert_eq!(answer["isAuthorized"], false, "its access tokens are revoked");
 }
 
 #[tokio::test]
-async fn a_grandparent_ends_the_session_even_within_the_grace() {
-    let (_stack, deps, first) = ready().await;
+async fn reusing_an_older_refresh_token_revokes_the_token_family_within_the_grace_period() {
+    let (_stack, deps, first) = start().await;
     let now = clock::now();
     let second = text(&refresh_at(&deps, &first, now).await.1, "refresh_token");
     let third = text(&refresh_at(&deps, &second, now).await.1, "refresh_token");
@@ -123,8 +121,8 @@ async fn a_grandparent_ends_the_session_even_within_the_grace() {
 }
 
 #[tokio::test]
-async fn fifty_refreshes_at_once_yield_one_successor() {
-    let (stack, _, first) = ready().await;
+async fn fifty_concurrent_refreshes_yield_one_successor() {
+    let (stack, _, first) = start().await;
     let stack = Arc::new(stack);
     let mut tasks = JoinSet::new();
     for _ in 0..50 {
@@ -140,14 +138,14 @@ async fn fifty_refreshes_at_once_yield_one_successor() {
         })
         .collect();
     assert_eq!(successors.len(), 1);
-    assert_eq!(refresh(&stack, successors.first().unwrap(), &[]).await.0, 200, "and the chain goes on");
+    assert_eq!(refresh(&stack, successors.first().unwrap(), &[]).await.0, 200, "the token family is active");
 }
 
-/// The function dies at some step, before or after the store has done it; its client asks again.
+/// The function is cancelled at a store request, before or after the store applies it, and the client retries.
 #[tokio::test]
-async fn after_a_crash_at_any_step_the_clients_retry_succeeds() {
+async fn a_retry_succeeds_after_a_crash_at_any_step() {
     const STEPS: usize = 3;
-    let (stack, healthy, mut token) = ready().await;
+    let (stack, healthy, mut token) = start().await;
     let proxy = Proxy::start(&stack.running.environment["AWS_ENDPOINT_URL_DYNAMODB"]).await;
     let settings = stack.settings(&[("AWS_ENDPOINT_URL_DYNAMODB", &proxy.url)]);
     let doomed = token::Deps::from_settings(&settings).unwrap();
@@ -155,25 +153,25 @@ async fn after_a_crash_at_any_step_the_clients_retry_succeeds() {
     doomed.warm_up(now).await;
     let before = proxy.count();
     token = text(&refresh_at(&doomed, &token, now).await.1, "refresh_token");
-    assert_eq!(proxy.count() - before, STEPS, "one read of the session, one of the user, one write");
+    assert_eq!(proxy.count() - before, STEPS, "reads of the token family and the user, and one write");
     for round in 0..1000 {
         proxy.cut(Cut { after: round % STEPS, applied: round / STEPS % 2 == 1 });
         tokio::select! {
-            answer = refresh_at(&doomed, &token, now) => panic!("round {round} was not cut: {answer:?}"),
+            answer = refresh_at(&doomed, &token, now) => panic!("round {round} was not cut off: {answer:?}"),
             () = proxy.was_cut() => {}
         }
         let (status, body) = refresh_at(&healthy, &token, now + 1).await;
         assert_eq!(status, 200, "round {round}: {body}");
         let next = text(&body, "refresh_token");
         let again = refresh_at(&healthy, &token, now + 1).await.1;
-        assert_eq!(text(&again, "refresh_token"), next, "round {round}: one live successor");
+        assert_eq!(text(&again, "refresh_token"), next, "round {round}: one current token");
         token = next;
     }
 }
 
 #[tokio::test]
-async fn the_scope_can_be_narrowed_and_never_widened() {
-    let (stack, deps, first) = ready().await;
+async fn a_refresh_narrows_the_scope_and_never_widens_it() {
+    let (stack, deps, first) = start().await;
     let now = clock::now();
     let ask = async |token: &str, scope: &str| {
         let form = [("grant_type", "refresh_token"), ("refresh_token", token), ("scope", scope)];
@@ -185,8 +183,8 @@ async fn the_scope_can_be_narrowed_and_never_widened() {
     let (_, narrow) = ask(&first, "a").await;
     assert_eq!(narrow["scope"], "a");
     let (_, full) = ask(&text(&narrow, "refresh_token"), "").await;
-    assert_eq!(full["scope"], "a b", "a narrow refresh does not narrow the session (RFC 6749 §6)");
-    // A session of less than the user may have stays at that.
+    assert_eq!(full["scope"], "a b", "a narrower refresh does not narrow the token family (RFC 6749 §6)");
+    // A token family keeps the scope of its sign-in.
     let form = [("username", "ada"), ("password", PASSWORD), ("scope", "b")];
     let small = text(&read(stack.post("/token").form(&form)).await.1, "refresh_token");
     assert_eq!(ask(&small, "a").await.1["error"], "invalid_scope");
@@ -194,8 +192,8 @@ async fn the_scope_can_be_narrowed_and_never_widened() {
 }
 
 #[tokio::test]
-async fn the_resource_stays_the_same() {
-    let (stack, _, _) = ready().await;
+async fn a_refresh_keeps_the_audience() {
+    let (stack, _, _) = start().await;
     let deps = token::Deps::from_settings(&stack.settings(&[("AUDIENCE", "latchkey,other")])).unwrap();
     let now = clock::now();
     let first = stack.refresh_token("ada", PASSWORD).await;
@@ -224,15 +222,15 @@ async fn the_resource_stays_the_same() {
 }
 
 #[tokio::test]
-async fn a_session_ends_when_it_is_idle_and_when_its_time_is_over() {
-    let (stack, _, first) = ready().await;
+async fn a_token_family_expires_when_idle_and_at_its_maximum_age() {
+    let (stack, _, first) = start().await;
     let settings = [("REFRESH_TOKEN_TTL_SECONDS", "864000"), ("REFRESH_TOKEN_IDLE_SECONDS", "86400")];
     let deps = token::Deps::from_settings(&stack.settings(&settings)).unwrap();
     let now = clock::now();
-    // The local stack's own settings made it: a week without use, thirty days at most. Today's shorter ones count.
+    // The local stack's limits at sign-in were 7 days idle and 30 days in all. The shorter current ones apply.
     assert!(invalid_grant(&refresh_at(&deps, &first, now + DAY + 1).await));
     let mut token = text(&refresh_at(&deps, &first, now).await.1, "refresh_token");
-    assert!(invalid_grant(&refresh_at(&deps, &token, now + DAY).await), "a day without use");
+    assert!(invalid_grant(&refresh_at(&deps, &token, now + DAY).await), "idle for a day");
     for day in 1..=10 {
         let answer = refresh_at(&deps, &token, now + day * DAY - 10 * day).await;
         assert_eq!(answer.0, 200, "day {day}: {}", answer.1);
@@ -240,13 +238,13 @@ async fn a_session_ends_when_it_is_idle_and_when_its_time_is_over() {
     }
     assert!(
         invalid_grant(&refresh_at(&deps, &token, now + 10 * DAY + 5).await),
-        "used every day, over all the same"
+        "past its maximum age although used every day"
     );
 }
 
 #[tokio::test]
-async fn a_session_dies_with_its_users_password_and_with_the_user() {
-    let (stack, deps, _) = ready().await;
+async fn changing_or_disabling_a_user_revokes_the_token_families() {
+    let (stack, deps, _) = start().await;
     let now = clock::now();
     let users = Users::new(stack.table());
     let hash = PasswordHash::of("ada", &PASSWORD.into()).unwrap();
@@ -254,35 +252,35 @@ async fn a_session_dies_with_its_users_password_and_with_the_user() {
     let token = stack.refresh_token("ada", PASSWORD).await;
     let read = users.get("ada").await.unwrap().unwrap().password_hash.unwrap();
     users.renew_hash("ada", &read, &hash).await.unwrap();
-    users.renew_hash("ada", &read, &hash).await.expect("a retry of what was applied");
+    users.renew_hash("ada", &read, &hash).await.expect("a retry succeeds");
     let late = PasswordHash::of("ada", &PASSWORD.into()).unwrap();
-    assert!(users.renew_hash("ada", &read, &late).await.is_err(), "another hash is there by now");
+    assert!(users.renew_hash("ada", &read, &late).await.is_err(), "the hash was replaced meanwhile");
     assert_eq!(
         refresh_at(&deps, &token, now).await.0,
         200,
-        "a new hash of the same password changes nothing"
+        "a new hash of the same password revokes nothing"
     );
 
     let token = stack.refresh_token("ada", PASSWORD).await;
     users.set_password("ada", &hash).await.unwrap();
-    assert!(invalid_grant(&refresh_at(&deps, &token, now).await), "another password");
+    assert!(invalid_grant(&refresh_at(&deps, &token, now).await), "the password was changed");
 
     let token = stack.refresh_token("ada", PASSWORD).await;
     users.set_disabled("ada", true).await.unwrap();
     assert!(invalid_grant(&refresh_at(&deps, &token, now).await), "disabled");
     users.set_disabled("ada", false).await.unwrap();
-    assert!(invalid_grant(&refresh_at(&deps, &token, now).await), "it stays dead");
+    assert!(invalid_grant(&refresh_at(&deps, &token, now).await), "it stays revoked");
 
     let token = stack.refresh_token("ada", PASSWORD).await;
     users.delete("ada").await.unwrap();
     assert!(invalid_grant(&refresh_at(&deps, &token, now).await), "deleted");
     stack.user("ada", "a b").await;
-    assert!(invalid_grant(&refresh_at(&deps, &token, now).await), "another user of that name");
+    assert!(invalid_grant(&refresh_at(&deps, &token, now).await), "another user with that name");
 }
 
 #[tokio::test]
-async fn a_user_who_lost_a_scope_loses_it_in_the_session_too() {
-    let (stack, deps, first) = ready().await;
+async fn a_scope_that_the_user_lost_is_not_refreshed() {
+    let (stack, deps, first) = start().await;
     stack
         .table()
         .set(shared::store::table::Key::new("USER#", "ada", "PROFILE"), &json!({"scopes": ["b"]}))
@@ -291,8 +289,8 @@ async fn a_user_who_lost_a_scope_loses_it_in_the_session_too() {
     assert_eq!(refresh_at(&deps, &first, clock::now()).await.1["scope"], "b");
 }
 
-/// Google's word, exchanged by a client that authenticates itself: a session of that client's.
-async fn session_of(stack: &Stack, deps: &token::Deps, client_id: &str, secret: &str) -> String {
+/// Exchanges an ID token of Google as this client and returns the refresh token.
+async fn sign_in_by(stack: &Stack, deps: &token::Deps, client_id: &str, secret: &str) -> String {
     let form = [
         ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
         ("subject_token_type", "urn:ietf:params:oauth:token-type:id_token"),
@@ -306,50 +304,46 @@ async fn session_of(stack: &Stack, deps: &token::Deps, client_id: &str, secret: 
 
 #[tokio::test]
 async fn a_refresh_token_is_bound_to_its_client() {
-    let (stack, _, first_partys) = ready().await;
+    let (stack, _, first_party) = start().await;
     let google = format!("{}=app", stack.running.environment["GOOGLE_CLIENT_IDS"]);
     let deps = token::Deps::from_settings(&stack.settings(&[("GOOGLE_CLIENT_IDS", &google)])).unwrap();
     let grants = [GrantType::ClientCredentials, GrantType::RefreshToken, GrantType::TokenExchange];
     let app = stack.client_with("app", "a", |client| client.grants = grants.into()).await;
     let other = stack.client_with("other", "a", |client| client.grants = grants.into()).await;
     let machine = stack.client("machine", "a").await;
-    let token = session_of(&stack, &deps, "app", &app).await;
+    let token = sign_in_by(&stack, &deps, "app", &app).await;
     let now = clock::now();
     let ask = async |headers: Value, token: &str, more: &[(&str, &str)]| {
         let form = [&[("grant_type", "refresh_token"), ("refresh_token", token)], more].concat();
         post_token(&deps, headers, &form, now).await
     };
-    assert!(invalid_grant(&ask(basic("other", &other), &token, &[]).await), "another client's");
-    assert!(invalid_grant(&ask(json!({}), &token, &[]).await), "without the client's authentication");
+    assert!(invalid_grant(&ask(basic("other", &other), &token, &[]).await), "another client");
+    assert!(invalid_grant(&ask(json!({}), &token, &[]).await), "without client authentication");
     assert!(invalid_grant(&ask(json!({}), &token, &[("client_id", "latchkey")]).await));
     assert_eq!(ask(json!({}), &token, &[("client_id", "app")]).await.1["error"], "invalid_client");
     assert_eq!(ask(basic("app", &other), &token, &[]).await.1["error"], "invalid_client");
     assert!(
-        invalid_grant(&ask(basic("app", &app), &first_partys, &[]).await),
-        "somebody's who needs no client"
+        invalid_grant(&ask(basic("app", &app), &first_party, &[]).await),
+        "a refresh token of first-party sign-in"
     );
     assert!(invalid_grant(&ask(basic("machine", &machine), &token, &[]).await));
-    assert_eq!(ask(basic("app", &app), &token, &[]).await.0, 200, "none of this did it any harm");
-    assert_eq!(ask(json!({}), &first_partys, &[]).await.0, 200);
+    assert_eq!(ask(basic("app", &app), &token, &[]).await.0, 200, "rejected requests did not revoke it");
+    assert_eq!(ask(json!({}), &first_party, &[]).await.0, 200);
     let clients = Clients::new(stack.table());
     clients.set_disabled("app", true).await.unwrap();
-    assert_eq!(
-        ask(basic("app", &app), &token, &[]).await.1["error"],
-        "invalid_client",
-        "as if it were unknown"
-    );
+    assert_eq!(ask(basic("app", &app), &token, &[]).await.1["error"], "invalid_client", "a disabled client");
     clients.set_disabled("app", false).await.unwrap();
     let key = shared::store::table::Key::new("CLIENT#", "app", "PROFILE");
     stack.table().set(key, &json!({"grants": ["client_credentials"]})).await.unwrap();
     assert_eq!(
         ask(basic("app", &app), &token, &[]).await.1["error"],
         "unauthorized_client",
-        "no longer allowed"
+        "the client lost the grant"
     );
 }
 
 #[tokio::test]
-async fn a_session_ends_with_the_trust_in_its_issuer() {
+async fn a_token_family_of_an_untrusted_issuer_is_rejected() {
     let stack = Stack::start().await;
     let token = text(
         &read(stack.post("/google").bearer_auth(stack.id_token("ada@example.com"))).await.1,
@@ -360,16 +354,16 @@ async fn a_session_ends_with_the_trust_in_its_issuer() {
     assert!(invalid_grant(&refresh_at(&google, &token, clock::now()).await));
 }
 
-/// As simple-oauth2 and curl send it, which know no client without a secret.
+/// simple-oauth2 and curl send it for a client without a secret.
 #[tokio::test]
-async fn an_empty_basic_password_of_a_public_client_is_no_password() {
-    let (stack, _, token) = ready().await;
+async fn an_empty_basic_password_means_a_public_client() {
+    let (stack, _, token) = start().await;
     stack.client("backend", "a").await;
     let post = async |path: &str, id: &str, secret: &str, form: &[(&str, &str)]| {
         read(stack.post(path).basic_auth(id, Some(secret)).form(form)).await
     };
     let grant = [("grant_type", "refresh_token"), ("refresh_token", token.as_str())];
-    for (id, secret) in [("latchkey", "x"), ("latchkey", " "), ("backend", ""), ("nobody", ""), ("", "")] {
+    for (id, secret) in [("latchkey", "x"), ("latchkey", " "), ("backend", ""), ("missing", ""), ("", "")] {
         let (status, body) = post("/oauth2/token", id, secret, &grant).await;
         assert_eq!((status, &body["error"]), (401, &json!("invalid_client")), "{id}:{secret}");
     }
@@ -382,7 +376,7 @@ async fn an_empty_basic_password_of_a_public_client_is_no_password() {
     assert_eq!(status, 200, "{body}");
     let next = text(&body, "refresh_token");
     let introspection = post("/oauth2/introspect", "latchkey", "", &[("token", &next)]).await;
-    assert_eq!(introspection.0, 401, "it has shown nothing");
+    assert_eq!(introspection.0, 401, "a public client does not authenticate");
     let grant = [("grant_type", "client_credentials")];
     assert_eq!(post("/oauth2/token", "latchkey", "", &grant).await.0, 401);
     assert_eq!(post("/oauth2/revoke", "latchkey", "", &[("token", &next)]).await.0, 200);
@@ -391,8 +385,8 @@ async fn an_empty_basic_password_of_a_public_client_is_no_password() {
 }
 
 #[tokio::test]
-async fn what_is_no_refresh_token_of_ours_is_refused() {
-    let (stack, deps, first) = ready().await;
+async fn unknown_refresh_tokens_are_rejected() {
+    let (stack, deps, first) = start().await;
     let now = clock::now();
     let access_token = text(&stack.sign_in("ada", PASSWORD).await, "access_token");
     let (unknown, _) = generate(SecretKind::RefreshToken);
@@ -407,8 +401,8 @@ async fn what_is_no_refresh_token_of_ours_is_refused() {
 }
 
 #[tokio::test]
-async fn without_the_store_nothing_is_refreshed() {
-    let (stack, _, first) = ready().await;
+async fn a_refresh_without_the_store_is_unavailable() {
+    let (stack, _, first) = start().await;
     let settings = stack.settings(&[("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")]);
     let deps = token::Deps::from_settings(&settings).unwrap();
     let (status, body) = refresh_at(&deps, &first, clock::now()).await;
@@ -416,7 +410,7 @@ async fn without_the_store_nothing_is_refreshed() {
 }
 
 #[tokio::test]
-async fn sessions_can_be_switched_off() {
+async fn refresh_tokens_can_be_disabled() {
     let stack = Stack::start().await;
     stack.user("ada", "a").await;
     let deps = login::Deps::from_settings(&stack.settings(&[("REFRESH_TOKEN_TTL_SECONDS", "0")])).unwrap();
@@ -424,37 +418,38 @@ async fn sessions_can_be_switched_off() {
         crate::events::form_event("/token", json!({}), &[("username", "ada"), ("password", PASSWORD)]);
     let answer = crate::events::call(&event, |request| login::handle(&deps, request, clock::now())).await;
     let (status, body) = crate::events::status_and_body(&answer);
-    assert_eq!((status, body.get("refresh_token")), (200, None));
+    assert_eq!(status, 200);
+    assert_eq!(body.get("refresh_token"), None);
 }
 
-/// What may happen to a session.
+/// What may happen to a token family.
 #[derive(Clone, Copy, Debug)]
-enum Happens {
-    /// So many seconds pass.
+enum Action {
+    /// Seconds pass.
     Pause(u64),
-    /// The token is used that is so many before the newest.
+    /// A token is used, counted back from the newest.
     Use(usize),
-    /// The newest is used twice at once.
+    /// The newest token is used twice concurrently.
     UseTwice,
-    /// Somebody makes a token up who has seen one.
+    /// A token is forged from a known one.
     TestSigner,
-    /// Its owner signs out, with whichever token is at hand.
+    /// The user signs out with a token, counted back from the newest.
     Revoke(usize),
 }
 
-fn whatever_happens() -> impl Strategy<Value = Vec<Happens>> {
+fn actions() -> impl Strategy<Value = Vec<Action>> {
     let pauses = [1, 59, 60, 61, 6 * DAY, 8 * DAY];
     let one = prop_oneof![
-        2 => proptest::sample::select(pauses.to_vec()).prop_map(Happens::Pause),
-        6 => prop_oneof![6 => Just(0), 3 => Just(1), 1 => 2_usize..4].prop_map(Happens::Use),
-        2 => Just(Happens::UseTwice),
-        1 => Just(Happens::TestSigner),
-        1 => (0_usize..3).prop_map(Happens::Revoke),
+        2 => proptest::sample::select(pauses.to_vec()).prop_map(Action::Pause),
+        6 => prop_oneof![6 => Just(0), 3 => Just(1), 1 => 2_usize..4].prop_map(Action::Use),
+        2 => Just(Action::UseTwice),
+        1 => Just(Action::TestSigner),
+        1 => (0_usize..3).prop_map(Action::Revoke),
     ];
     proptest::collection::vec(one, 1..16)
 }
 
-/// A session as it should be: every token so far, and until when it lives.
+/// The expected state of a token family: its tokens so far and its expiry.
 struct Model {
     tokens: Vec<String>,
     rotated_at: u64,
@@ -464,74 +459,74 @@ struct Model {
 }
 
 impl Model {
-    fn lives(&self, now: u64) -> bool {
+    fn is_active(&self, now: u64) -> bool {
         !self.ended && now < self.idle_end && now < self.ends_at
     }
 
-    /// Holds an answer to the use of a token against what it should be.
-    fn answered(&mut self, token: &str, (status, body): (u64, Value), now: u64) {
+    /// Compares the response to the use of a token with what is expected.
+    fn check(&mut self, token: &str, (status, body): (u64, Value), now: u64) {
         let place = self.tokens.iter().rposition(|known| known == token);
         let is_newest = place == Some(self.tokens.len() - 1);
         let is_retry =
             place.is_some_and(|place| place + 2 == self.tokens.len()) && now <= self.rotated_at + 60;
-        if !self.lives(now) || !(is_newest || is_retry) {
+        if !self.is_active(now) || !(is_newest || is_retry) {
             assert_eq!((status, &body["error"]), (400, &json!("invalid_grant")));
-            // Whoever uses a token of old, or one that never was, ends the session for all.
-            self.ended |= self.lives(now);
+            // Reuse of an older token or use of a forged one revokes the token family.
+            self.ended |= self.is_active(now);
             return;
         }
         assert_eq!(status, 200, "{body}");
         let next = text(&body, "refresh_token");
         if is_retry {
-            assert_eq!(Some(&next), self.tokens.last(), "asked again, the same successor");
+            assert_eq!(Some(&next), self.tokens.last(), "a retry yields the same successor");
             return;
         }
-        assert!(!self.tokens.contains(&next), "no token comes twice");
+        assert!(!self.tokens.contains(&next), "every token is new");
         self.tokens.push(next);
         (self.rotated_at, self.idle_end) = (now, self.ends_at.min(now + 7 * DAY));
     }
 }
 
-/// Whatever happens and in whatever order: a session has one live token at most, which is the newest; a token
-/// that is used again ends it all; and what has ended stays so.
+/// After any sequence of actions a token family has at most one current token, which is the newest. Reuse revokes the
+/// token family, and it stays revoked.
 #[test]
-fn a_session_is_as_its_model_whatever_happens() {
+fn a_token_family_agrees_with_its_model() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let (stack, deps, _) = runtime.block_on(ready());
+    let (stack, deps, _) = runtime.block_on(start());
     let revoking = revoke::Deps::from_settings(&stack.settings(&[])).unwrap();
     let families = TokenFamilies::new(stack.table());
     let life = Life::from_settings(&stack.settings(&[])).unwrap();
-    let case = async |events: Vec<Happens>| {
+    let case = async |actions: Vec<Action>| {
         let mut now = clock::now();
         let first = stack.refresh_token("ada", PASSWORD).await;
         let family = RefreshToken::parse(first.as_str().into()).unwrap().family().to_owned();
-        // As the store has it: the sign-in may have been a second later.
-        let born = families.get(&family).await.unwrap().unwrap();
-        let (ends_at, idle_end) = (born.ends_at, born.expires_at);
+        // From the store, because the sign-in may have been a second later.
+        let created = families.get(&family).await.unwrap().unwrap();
+        let (ends_at, idle_end) = (created.ends_at, created.expires_at);
         let mut model = Model { tokens: vec![first], rotated_at: now, idle_end, ends_at, ended: false };
-        for event in events {
+        for action in actions {
             let token = |back: usize| model.tokens.iter().rev().nth(back).unwrap_or(&model.tokens[0]).clone();
-            match event {
-                Happens::Pause(seconds) => now += seconds,
-                Happens::Use(back) => {
+            match action {
+                Action::Pause(seconds) => now += seconds,
+                Action::Use(back) => {
                     let token = token(back);
                     let answer = refresh_at(&deps, &token, now).await;
-                    model.answered(&token, answer, now);
+                    model.check(&token, answer, now);
                 }
-                Happens::UseTwice => {
+                Action::UseTwice => {
                     let token = token(0);
                     let (one, other) =
                         tokio::join!(refresh_at(&deps, &token, now), refresh_at(&deps, &token, now));
-                    model.answered(&token, one, now);
-                    model.answered(&token, other, now);
+                    model.check(&token, one, now);
+                    model.check(&token, other, now);
                 }
-                Happens::TestSigner => {
+                Action::TestSigner => {
                     let seen = RefreshToken::parse(token(0).into()).unwrap();
                     let forged = seen.successor("forged").expose_secret().to_owned();
                     let answer = refresh_at(&deps, &forged, now).await;
-                    model.answered(&forged, answer, now);
+                    model.check(&forged, answer, now);
                 }
-                Happens::Revoke(back) => {
+                Action::Revoke(back) => {
                     let form = [("client_id", "latchkey"), ("token", &token(back))];
                     let event = form_event("/oauth2/revoke", json!({}), &form);
                     let answer = call(&event, |request| revoke::handle(&revoking, request, now)).await;
@@ -544,15 +539,15 @@ fn a_session_is_as_its_model_whatever_happens() {
                 let token = RefreshToken::parse(token.as_str().into()).unwrap();
                 family.token_status(&token, life, now) == TokenStatus::Current
             };
-            let live: Vec<&String> = model.tokens.iter().filter(is_current).collect();
-            let newest = model.tokens.last().filter(|_| model.lives(now));
-            assert_eq!(live, Vec::from_iter(newest), "one live token at most: the newest");
+            let current: Vec<&String> = model.tokens.iter().filter(is_current).collect();
+            let newest = model.tokens.last().filter(|_| model.is_active(now));
+            assert_eq!(current, Vec::from_iter(newest), "only the newest token is current");
         }
     };
     let mut runner = TestRunner::new(Config { cases: 64, failure_persistence: None, ..Config::default() });
     runner
-        .run(&whatever_happens(), |events| {
-            runtime.block_on(case(events));
+        .run(&actions(), |actions| {
+            runtime.block_on(case(actions));
             Ok(())
         })
         .unwrap();

@@ -1,4 +1,4 @@
-//! Signing keys that change under load, are revoked, or can't be had.
+//! Signing keys: rotation under load, interruption, revocation and outages.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -25,6 +25,7 @@ use crate::events::{basic, post_token};
 const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 const GRANT: [(&str, &str); 1] = [("grant_type", "client_credentials")];
 
+/// Runs one step of a rotation.
 async fn try_step(
     deps: &rotation::Deps,
     stack: &Stack,
@@ -50,8 +51,7 @@ fn key_id(token: &str) -> String {
     UnverifiedJwt::parse(token, usize::MAX).unwrap().key_id().unwrap().to_owned()
 }
 
-/// Somebody who keeps our JWKS for as long as any cache on the way may: API Gateway's own JWT authorizer
-/// behind an HTTP cache.
+/// A verifier that caches our JWKS for as long as any cache may: API Gateway's JWT authorizer behind an HTTP cache.
 #[derive(Default)]
 struct SlowVerifier {
     keys: Vec<Value>,
@@ -73,11 +73,11 @@ impl SlowVerifier {
 }
 
 #[tokio::test]
-async fn across_a_rotation_every_token_is_good_for_everybody() {
+async fn every_verifier_accepts_every_token_across_a_rotation() {
     let stack = Stack::start().await;
     let secret = stack.client("backend", "a").await;
     let trust = TrustStore::new(stack.table());
-    // All that is cached is cached by this clock, not the machine's.
+    // Ahead of the machine's clock, so that every cache uses the simulated time.
     let start = clock::now() + 60;
     let algorithm = [("SIGNING_ALGORITHM", "ES256")];
     let rotating = rotation::Deps::from_settings(&stack.settings(&algorithm)).unwrap();
@@ -85,7 +85,7 @@ async fn across_a_rotation_every_token_is_good_for_everybody() {
     let signers = [(); 3].map(|()| token::Deps::from_settings(&settings).unwrap());
     let verifiers = [(); 3].map(|()| authorizer::Deps::from_settings(&settings).unwrap());
     let mut slow = [SlowVerifier::default(), SlowVerifier::default()];
-    // Caches of every age: one was filled before the rotation, one in the middle of it, one after.
+    // Caches that are filled before, during and after the rotation.
     let begins = [start, start + 32, start + 600];
     let mut moments: Vec<u64> = (0..DEFAULT_LEAD + MAX_KEY_CACHE_AGE + 1200).step_by(60).collect();
     moments.extend(25..45);
@@ -101,7 +101,7 @@ async fn across_a_rotation_every_token_is_good_for_everybody() {
         }
         let timeline = stack.timeline().await;
         for (signer, _) in signers.iter().zip(begins).filter(|(_, begin)| *begin <= now) {
-            let token = issue(signer, &secret, now).await.expect("there is never a moment without a key");
+            let token = issue(signer, &secret, now).await.expect("a key signs at every moment");
             let kid = key_id(&token);
             let published =
                 timeline.iter().find(|timed| timed.key.kid == kid).map(|timed| timed.published_at);
@@ -118,12 +118,12 @@ async fn across_a_rotation_every_token_is_good_for_everybody() {
             count += 1;
             last.push_back((token, now));
         }
-        // And just before it expires, with whatever is cached by then.
+        // Verifies each token again just before it expires.
         while let Some((token, _)) = last.pop_front_if(|(_, issued_at)| *issued_at + 840 <= now) {
             assert_eq!(
                 bearer(&verifiers[0], &token, now).await["isAuthorized"],
                 true,
-                "{moment}: an old one"
+                "{moment}: an old token"
             );
             assert!(slow[0].accepts(&trust, &token, now).await, "{moment}: a slow cache, an old token");
         }
@@ -133,10 +133,10 @@ async fn across_a_rotation_every_token_is_good_for_everybody() {
     let timeline = stack.timeline().await;
     let new = timeline.iter().last().unwrap();
     assert_eq!((new.key.algorithm(), &new.key.kid), (Some(Algorithm::Es256), &signed_by[1]));
-    println!("{count} tokens across a rotation, each checked by up to 5 verifiers");
+    println!("{count} tokens across a rotation, each verified by up to 5 verifiers");
 }
 
-/// The seconds of a rotation: one for each of its steps, those in which the new key begins to sign, and a few between.
+/// The simulated seconds of a rotation: its steps, the activation of the new key, and some between.
 fn moments() -> impl Iterator<Item = (u64, Option<&'static str>)> {
     let steps = (0..).step_by(5).zip(STEPS.map(Some));
     let between = (30..DEFAULT_LEAD - 20).step_by(1200).map(|moment| (moment, None));
@@ -145,7 +145,7 @@ fn moments() -> impl Iterator<Item = (u64, Option<&'static str>)> {
 }
 
 #[tokio::test]
-async fn under_load_no_rotation_costs_anybody_a_token() {
+async fn rotations_under_load_invalidate_no_token() {
     const ROTATIONS: usize = 3;
     let stack = Stack::start().await;
     let secret = stack.client("backend", "a").await;
@@ -163,8 +163,7 @@ async fn under_load_no_rotation_costs_anybody_a_token() {
             let load = signers.iter().map(async |signer| {
                 let mut signed_by = Vec::new();
                 for _ in 0..3 {
-                    let token =
-                        issue(signer, &secret, now).await.expect("there is never a moment without a key");
+                    let token = issue(signer, &secret, now).await.expect("a key signs at every moment");
                     for verifier in &verifiers {
                         assert_eq!(
                             bearer(verifier, &token, now).await["isAuthorized"],
@@ -188,11 +187,11 @@ async fn under_load_no_rotation_costs_anybody_a_token() {
         }
     }
     assert_eq!(signed_by.len(), ROTATIONS + 1, "every key signed");
-    println!("{count} tokens in {ROTATIONS} rotations, none refused by any of 4 verifiers");
+    println!("{count} tokens in {ROTATIONS} rotations, each accepted by all of 4 verifiers");
 }
 
 #[tokio::test]
-async fn cut_off_at_any_request_and_run_again_a_rotation_converges() {
+async fn a_rotation_interrupted_at_any_request_converges_when_repeated() {
     let stack = Stack::start().await;
     let stores = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"];
     let mut proxies = Vec::new();
@@ -229,7 +228,7 @@ async fn cut_off_at_any_request_and_run_again_a_rotation_converges() {
                     () = all(&doomed, &token) => panic!("{token} was not cut off"),
                     () = proxy.was_cut() => {}
                 }
-                // If nobody ever carries on, the key before signs for as long as need be.
+                // If the rotation is never repeated, the previous key keeps signing.
                 for later in [0, DEFAULT_LEAD, DEFAULT_LEAD + FALLBACK_WINDOW + 1, 400 * 86_400] {
                     assert!(stack.rotation().signs(now + later).await.unwrap(), "{token}: after {later} s");
                 }
@@ -237,7 +236,11 @@ async fn cut_off_at_any_request_and_run_again_a_rotation_converges() {
                 let current = stack.secret().current().await.unwrap().unwrap();
                 assert_eq!(current.id, token);
                 let timeline = stack.timeline().await;
-                assert_eq!(timeline.iter().count(), before + 1, "{token}: one key more, not one a try");
+                assert_eq!(
+                    timeline.iter().count(),
+                    before + 1,
+                    "{token}: one new key, however many attempts"
+                );
                 let newest = &timeline.iter().last().unwrap().key.kid;
                 assert_eq!(newest, current.document.keys.last().unwrap().key_id(), "{token}");
             }
@@ -246,7 +249,7 @@ async fn cut_off_at_any_request_and_run_again_a_rotation_converges() {
 }
 
 #[tokio::test]
-async fn two_rotations_at_once_lose_no_key() {
+async fn concurrent_rotations_lose_no_key() {
     let stack = Stack::start().await;
     let now = clock::now();
     let rotation = stack.rotation();
@@ -266,26 +269,26 @@ async fn two_rotations_at_once_lose_no_key() {
             assert!(rotation.signs(now + later).await.unwrap(), "after {later} s");
         }
         let newest = timeline.iter().filter(|timed| timed.signs_from.is_some()).last().unwrap();
-        assert!(held.holds(&newest.key.kid), "whose turn comes last is in the secret");
+        assert!(held.holds(&newest.key.kid), "the newest key is in the secret");
         for key in &held.keys {
             assert!(
                 timeline.iter().any(|timed| timed.key.kid == key.key_id()),
-                "every private half is published"
+                "every key of the secret is published"
             );
         }
     }
 }
 
 #[tokio::test]
-async fn a_revoked_key_is_refused_within_the_trust_interval_and_another_signs_at_once() {
-    for waiting in [false, true] {
+async fn a_revoked_key_is_rejected_within_the_trust_interval_and_another_signs() {
+    for pending in [false, true] {
         let stack = Stack::start().await;
         let secret = stack.client("backend", "a").await;
         let settings = stack.settings(&[("TRUST_REFRESH_SECONDS", "15")]);
         let signer = token::Deps::from_settings(&settings).unwrap();
         let verifier = authorizer::Deps::from_settings(&settings).unwrap();
         let now = clock::now();
-        if waiting {
+        if pending {
             stack.rotate(Algorithm::Es256, DEFAULT_LEAD).await;
         }
         let leaked = issue(&signer, &secret, now).await.unwrap();
@@ -293,8 +296,12 @@ async fn a_revoked_key_is_refused_within_the_trust_interval_and_another_signs_at
 
         let revoked = key_id(&leaked);
         stack.rotation().revoke(&revoked, Algorithm::Es256, now).await.unwrap();
-        assert_eq!(stack.timeline().await.iter().count(), 2, "who waited takes over, or a new one");
-        assert_eq!(bearer(&verifier, &leaked, now + 14).await["isAuthorized"], true, "until it reads again");
+        assert_eq!(stack.timeline().await.iter().count(), 2, "the pending key or a new one replaces it");
+        assert_eq!(
+            bearer(&verifier, &leaked, now + 14).await["isAuthorized"],
+            true,
+            "until the trust snapshot is reloaded"
+        );
         assert_eq!(bearer(&verifier, &leaked, now + 15).await["isAuthorized"], false);
         let fresh = issue(&signer, &secret, now + 15).await.unwrap();
         assert_ne!(key_id(&fresh), revoked);
@@ -302,7 +309,7 @@ async fn a_revoked_key_is_refused_within_the_trust_interval_and_another_signs_at
         let jwks = TrustStore::new(stack.table()).jwks(now).await.unwrap();
         assert!(jwks.iter().all(|jwk| jwk["kid"] != revoked.as_str()), "{jwks:?}");
 
-        // It does not come back, by whatever rotation.
+        // No later rotation restores it.
         stack.rotate(Algorithm::Es256, 0).await;
         let held = stack.secret().current().await.unwrap().unwrap().document;
         assert!(!held.holds(&revoked));
@@ -312,7 +319,7 @@ async fn a_revoked_key_is_refused_within_the_trust_interval_and_another_signs_at
 }
 
 #[tokio::test]
-async fn a_rotation_that_was_cut_off_does_not_bring_a_revoked_key_back() {
+async fn an_interrupted_rotation_does_not_restore_a_revoked_key() {
     let stack = Stack::start().await;
     let now = clock::now();
     let deps = rotation::Deps::from_settings(&stack.settings(&[])).unwrap();
@@ -321,7 +328,7 @@ async fn a_rotation_that_was_cut_off_does_not_bring_a_revoked_key_back() {
     step(&deps, &stack, "setSecret", token, now).await;
     let leaked = stack.timeline().await.iter().last().unwrap().key.kid.clone();
     stack.rotation().revoke(&leaked, Algorithm::Es256, now).await.unwrap();
-    // Carried on with, it would put the key into use: it is given up, and another takes its place.
+    // Completing the rotation would activate the revoked key, so it is abandoned and another one starts.
     for name in &STEPS[1..] {
         assert!(try_step(&deps, &stack, name, token, now + 1).await.is_err(), "{name}");
     }
@@ -330,17 +337,20 @@ async fn a_rotation_that_was_cut_off_does_not_bring_a_revoked_key_back() {
     let newest = stack.timeline().await.iter().last().unwrap().key.clone();
     assert!(!held.holds(&leaked) && held.holds(&newest.kid));
     let timeline = stack.timeline().await;
-    assert!(timeline.iter().any(|timed| timed.key.kid == leaked && timed.revoked), "it is remembered");
+    assert!(
+        timeline.iter().any(|timed| timed.key.kid == leaked && timed.revoked),
+        "the schedule keeps the revoked key"
+    );
 }
 
 #[tokio::test]
-async fn a_rotation_that_was_overtaken_makes_way_for_the_next() {
+async fn a_superseded_rotation_does_not_block_the_next() {
     let stack = Stack::start().await;
     let now = clock::now();
     let deps = rotation::Deps::from_settings(&stack.settings(&[])).unwrap();
-    let token = "overtaken-by-somebody-who-is-faster";
+    let token = "superseded-by-a-faster-rotation-1";
     step(&deps, &stack, "createSecret", token, now).await;
-    // Somebody else's, which takes no notice of the label.
+    // A rotation by hand that ignores the pending label.
     let other = stack.secret().version(token).await.unwrap().unwrap().document;
     let mut document = stack.secret().current().await.unwrap().unwrap().document;
     document.keys.push(other.keys.last().unwrap().clone());
@@ -358,12 +368,12 @@ async fn a_rotation_that_was_overtaken_makes_way_for_the_next() {
     stack.secret().put_pending(faster, &document).await.unwrap();
     stack.secret().make_current(faster, Some(&current)).await.unwrap();
     assert!(try_step(&deps, &stack, "finishSecret", token, now).await.is_err());
-    assert!(stack.secret().pending().await.unwrap().is_none(), "no label stands in the next one's way");
+    assert!(stack.secret().pending().await.unwrap().is_none(), "no pending label blocks the next rotation");
     step(&deps, &stack, "createSecret", "the-next-rotation-of-the-schedule", now).await;
 }
 
 #[tokio::test]
-async fn a_key_is_revoked_even_if_no_other_can_be_had() {
+async fn a_key_is_revoked_though_no_replacement_can_be_stored() {
     let stack = Stack::start().await;
     let now = clock::now();
     let kid = stack.timeline().await.iter().last().unwrap().key.kid.clone();
@@ -374,12 +384,12 @@ async fn a_key_is_revoked_even_if_no_other_can_be_had() {
     stack.rotate(Algorithm::Es256, DEFAULT_LEAD).await;
     assert!(
         stack.rotation().signs(clock::now()).await.unwrap(),
-        "with nobody to wait for, the next one signs at once"
+        "without another trusted key the new one signs at once"
     );
 }
 
 #[tokio::test]
-async fn through_an_outage_of_secrets_manager_the_key_before_signs_for_an_hour() {
+async fn the_previous_key_signs_through_an_hour_of_secrets_manager_outage() {
     let stack = Stack::start().await;
     let secret = stack.client("backend", "a").await;
     let proxy = Proxy::start(&stack.running.environment["AWS_ENDPOINT_URL_SECRETS_MANAGER"]).await;
@@ -389,24 +399,28 @@ async fn through_an_outage_of_secrets_manager_the_key_before_signs_for_an_hour()
     let now = clock::now();
     let before = key_id(&issue(&signer, &secret, now).await.unwrap());
     stack.rotate(Algorithm::Es256, DEFAULT_LEAD).await;
-    // It read the secret for the last time just before the new key was in it.
+    // The function cached the secret just before the new key was added.
     proxy.refuse();
     let stale = now + FALLBACK_WINDOW - 1;
     let token = issue(&signer, &secret, stale).await.unwrap();
     assert_eq!(key_id(&token), before);
     assert_eq!(bearer(&verifier, &token, stale).await["isAuthorized"], true);
-    assert_eq!(issue(&signer, &secret, now + FALLBACK_WINDOW).await, Err(503), "then nothing is signed");
+    assert_eq!(
+        issue(&signer, &secret, now + FALLBACK_WINDOW).await,
+        Err(503),
+        "after an hour nothing is signed"
+    );
     let cold = token::Deps::from_settings(&settings).unwrap();
     assert_eq!(issue(&cold, &secret, now).await, Err(503));
     proxy.heal();
-    let turn = now + DEFAULT_LEAD + 5;
-    let token = issue(&signer, &secret, turn).await.unwrap();
+    let activated = now + DEFAULT_LEAD + 5;
+    let token = issue(&signer, &secret, activated).await.unwrap();
     assert_ne!(key_id(&token), before);
-    assert_eq!(bearer(&verifier, &token, turn).await["isAuthorized"], true);
+    assert_eq!(bearer(&verifier, &token, activated).await["isAuthorized"], true);
 }
 
 #[tokio::test]
-async fn before_the_first_key_nobody_is_told_that_there_are_none() {
+async fn the_jwks_is_unavailable_before_the_first_key() {
     let stack = Stack::start().await;
     stack.table().delete(shared::store::table::Key::new("TRUST", "", "JWKS")).await.unwrap();
     let deps = discovery::Deps::from_settings(&stack.settings(&[])).unwrap();
@@ -414,5 +428,5 @@ async fn before_the_first_key_nobody_is_told_that_there_are_none() {
         discovery::handle(&deps, request, clock::now())
     })
     .await;
-    assert_eq!(answer["statusCode"], 503, "an empty set would be kept for an hour");
+    assert_eq!(answer["statusCode"], 503, "caches would keep an empty set for an hour");
 }

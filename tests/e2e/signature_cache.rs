@@ -1,5 +1,5 @@
-//! A token that was verified before is validated in everything but its signature at every call, and its key is looked
-//! up in the current trust snapshot.
+//! The cache of verified signatures. Every call still validates the claims and looks up the key in the current trust
+//! snapshot.
 
 use shared::jose::algorithm::Algorithm;
 use shared::jose::jwt::JwtError;
@@ -15,7 +15,7 @@ use test_support::{Stack, claims};
 /// Every call finds the snapshot stale.
 const RELOAD_AT_EVERY_CALL: u64 = 0;
 
-/// A stack, a token of it, and what the authorizer holds, which has verified the token once.
+/// A stack, a token, and a trust cache that has verified the token once.
 struct VerifiedToken {
     stack: Stack,
     token: String,
@@ -38,7 +38,7 @@ impl VerifiedToken {
         TrustStore::new(self.stack.table())
     }
 
-    /// Why the token is rejected, if it is.
+    /// The reason for which the token is rejected, if it is.
     async fn rejection(&self, now: u64) -> Option<String> {
         self.rejection_of(&self.token, &self.stack.running.url, "latchkey", now).await
     }
@@ -97,7 +97,7 @@ async fn another_issuer_or_audience_is_rejected() {
 }
 
 #[tokio::test]
-async fn a_remembered_token_with_another_signature_is_rejected() {
+async fn a_cached_token_with_another_signature_is_rejected() {
     let verified = VerifiedToken::start(RELOAD_AT_EVERY_CALL).await;
     let secret = verified.stack.client("other", "").await;
     let other = verified.stack.token("other", &secret).await;
@@ -158,7 +158,7 @@ async fn a_key_retires_while_the_snapshot_is_fresh() {
 }
 
 #[tokio::test]
-async fn another_key_under_the_same_id_verifies_the_token_itself() {
+async fn another_key_with_the_same_id_invalidates_the_cached_signature() {
     let verified = VerifiedToken::start(RELOAD_AT_EVERY_CALL).await;
     let other = Stack::start().await.timeline().await.iter().next().unwrap().key.jwk.clone();
     verified.change_keys(|key| key.key.jwk = other.clone()).await;
@@ -166,7 +166,7 @@ async fn another_key_under_the_same_id_verifies_the_token_itself() {
 }
 
 #[tokio::test]
-async fn scopes_are_compared_with_each_route() {
+async fn a_cached_token_is_checked_against_each_routes_scopes() {
     let verified = VerifiedToken::start(RELOAD_AT_EVERY_CALL).await;
     let scopes = ("ROUTE_SCOPES", r#"{"GET /todo":["todo:read"],"GET /profile":["admin"]}"#);
     let deps = authorizer::Deps::from_settings(&verified.stack.settings(&[scopes])).unwrap();

@@ -1,4 +1,4 @@
-//! What a taken-over signing function could have written: nothing of it grants more than it did while it was written.
+//! Items that a compromised signing function could have written. None grants more than the function itself could.
 
 use local::google::CLIENT_ID;
 use secrecy::ExposeSecret;
@@ -18,7 +18,7 @@ use crate::refresh::invalid_grant;
 
 const YEAR: u64 = 366 * 86_400;
 
-/// Refreshes with a forged family: that of a good sign-in, with something changed.
+/// Refreshes with a forged token family: that of a real sign-in with a change.
 async fn refreshed(stack: &Stack, sign_in: &Value, change: impl FnOnce(&mut Family)) -> (u64, Value) {
     let families = TokenFamilies::new(stack.table());
     let genuine = RefreshToken::parse(sign_in["refresh_token"].as_str().unwrap().into()).unwrap();
@@ -35,11 +35,11 @@ async fn refreshed(stack: &Stack, sign_in: &Value, change: impl FnOnce(&mut Fami
 }
 
 #[tokio::test]
-async fn a_family_that_outlives_the_configured_maximum_is_dead() {
+async fn a_token_family_that_exceeds_the_configured_lifetime_is_rejected() {
     let stack = Stack::start().await;
     stack.user("ada", "a").await;
     let (signed_in, now) = (stack.sign_in("ada", PASSWORD).await, clock::now());
-    assert_eq!(refreshed(&stack, &signed_in, |_| {}).await.0, 200, "the forgery is good otherwise");
+    assert_eq!(refreshed(&stack, &signed_in, |_| {}).await.0, 200, "the unchanged copy is accepted");
     let forever = |family: &mut Family| {
         (family.ends_at, family.expires_at, family.rotated_at) = (now + 300 * YEAR, now + 300 * YEAR, now);
     };
@@ -48,11 +48,11 @@ async fn a_family_that_outlives_the_configured_maximum_is_dead() {
         family.created_at = Some(now - YEAR);
     };
     assert!(invalid_grant(&refreshed(&stack, &signed_in, year_ago).await));
-    let unborn = |family: &mut Family| {
+    let from_the_future = |family: &mut Family| {
         forever(family);
         family.created_at = Some(now + YEAR);
     };
-    assert!(invalid_grant(&refreshed(&stack, &signed_in, unborn).await));
+    assert!(invalid_grant(&refreshed(&stack, &signed_in, from_the_future).await));
     let undated = |family: &mut Family| {
         forever(family);
         family.created_at = None;
@@ -66,7 +66,7 @@ async fn a_family_that_outlives_the_configured_maximum_is_dead() {
 }
 
 #[tokio::test]
-async fn a_family_gives_no_scope_that_its_user_lacks_today() {
+async fn a_token_family_grants_no_scope_that_its_user_lacks() {
     let stack = Stack::start().await;
     stack.user("ada", "a").await;
     let with_password = stack.sign_in("ada", PASSWORD).await;
@@ -76,7 +76,11 @@ async fn a_family_gives_no_scope_that_its_user_lacks_today() {
         family.scopes = Scopes::parse("a admin todo:read").unwrap();
     };
     assert_eq!(refreshed(&stack, &with_password, more).await.1["scope"], "a");
-    assert_eq!(refreshed(&stack, &federated, more).await.1["scope"], "todo:read", "as GoogleScopes says");
+    assert_eq!(
+        refreshed(&stack, &federated, more).await.1["scope"],
+        "todo:read",
+        "the scopes of the setting GoogleScopes"
+    );
     let as_federated = |family: &mut Family| {
         more(family);
         family.issuer = Some("https://accounts.google.com".to_owned());
@@ -87,9 +91,9 @@ async fn a_family_gives_no_scope_that_its_user_lacks_today() {
 }
 
 #[tokio::test]
-async fn a_federated_user_has_no_password_whatever_their_item_holds() {
+async fn a_federated_user_cannot_sign_in_with_a_password() {
     let stack = Stack::start().await;
-    let hash = PasswordHash::of("nobody", &PASSWORD.into()).unwrap();
+    let hash = PasswordHash::of("grace", &PASSWORD.into()).unwrap();
     let item = json!({
         "username": "usr_forged", "sub": "usr_forged", "password_hash": hash, "scopes": ["admin"],
         "disabled": false, "epoch": "", "created_at": 1,
@@ -103,18 +107,18 @@ async fn a_federated_user_has_no_password_whatever_their_item_holds() {
 }
 
 #[tokio::test]
-async fn a_password_hash_in_a_federated_users_item_locks_nobody_out() {
+async fn a_password_hash_in_a_federated_users_item_blocks_no_sign_in() {
     let stack = Stack::start().await;
     let sign_in = async || read(stack.post("/google").bearer_auth(stack.id_token("grace@example.com"))).await;
     let sub = claims(sign_in().await.1["access_token"].as_str().unwrap())["sub"].as_str().unwrap().to_owned();
-    let hash = PasswordHash::of("nobody", &PASSWORD.into()).unwrap();
+    let hash = PasswordHash::of("grace", &PASSWORD.into()).unwrap();
     let key = Key::new("USER#", &canonicalize(&sub), "PROFILE");
     stack.table().set(key, &json!({"password_hash": hash})).await.unwrap();
     assert_eq!(sign_in().await.0, 200);
 }
 
 #[tokio::test]
-async fn a_link_leads_to_federated_users_alone() {
+async fn a_federated_identity_cannot_link_to_a_password_user() {
     let stack = Stack::start().await;
     stack.user("ada", "admin").await;
     let id_token = stack.id_token("grace@example.com");
@@ -135,10 +139,9 @@ async fn the_epoch_of_a_user_cannot_be_guessed() {
     assert!(account.epoch.len() >= 20 && account.is_federated(), "{:?}", account.epoch);
 }
 
-/// No statement of a function that signs lets it write a password hash to a user that it makes, or any attribute of
-/// the keys.
+/// No statement lets a signing function create a user with a password hash.
 #[test]
-fn the_roles_write_no_password_for_federated_users() {
+fn signing_functions_may_not_write_passwords_of_federated_users() {
     for binary in ["token", "google", "login"] {
         let role = test_support::role::Role::of(binary);
         let put = json!({

@@ -1,5 +1,6 @@
-//! The store is gone without a word, from some step of a request on. Real time passes here, because the
-//! time-outs are what is tested; every case runs beside the others.
+//! The store stops responding at some step of a request.
+//!
+//! These tests take real time because they test timeouts. All cases run concurrently.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,22 +17,22 @@ use tokio::task::JoinSet;
 
 use crate::flows::{Answer, Flow, Kind};
 
-/// Later than every cache of a function is fresh, earlier than it is no longer usable.
+/// Seconds after which every cached value is stale and none has passed its limit.
 const STALE: u64 = 299;
 
-/// What the answer must be when only so many requests get through to the store.
+/// The expected status when only so many requests reach the store.
 fn expected(kind: Kind, steps: usize) -> u64 {
     match (kind, steps) {
-        // The bundle that it holds is good for five minutes.
+        // The trust snapshot serves for five minutes.
         (Kind::Bearer, _) => 200,
         (Kind::ApiKey, _) => 500,
-        // Its client was read; which key signs is known for five minutes.
+        // The client was read, and the cached key schedule serves for five minutes.
         (Kind::ClientCredentials, 1..) => 200,
         _ => 503,
     }
 }
 
-/// How many requests to the store one of these takes when all that is cached is old.
+/// The number of store requests for one request when every cached value is stale.
 async fn steps(stack: &Stack, kind: Kind) -> usize {
     let flow = Flow::start(stack, kind, 1000 + kind as usize).await;
     let now = clock::now();
@@ -41,8 +42,7 @@ async fn steps(stack: &Stack, kind: Kind) -> usize {
     flow.proxy.count() - before
 }
 
-/// The answer when only so many requests get through to the store, and how long it takes after its return
-/// until there is a good one again.
+/// The response when only so many requests reach the store, and the time from the store's return to the next success.
 async fn cut_off_after(stack: &Stack, kind: Kind, steps: usize, number: usize) -> (Answer, Duration) {
     let flow = Flow::start(stack, kind, number).await;
     let now = clock::now();
@@ -65,7 +65,7 @@ async fn cut_off_after(stack: &Stack, kind: Kind, steps: usize, number: usize) -
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cut_off_at_any_step_every_answer_comes_in_time_and_grants_nothing() {
+async fn a_store_that_hangs_at_any_step_grants_nothing_and_delays_no_answer() {
     let stack = Arc::new(Stack::start().await);
     let mut tasks = JoinSet::new();
     let mut number = 0;
@@ -100,7 +100,7 @@ async fn cut_off_at_any_step_every_answer_comes_in_time_and_grants_nothing() {
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
-/// A store that begins each answer and stops within its body; its URL.
+/// Starts a store that stalls in the body of each response, and returns its URL.
 async fn stalling() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -116,12 +116,12 @@ async fn stalling() -> String {
 }
 
 #[tokio::test]
-async fn an_answer_that_stops_within_its_body_is_given_up_in_time() {
+async fn a_store_response_that_stalls_in_its_body_times_out() {
     let store = TrustStore::new(Stack::start().await.table_at(&stalling().await));
     let asked = Instant::now();
     assert!(matches!(store.snapshot(clock::now()).await, Err(StoreError::Unreachable(_))));
     let took = asked.elapsed();
     figure("an answer that stops within its body", format!("given up after {} ms", took.as_millis()));
-    // Two attempts of 1.15 s, and what is left of the operation's 2.6 s.
+    // Two attempts take 1.15 s each, and the third ends with the operation's budget of 2.6 s.
     assert!(took < Duration::from_secs(3), "{took:?}");
 }

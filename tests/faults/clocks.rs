@@ -1,4 +1,4 @@
-//! Two machines whose clocks differ.
+//! Two functions whose clocks differ.
 
 use serde_json::json;
 use shared::jose::jwt::LEEWAY;
@@ -12,7 +12,7 @@ use crate::flows::{Flow, Kind};
 const APART: [i64; 4] = [-20, -5, 5, 20];
 
 #[tokio::test]
-async fn within_the_leeway_nobody_notices_that_clocks_differ() {
+async fn clock_differences_within_the_leeway_are_accepted() {
     let stack = Stack::start().await;
     let (signer, verifier) =
         (Flow::start(&stack, Kind::ClientCredentials, 1).await, Flow::start(&stack, Kind::Bearer, 2).await);
@@ -29,7 +29,7 @@ async fn within_the_leeway_nobody_notices_that_clocks_differ() {
     assert!(allowed(leeway).await);
     assert!(!allowed(leeway + 1).await, "a token from the future");
 
-    // A session goes from one to the other and back, and an answer is lost at each step.
+    // Two functions refresh a token family in turn, and a response is lost at each step.
     let (mut one, mut other) =
         (Flow::start(&stack, Kind::Refresh, 3).await, Flow::start(&stack, Kind::Refresh, 4).await);
     let mut refreshes = 0;

@@ -1,4 +1,4 @@
-//! What people and machines ask for, each through a proxy of its own to the one store.
+//! One kind of request at a time, through a separate proxy to the shared store.
 
 use std::time::{Duration, Instant};
 
@@ -6,24 +6,24 @@ use local::google::CLIENT_ID;
 use serde_json::{Value, json};
 use shared::runtime::clock;
 use test_support::events::{basic, call, form_event, http_event, status_and_body};
-use test_support::faults::{authorized, refresh};
+use test_support::faults::{READ_OFTEN, authorized, refresh};
 use test_support::proxy::Proxy;
 use test_support::{PASSWORD, Stack};
 
-/// The store behind a proxy, and whoever stands before it.
+/// A function with a proxy to the store, and the credentials for its requests.
 pub struct Flow {
     pub kind: Kind,
     pub proxy: Proxy,
     function: Function,
-    /// Issues what is shown, past the proxy.
+    /// Issues the tokens that requests present. It bypasses the proxy.
     issuer: Box<token::Deps>,
     client: (String, String),
     user: String,
-    /// The refresh token at hand, or the access token or the API key that is shown.
+    /// The refresh token, access token, ID token or API key of the next request.
     pub token: String,
 }
 
-/// What is asked for.
+/// The kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     ClientCredentials,
@@ -48,16 +48,16 @@ impl Kind {
         Self::ApiKey,
     ];
 
-    /// Whether the authorizer is asked, which has no word for «not now» and says 500.
+    /// Whether the authorizer decides. It can't respond with 503, so it fails.
     pub fn is_authorizers(self) -> bool {
         matches!(self, Self::Bearer | Self::ApiKey)
     }
 }
 
-/// As long as tokens can live: time is simulated, and some tests take hours of it.
+/// The longest token lifetime, because some tests simulate hours.
 const LONG_LIVED: (&str, &str) = ("ACCESS_TOKEN_TTL_SECONDS", "86400");
-/// Of one client. Invariant: fewer than a client may revoke in a day before all that it got is refused by one
-/// mark, after which there would be nothing left to write.
+/// The number of tokens that one client revokes. Invariant: below the daily limit, after which one entry revokes all
+/// tokens of the client and further revocations write nothing.
 const TOKENS_OF_A_CLIENT: usize = 500;
 
 enum Function {
@@ -69,7 +69,7 @@ enum Function {
     Authorizer(authorizer::Deps),
 }
 
-/// An access token of a client's.
+/// An access token of a client.
 async fn access_token(issuer: &token::Deps, client: &str, secret: &str) -> String {
     let event = client_credentials(client, secret);
     let answer = call(&event, |request| token::handle(issuer, request, clock::now())).await;
@@ -80,10 +80,10 @@ fn client_credentials(client: &str, secret: &str) -> Value {
     form_event("/oauth2/token", basic(client, secret), &[("grant_type", "client_credentials")])
 }
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Debug)]
 pub struct Answer {
-    /// The status; of the authorizer 200 for yes, 403 for no and 500 when it can't say.
+    /// The status. For the authorizer: 200 for allow, 403 for deny, 500 for an error.
     pub status: u64,
     pub body: Value,
     pub took: Duration,
@@ -96,7 +96,7 @@ impl Answer {
 }
 
 impl Flow {
-    /// With a client and a user of its own, by that number.
+    /// Creates a separate client and user with this number.
     pub async fn start(stack: &Stack, kind: Kind, number: usize) -> Self {
         let proxy = Proxy::start(&stack.running.environment["AWS_ENDPOINT_URL_DYNAMODB"]).await;
         let google_keys = stack.running.environment.get("GOOGLE_JWKS_URL").cloned().unwrap_or_default();
@@ -104,8 +104,7 @@ impl Flow {
             ("AWS_ENDPOINT_URL_DYNAMODB", &proxy.url),
             ("GOOGLE_CLIENT_IDS", CLIENT_ID),
             ("GOOGLE_JWKS_URL", &google_keys),
-            // What is read at every request but for the cache is read at nearly every request.
-            ("TRUST_REFRESH_SECONDS", "1"),
+            READ_OFTEN,
         ]);
         let issuer = Box::new(token::Deps::from_settings(&stack.settings(&[LONG_LIVED])).unwrap());
         let client = format!("client-{number}");
@@ -133,8 +132,8 @@ impl Flow {
         Self { kind, proxy, function, issuer, client: (client, secret), user, token }
     }
 
-    /// Makes what is shown once and then is spent: whoever signs in with Google for the first time writes the
-    /// most, and of a token that is known to be revoked nothing is written. `name` is the test's own.
+    /// Replaces a credential that causes writes only once: a first sign-in with Google writes the most, and a second
+    /// revocation writes nothing. `name` is unique to the test.
     pub async fn renew(&mut self, stack: &Stack, name: &str, round: usize, now: u64) {
         match self.kind {
             Kind::Google => self.token = stack.id_token_of(&format!("{name}-{round}@example.com"), now),
@@ -149,7 +148,7 @@ impl Flow {
         }
     }
 
-    /// What a process does before its first event.
+    /// Runs what a process does before its first event.
     pub async fn warm_up(&self, now: u64) {
         match &self.function {
             Function::Token(deps) => deps.warm_up(now).await,
@@ -161,7 +160,7 @@ impl Flow {
         }
     }
 
-    /// Asks with the right credentials.
+    /// Sends a request with valid credentials.
     pub async fn ask(&self, now: u64) -> Answer {
         let (client, secret) = &self.client;
         let token = self.token.as_str();
@@ -182,7 +181,7 @@ impl Flow {
         self.send(event, now).await
     }
 
-    /// Hands the function an event.
+    /// Sends the function an event.
     pub async fn send(&self, event: Value, now: u64) -> Answer {
         let started = Instant::now();
         let answer = match &self.function {

@@ -1,5 +1,6 @@
-//! Google's keys, slow or without end. That cached keys serve through 500s, garbage, a redirect and 10 MB,
-//! and that a new key is found, is in `e2e/google.rs`. Real time passes where the time-out is the matter.
+//! Slow or endless responses of Google's JWKS endpoint.
+//!
+//! `e2e/google.rs` tests errors, redirects and new keys. These tests take real time because they test timeouts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,46 +15,46 @@ use test_support::faults::figure;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-/// What stands in for Google: how it answers, and how much of that was taken.
+/// A stand-in for Google's JWKS endpoint, and the number of bytes that were read from it.
 #[derive(Clone, Default)]
 struct Keys {
-    good: String,
-    way: Arc<std::sync::Mutex<Way>>,
+    jwks: String,
+    behaviour: Arc<std::sync::Mutex<Behaviour>>,
     written: Arc<AtomicUsize>,
 }
 
 #[derive(Clone, Copy, Default, Debug)]
-enum Way {
+enum Behaviour {
     #[default]
     Good,
-    /// No answer at all.
+    /// No response.
     Silent,
-    /// A byte now and then.
+    /// A byte every 50 ms.
     Dripping,
-    /// Ten megabytes.
+    /// A body of ten megabytes.
     Endless,
 }
 
 const TEN_MEGABYTES: usize = 10_000_000;
-/// Of two fetches: each is given up after 256 KiB, and the sockets hold something.
-const MOST_TAKEN: usize = 2_000_000;
+/// The most bytes of two fetches: each stops after 256 KiB, and the sockets buffer some.
+const MAX_BYTES: usize = 2_000_000;
 
 impl Keys {
     async fn start(stack: &Stack) -> (Self, String) {
-        // A small buffer, so that what was written was taken.
+        // With a small buffer the bytes written are nearly the bytes read.
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_send_buffer_size(4096).unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener = socket.listen(16).unwrap();
         let url = format!("http://{}/certs", listener.local_addr().unwrap());
-        let good = json!({"keys": [stack.google_key().public_jwk()]}).to_string();
-        let keys = Self { good, ..Self::default() };
+        let jwks = json!({"keys": [stack.google_key().public_jwk()]}).to_string();
+        let keys = Self { jwks, ..Self::default() };
         tokio::spawn(keys.clone().listen(listener));
         (keys, url)
     }
 
-    fn behave(&self, way: Way) {
-        *self.way.lock().unwrap() = way;
+    fn behave(&self, behaviour: Behaviour) {
+        *self.behaviour.lock().unwrap() = behaviour;
         self.written.store(0, Ordering::SeqCst);
     }
 
@@ -63,19 +64,19 @@ impl Keys {
         }
     }
 
-    /// The other side hangs up in the middle: that is what is tested.
+    /// Ignores write errors, because the client is expected to hang up.
     async fn answer(self, mut stream: TcpStream) {
         let _ = stream.read(&mut [0; 4096]).await;
-        let way = *self.way.lock().unwrap();
-        let length = if matches!(way, Way::Good) { self.good.len() } else { TEN_MEGABYTES };
+        let behaviour = *self.behaviour.lock().unwrap();
+        let length = if matches!(behaviour, Behaviour::Good) { self.jwks.len() } else { TEN_MEGABYTES };
         let head = format!(
             "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\ncache-control: max-age=600\r\n\r\n"
         );
-        let (chunk, pause): (&[u8], _) = match way {
-            Way::Silent => return std::future::pending().await,
-            Way::Good => (self.good.as_bytes(), Duration::ZERO),
-            Way::Dripping => (b" ", Duration::from_millis(50)),
-            Way::Endless => (&[b' '; 10_000], Duration::ZERO),
+        let (chunk, pause): (&[u8], _) = match behaviour {
+            Behaviour::Silent => return std::future::pending().await,
+            Behaviour::Good => (self.jwks.as_bytes(), Duration::ZERO),
+            Behaviour::Dripping => (b" ", Duration::from_millis(50)),
+            Behaviour::Endless => (&[b' '; 10_000], Duration::ZERO),
         };
         let _ = stream.write_all(head.as_bytes()).await;
         for _ in 0..length / chunk.len() {
@@ -91,16 +92,16 @@ impl Keys {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn slow_or_endless_keys_are_not_waited_for() {
+async fn slow_or_endless_google_keys_time_out() {
     let stack = Stack::start().await;
     tokio::join!(
-        not_waited_for(&stack, Way::Silent),
-        not_waited_for(&stack, Way::Dripping),
-        not_waited_for(&stack, Way::Endless),
+        times_out(&stack, Behaviour::Silent),
+        times_out(&stack, Behaviour::Dripping),
+        times_out(&stack, Behaviour::Endless),
     );
 }
 
-async fn not_waited_for(stack: &Stack, way: Way) {
+async fn times_out(stack: &Stack, behaviour: Behaviour) {
     let (keys, url) = Keys::start(stack).await;
     let settings = stack.settings(&[("GOOGLE_CLIENT_IDS", CLIENT_ID), ("GOOGLE_JWKS_URL", &url)]);
     let (warm, cold) =
@@ -114,17 +115,18 @@ async fn not_waited_for(stack: &Stack, way: Way) {
         (status_and_body(&answer).0, started.elapsed())
     };
     assert_eq!(ask(&warm, now).await.0, 200);
-    keys.behave(way);
+    keys.behave(behaviour);
     let (warm, cold) = tokio::join!(ask(&warm, now + 700), ask(&cold, now + 700));
     let written = keys.written.load(Ordering::SeqCst);
     figure(
         "Google's keys",
         format!(
-            "{way:?}: warm {} in {:.1?}, cold {} in {:.1?}, {written} bytes taken",
+            "{behaviour:?}: warm {} in {:.1?}, cold {} in {:.1?}, {written} bytes taken",
             warm.0, warm.1, cold.0, cold.1
         ),
     );
-    assert_eq!((warm.0, cold.0), (200, 503), "{way:?}");
-    assert!(warm.1.max(cold.1) < Duration::from_secs(5), "{way:?}");
-    assert!(written < MOST_TAKEN, "{way:?}: both together");
+    assert_eq!(warm.0, 200, "{behaviour:?}");
+    assert_eq!(cold.0, 503, "{behaviour:?}");
+    assert!(warm.1.max(cold.1) < Duration::from_secs(5), "{behaviour:?}");
+    assert!(written < MAX_BYTES, "{behaviour:?}: {written} bytes");
 }

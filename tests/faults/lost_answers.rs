@@ -1,5 +1,5 @@
-//! A twentieth of all requests to the store fails with 500, and of another twentieth the answer is lost
-//! though the store has done as it was told.
+//! Five percent of all store requests fail with 500. Of another five percent the store applies the request and the
+//! response is lost.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::flows::{Answer, Flow, Kind};
 
 const FAULTS: [(u64, Fault); 2] = [(5, Fault::Fail), (5, Fault::Reset)];
 
-/// Asks as a client does that is told to try again; the answer, and how often it was told so.
+/// Repeats a request while the status is 503, and returns the response and the number of 503s.
 async fn insist(flow: &Flow, now: u64) -> (Answer, usize) {
     for refused in 0..10 {
         let answer = flow.ask(now).await;
@@ -32,11 +32,11 @@ async fn insist(flow: &Flow, now: u64) -> (Answer, usize) {
             return (answer, refused);
         }
     }
-    panic!("{:?}: ten times 503", flow.kind);
+    panic!("{:?}: 503 ten times", flow.kind);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_session_is_lost_and_none_is_forked() {
+async fn no_token_family_is_lost_or_forked() {
     let stack = Arc::new(Stack::start().await);
     let steps = short_or_long(60, 1500);
     let mut chains = JoinSet::new();
@@ -57,8 +57,8 @@ async fn no_session_is_lost_and_none_is_forked() {
                 refused += before + after;
             }
             flow.proxy.heal();
-            assert_eq!(flow.ask(now).await.status, 200, "and the chain goes on");
-            assert!(flow.proxy.faults() > 0, "no fault was met");
+            assert_eq!(flow.ask(now).await.status, 200, "the token family is active");
+            assert!(flow.proxy.faults() > 0, "no fault was injected");
             (flow.proxy.faults(), refused)
         });
     }
@@ -70,7 +70,7 @@ async fn no_session_is_lost_and_none_is_forked() {
     );
 }
 
-/// What must not be granted, in whatever state the store is.
+/// Requests that must never be granted, with a flow for each.
 async fn forbidden(stack: &Stack) -> Vec<(&'static str, Flow, Value)> {
     let now = clock::now();
     let mut all = Vec::new();
@@ -104,7 +104,7 @@ async fn forbidden(stack: &Stack) -> Vec<(&'static str, Flow, Value)> {
     for _ in 0..2 {
         used.token = used.ask(now).await.text("refresh_token");
     }
-    all.push(("a refresh token that was used before", used, refresh(&first)));
+    all.push(("a reused refresh token", used, refresh(&first)));
 
     let (unknown, _) = generate(SecretKind::ApiKey);
     let unknown = authorized(json!({"x-api-key": unknown.expose_secret()}));
@@ -118,7 +118,7 @@ async fn forbidden(stack: &Stack) -> Vec<(&'static str, Flow, Value)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_granted_that_should_not_be() {
+async fn store_faults_grant_nothing_forbidden() {
     let stack = Stack::start().await;
     let times = short_or_long(12, 400);
     let mut tasks = JoinSet::new();
@@ -126,12 +126,12 @@ async fn nothing_is_granted_that_should_not_be() {
         tasks.spawn(async move {
             flow.proxy.shares(number as u64, &FAULTS);
             let now = clock::now();
-            // Of sign-ins, what refuses them must not be that there were too many.
+            // Far enough apart that no attempt limit rejects the sign-ins.
             let pause = if matches!(flow.kind, Kind::Login) { 900 } else { 1 };
             for round in 0..times {
-                // A wrong password takes half a second at least: they are asked for beside each other.
-                let both = [(); 4].map(|()| flow.send(event.clone(), now + round as u64 * pause));
-                for answer in join_all(both).await {
+                // Concurrently, because a wrong password takes at least half a second.
+                let requests = [(); 4].map(|()| flow.send(event.clone(), now + round as u64 * pause));
+                for answer in join_all(requests).await {
                     let refused = match answer.status {
                         403 | 500 => flow.kind.is_authorizers(),
                         400 | 401 | 429 | 503 => !flow.kind.is_authorizers(),
@@ -140,7 +140,7 @@ async fn nothing_is_granted_that_should_not_be() {
                     assert!(refused, "{name}: {answer:?}");
                 }
             }
-            assert!(flow.proxy.faults() > 0, "{name} met no fault");
+            assert!(flow.proxy.faults() > 0, "{name}: no fault was injected");
             flow.proxy.faults()
         });
     }
@@ -153,7 +153,7 @@ async fn nothing_is_granted_that_should_not_be() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_said_to_be_revoked_is() {
+async fn a_confirmed_revocation_has_taken_effect() {
     let stack = Stack::start().await;
     let times = short_or_long(20, 500);
     let mut flow = Flow::start(&stack, Kind::Revoke, 0).await;
@@ -167,7 +167,7 @@ async fn what_is_said_to_be_revoked_is() {
             form_event("/oauth2/revoke", json!({}), &[("client_id", "latchkey"), ("token", &flow.token)]);
         while flow.send(event.clone(), now).await.status != 200 {
             refused += 1;
-            assert!(refused < times, "it never works");
+            assert!(refused < times, "no revocation succeeds");
         }
         let form = [("grant_type", "refresh_token"), ("refresh_token", flow.token.as_str())];
         let (status, body) = test_support::read(stack.post("/oauth2/token").form(&form)).await;
@@ -183,7 +183,7 @@ async fn what_is_said_to_be_revoked_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_signs_in_for_the_first_time_becomes_one_user() {
+async fn a_first_federated_sign_in_creates_one_user() {
     let stack = Stack::start().await;
     let times = short_or_long(30, 1000);
     let mut flow = Flow::start(&stack, Kind::Google, 0).await;
@@ -205,7 +205,7 @@ async fn whoever_signs_in_for_the_first_time_becomes_one_user() {
     );
 }
 
-/// The table, whose answers get lost.
+/// A table with injected faults.
 async fn unreliable(stack: &Stack, seed: u64) -> (Proxy, Table) {
     let proxy = Proxy::start(&stack.running.environment["AWS_ENDPOINT_URL_DYNAMODB"]).await;
     proxy.shares(seed, &FAULTS);
@@ -213,13 +213,13 @@ async fn unreliable(stack: &Stack, seed: u64) -> (Proxy, Table) {
     (proxy, table)
 }
 
-fn tries(items: &[Item], sort_key: &str) -> usize {
+fn attempts_in(items: &[Item], sort_key: &str) -> usize {
     let item = items.iter().find(|item| item["sk"].as_s().unwrap() == sort_key);
     item.map_or(0, |item| item["tries"].as_ss().unwrap().len())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tries_at_a_password_are_counted_exactly() {
+async fn password_attempts_are_counted_exactly() {
     let stack = Stack::start().await;
     let (proxy, table) = unreliable(&stack, 1).await;
     let attempts = Attempts::new(table);
@@ -230,7 +230,7 @@ async fn tries_at_a_password_are_counted_exactly() {
         let name = format!("user-{account}");
         let (mut reserved, mut lost) = (0, 0);
         for source in 0..8 {
-            // Twelve at once, of which the limit lets ten pass.
+            // Twelve concurrent attempts, of which the limit allows ten.
             let source = format!("10.0.{account}.{source}");
             let turns = join_all((0..12).map(|_| attempts.reserve(&name, &source, hour))).await;
             let failed = turns.iter().filter(|turn| turn.is_err()).count();
@@ -241,15 +241,15 @@ async fn tries_at_a_password_are_counted_exactly() {
                 let good = taken.pop().expect("ten of them");
                 match attempts.release(good).await {
                     Ok(()) => reserved -= 1,
-                    // It may stay: whoever signs in is not kept waiting for it.
+                    // The sign-in succeeds though the release failed, so the attempt may stay.
                     Err(_) => (reserved, lost) = (reserved - 1, lost + 1),
                 }
             }
         }
         let key = format!("ATTEMPT#account#{}", hex_digest(&name));
         let items = stack.table().partition(&key).await.unwrap();
-        let found = tries(&items, &format!("WINDOW#{hour}"));
-        // What nobody was told of may have been counted, and nothing else.
+        let found = attempts_in(&items, &format!("WINDOW#{hour}"));
+        // Unanswered reservations may or may not have been counted.
         assert!((reserved..=reserved + lost).contains(&found), "{name}: {found} for {reserved}, {lost} lost");
         (counted, unanswered) = (counted + found, unanswered + lost);
     }
@@ -271,13 +271,13 @@ fn reservation(turn: Result<AttemptOutcome, StoreError>) -> Option<Reservation> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tokens_of_a_quota_are_counted_exactly() {
+async fn quota_tokens_are_counted_exactly() {
     let stack = Stack::start().await;
     let (proxy, table) = unreliable(&stack, 2).await;
     let quotas = RateLimits::for_tokens(table);
     let quota = Quota { tokens: short_or_long(100, 2000), seconds: 3600 };
     let now = clock::now();
-    // None that were not answered: those may have been counted.
+    // Granted tokens and unanswered charges, which may have been counted.
     let charge = async |name: &str| match quotas.charge(name, &random_id(""), quota, now).await {
         Ok(Charge::Allowed) => (1, 0),
         Ok(Charge::Exceeded(_)) => (0, 0),
@@ -305,11 +305,11 @@ async fn tokens_of_a_quota_are_counted_exactly() {
     }
 }
 
-/// Four writers, 96 tokens a second for ten seconds: as DynamoDB weighs an item
-/// (docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html), the counter is never
-/// larger than one write unit.
+/// Four writers count 96 tokens a second for ten seconds. By DynamoDB's item size
+/// (docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html) the counter never exceeds
+/// one write unit.
 #[tokio::test]
-async fn a_token_of_a_quota_costs_one_write_unit() {
+async fn a_quota_token_costs_one_write_unit() {
     let stack = Stack::start().await;
     let writers: Vec<_> = (0..4).map(|_| RateLimits::for_tokens(stack.table())).collect();
     let name = "c".repeat(128);
@@ -328,14 +328,15 @@ async fn a_token_of_a_quota_costs_one_write_unit() {
             .or_else(|value| value.as_ss().map(|texts| texts.iter().map(String::as_str).collect()));
         [vec![name.as_str()], value.unwrap()].concat()
     });
-    let weight: usize = texts.map(str::len).sum();
-    assert!(items.len() == 1 && weight <= 1024, "{weight} bytes");
+    let size: usize = texts.map(str::len).sum();
+    assert_eq!(items.len(), 1);
+    assert!(size <= 1024, "{size} bytes");
     let more = writers[0].charge(&name, &random_id(""), quota, today + 10).await.unwrap();
-    assert_eq!(more, Charge::Exceeded(86_390), "and every token is counted");
+    assert_eq!(more, Charge::Exceeded(86_390), "every token is counted");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thing_that_is_counted_again_is_counted_once() {
+async fn a_repeated_charge_is_counted_once() {
     let stack = Stack::start().await;
     let (one, other) =
         (RateLimits::for_revocations(stack.table()), RateLimits::for_revocations(stack.table()));
@@ -346,12 +347,12 @@ async fn a_thing_that_is_counted_again_is_counted_once() {
         assert_eq!(charge(writer, "a").await, Charge::Allowed);
     }
     assert_eq!(charge(&other, "b").await, Charge::Allowed);
-    assert_eq!(charge(&other, "b").await, Charge::Allowed, "though there are no more");
+    assert_eq!(charge(&other, "b").await, Charge::Allowed, "a repeated charge of a used-up quota");
     assert_eq!(charge(&one, "c").await, Charge::Exceeded(3600));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_good_once_is_good_once() {
+async fn single_use_tokens_are_accepted_once() {
     let stack = Stack::start().await;
     let (proxy, table) = unreliable(&stack, 3).await;
     let seen = ReplayStore::new(table);
@@ -362,7 +363,7 @@ async fn what_is_good_once_is_good_once() {
         let at_once = join_all((0..4).map(|_| seen.record_first_use("issuer", &id, u64::MAX))).await;
         let lost = at_once.iter().filter(|first| first.is_err()).count();
         let firsts = at_once.iter().filter(|first| matches!(first, Ok(true))).count();
-        // Who was not answered may have been the first.
+        // An unanswered use may have been the first.
         assert!(firsts <= 1 && firsts + lost >= 1, "{id}: {at_once:?}");
         unanswered += lost;
     }

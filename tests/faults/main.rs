@@ -1,4 +1,4 @@
-//! The bars of `docs/reliability.md`.
+//! The tests behind the figures of `docs/reliability.md`.
 
 mod black_hole;
 mod clocks;

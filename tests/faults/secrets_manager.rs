@@ -1,5 +1,7 @@
-//! Secrets Manager is gone without a word. That a warm function goes on for an hour, and no longer, is in
-//! `e2e/rotation.rs`, where time is simulated; here real time passes, because the time-outs are the matter.
+//! Secrets Manager stops responding.
+//!
+//! `e2e/rotation.rs` tests with simulated time that a warm function signs for an hour. This test takes real time because
+//! it tests timeouts.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +20,7 @@ async fn ask(deps: &token::Deps, secret: &str, now: u64) -> (u64, Duration) {
 }
 
 #[tokio::test]
-async fn without_secrets_manager_a_cold_function_says_so_and_a_warm_one_goes_on() {
+async fn a_secrets_manager_outage_fails_cold_functions_and_spares_warm_ones() {
     let stack = Stack::start().await;
     let secret = stack.client("backend", "a").await;
     let proxy = Proxy::start(&stack.running.environment["AWS_ENDPOINT_URL_SECRETS_MANAGER"]).await;
@@ -28,7 +30,7 @@ async fn without_secrets_manager_a_cold_function_says_so_and_a_warm_one_goes_on(
     let now = clock::now();
     assert_eq!(ask(&warm, &secret, now).await.0, 200);
     proxy.break_after(0, Fault::Hang { applied: false });
-    // Long after the copy at hand was fresh.
+    // The cached secret is stale.
     let later = now + 600;
     let (cold_answer, warm_answer) = tokio::join!(ask(&cold, &secret, later), ask(&warm, &secret, later));
     for (name, (status, took), expected) in [("cold", cold_answer, 503), ("warm", warm_answer, 200)] {
@@ -38,7 +40,7 @@ async fn without_secrets_manager_a_cold_function_says_so_and_a_warm_one_goes_on(
     }
     let (status, took) = ask(&warm, &secret, later + 1).await;
     assert_eq!(status, 200);
-    assert!(took < Duration::from_secs(1), "it is left alone for a moment: {took:?}");
+    assert!(took < Duration::from_secs(1), "the backoff makes no request: {took:?}");
     proxy.heal();
     assert_eq!(ask(&cold, &secret, later + 5).await.0, 200, "within five seconds of its return");
 }

@@ -1,6 +1,6 @@
-//! DynamoDB has enough: a share of all requests is refused, retries like first tries. What becomes of the load
-//! when all are refused is in `processes/token.rs`: the clients of a process share what they may
-//! spend on retries.
+//! DynamoDB throttles a share of all requests, retries included.
+//!
+//! `processes/token.rs` throttles all of them: the clients of a process share one retry budget.
 
 use std::sync::Arc;
 
@@ -12,47 +12,47 @@ use tokio::task::JoinSet;
 
 use crate::flows::{Flow, Kind};
 
-/// How often everything is asked for of a store that refuses nothing, to know what it costs.
-const CALM: usize = 20;
+/// The number of requests of each kind without throttling, to learn what they cost.
+const BASELINE: usize = 20;
 
-/// How many requests a refused one may turn into beside itself: the retry, and little else.
-const MOST_A_REFUSAL: f64 = 1.1;
+/// The most extra requests per throttled one: its retry, and some margin.
+const MAX_RETRIES_PER_THROTTLE: f64 = 1.1;
 
-/// What came of asking for one kind of thing, and what that cost the store.
-struct Found {
+/// The outcome of one kind of request, and its store requests.
+struct Outcome {
     tally: Tally,
-    /// What the store would have been asked if it had refused nothing.
-    calm: usize,
-    /// What it was asked.
+    /// The store requests that the same load takes without throttling.
+    baseline: usize,
+    /// The store requests, throttled ones included.
+    requests: usize,
     throttled: usize,
-    refused: usize,
 }
 
-/// Asks through one proxy, one after the other: first of a store that refuses nothing, then of one that does.
-async fn ask_for(stack: &Stack, kind: Kind, number: usize, share: u64, times: usize) -> Found {
+/// Sends requests one after the other through one proxy, first without and then with throttling.
+async fn measure(stack: &Stack, kind: Kind, number: usize, share: u64, times: usize) -> Outcome {
     let mut flow = Flow::start(stack, kind, number).await;
     let now = clock::now();
     flow.warm_up(now).await;
     let before = flow.proxy.count();
-    let good = ask(stack, &mut flow, &format!("calm-{number}"), now, CALM).await;
-    assert_eq!(good.granted, CALM, "{kind:?}");
-    let calm = (flow.proxy.count() - before) * times / CALM;
+    let tally = ask(stack, &mut flow, &format!("baseline-{number}"), now, BASELINE).await;
+    assert_eq!(tally.granted, BASELINE, "{kind:?}");
+    let baseline = (flow.proxy.count() - before) * times / BASELINE;
     flow.proxy.shares(number as u64, &[(share, Fault::Throttle)]);
     let before = flow.proxy.count();
-    let later = now + CALM as u64;
+    let later = now + BASELINE as u64;
     let tally = ask(stack, &mut flow, &format!("throttled-{number}"), later, times).await;
-    Found { tally, calm, throttled: flow.proxy.count() - before, refused: flow.proxy.faults() }
+    Outcome { tally, baseline, requests: flow.proxy.count() - before, throttled: flow.proxy.faults() }
 }
 
 async fn ask(stack: &Stack, flow: &mut Flow, name: &str, from: u64, times: usize) -> Tally {
     let mut tally = Tally::default();
     for round in 0..times {
-        // A second later each time: what is cached is old, as it is wherever requests are rare.
+        // A second later each time, so that every cached value is stale, as where requests are rare.
         let now = from + round as u64 + 1;
         flow.renew(stack, name, round, now).await;
         let answer = flow.ask(now).await;
-        let undecided = if flow.kind.is_authorizers() { 500 } else { 503 };
-        assert!(answer.status == 200 || answer.status == undecided, "{:?}: {answer:?}", flow.kind);
+        let unavailable = if flow.kind.is_authorizers() { 500 } else { 503 };
+        assert!(answer.status == 200 || answer.status == unavailable, "{:?}: {answer:?}", flow.kind);
         if flow.kind == Kind::Refresh && answer.status == 200 {
             flow.token = answer.text("refresh_token");
         }
@@ -61,50 +61,51 @@ async fn ask(stack: &Stack, flow: &mut Flow, name: &str, from: u64, times: usize
     tally
 }
 
-/// A share of throttles, and the success in a hundred that there has to be all the same, of each kind.
-async fn throttled(share: u64, bar: f64) {
+/// Throttles a share of the store requests, in percent, and asserts each kind's success in percent.
+async fn assert_success(share: u64, threshold: f64) {
     let stack = Arc::new(Stack::start().await);
     let times = short_or_long(100, 1500);
     let mut tasks = JoinSet::new();
     for (number, kind) in Kind::ALL.into_iter().enumerate() {
         let stack = stack.clone();
-        tasks.spawn(async move { (kind, ask_for(&stack, kind, number, share, times).await) });
+        tasks.spawn(async move { (kind, measure(&stack, kind, number, share, times).await) });
     }
     let mut all = Tally::default();
-    let (mut calm, mut throttled, mut refused) = (0, 0, 0);
+    let (mut baseline, mut requests, mut throttled) = (0, 0, 0);
     let mut missed = Vec::new();
     for (kind, found) in tasks.join_all().await {
         figure(
             &format!("{share} % throttles, {kind:?}"),
             format!(
-                "{}, {} refused of {}, for {} in calm",
-                found.tally, found.refused, found.throttled, found.calm
+                "{}, {} throttled of {}, for {} without throttling",
+                found.tally, found.throttled, found.requests, found.baseline
             ),
         );
-        assert!(found.refused > 0, "{kind:?} met no fault");
-        if found.tally.success() < bar {
+        assert!(found.throttled > 0, "{kind:?}: no fault was injected");
+        if found.tally.success() < threshold {
             missed.push((kind, found.tally.success()));
         }
         all.add(found.tally);
-        (calm, throttled, refused) =
-            (calm + found.calm, throttled + found.throttled, refused + found.refused);
+        baseline += found.baseline;
+        requests += found.requests;
+        throttled += found.throttled;
     }
-    let load = throttled as f64 / calm as f64;
+    let load = requests as f64 / baseline as f64;
     figure(&format!("{share} % throttles"), format!("{all}, the store is asked {load:.2} times as often"));
     assert!(missed.is_empty(), "{missed:?}");
     assert!(
-        throttled as f64 <= calm as f64 + MOST_A_REFUSAL * refused as f64,
-        "{load:.2}, {refused} refused"
+        requests as f64 <= baseline as f64 + MAX_RETRIES_PER_THROTTLE * throttled as f64,
+        "{load:.2}, {throttled} throttled"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_twentieth_throttled_nothing_is_noticed() {
-    throttled(5, 99.9).await;
+async fn five_percent_throttling_is_invisible() {
+    assert_success(5, 99.9).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_fifth_throttled_hardly_anything_is_noticed() {
-    // Of a hundred of a kind, two may have had bad luck.
-    throttled(20, short_or_long(98.0, 99.0)).await;
+async fn twenty_percent_throttling_fails_at_most_one_request_in_a_hundred() {
+    // The short run has a hundred requests of each kind, where two may fail by chance.
+    assert_success(20, short_or_long(98.0, 99.0)).await;
 }

@@ -1,4 +1,4 @@
-//! What the hello-worlds that sign and verify share: a key, and a message as long as a token.
+//! The key and the message of the baselines that sign and verify.
 
 use std::env;
 use std::error::Error;
@@ -11,10 +11,10 @@ use aws_lc_rs::signature::{
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// About as long as the part of a token that is signed.
+/// As long as the signed part of a typical token.
 pub const MESSAGE: [u8; 400] = [b'A'; 400];
 
-/// The key of `SIGNING_KEY`, of the algorithm `SIGNING_ALGORITHM`.
+/// The key in `SIGNING_KEY` with the algorithm in `SIGNING_ALGORITHM`.
 pub enum SigningKey {
     Rsa(RsaKeyPair),
     Ecdsa(EcdsaKeyPair),
@@ -42,7 +42,7 @@ impl SigningKey {
         }
     }
 
-    /// The key that verifies, parsed.
+    /// The parsed public key.
     pub fn public_key(&self) -> Result<ParsedPublicKey, Box<dyn Error + Send + Sync>> {
         Ok(match self {
             Self::Rsa(pair) => ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, pair.public_key())?,

@@ -1,4 +1,4 @@
-// An authorizer with AWS's own verifier, its keys built in.
+// An authorizer with AWS's verifier and built-in keys.
 import { JwtVerifier } from "aws-jwt-verify";
 import { answer, audience, bearer, issuer, keys } from "./route.js";
 

@@ -1,4 +1,4 @@
-// An authorizer with jose, its keys built in.
+// An authorizer with jose and built-in keys.
 import { createLocalJWKSet, jwtVerify } from "jose";
 import { answer, audience, bearer, issuer, keys } from "./route.js";
 

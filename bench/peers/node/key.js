@@ -1,4 +1,4 @@
-// Prints a new private key for the algorithm that is named, as a JWK.
+// Prints a new private key of the given algorithm as a JWK.
 import { exportJWK, generateKeyPair } from "jose";
 
 const alg = process.argv[2];

@@ -1,4 +1,4 @@
-// A token endpoint with oidc-provider, its client in memory. Lambda's events reach it through serverless-http.
+// A token endpoint with oidc-provider and a client in memory. serverless-http adapts Lambda's events.
 import Provider from "oidc-provider";
 import serverless from "serverless-http";
 

@@ -1,4 +1,4 @@
-// What is asked of an authorizer, and what it says: the same for both libraries.
+// The event and the response of the authorizers, shared by both libraries.
 export const issuer = process.env.ISSUER;
 export const audience = process.env.AUDIENCE;
 export const keys = JSON.parse(process.env.JWKS);

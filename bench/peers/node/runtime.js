@@ -1,5 +1,5 @@
-// A Lambda function on Node: asks for an event, hands it to the handler of the named module, posts the answer.
-// AWS's own loop needs a compiler to install; this one does less, which is to the peers' good.
+// A Lambda runtime for Node: requests an event, calls the handler of the named module and posts the response.
+// AWS's runtime needs a compiler to install. This one does less, which favours the peers.
 import http from "node:http";
 
 const [hostname, port] = process.env.AWS_LAMBDA_RUNTIME_API.split(":");

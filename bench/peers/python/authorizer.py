@@ -1,4 +1,4 @@
-"""An authorizer with PyJWT, its keys built in."""
+"""An authorizer with PyJWT and built-in keys."""
 
 import json
 import os

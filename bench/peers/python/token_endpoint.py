@@ -1,4 +1,4 @@
-"""A token endpoint with FastAPI and PyJWT, its client in memory. Lambda's events reach it through mangum."""
+"""A token endpoint with FastAPI, PyJWT and a client in memory. mangum adapts Lambda's events."""
 
 import hmac
 import json

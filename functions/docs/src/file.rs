@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_browser_has_already_is_not_sent_again() {
+    fn an_unchanged_file_is_not_sent_again() {
         let file = File::text("text/plain", "text");
         let etag = file.etag.clone();
         for known in [&etag, &format!("W/{etag}"), &format!("\"other\", {etag}"), "*"] {
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn different_files_have_different_tags() {
+    fn different_files_have_different_etags() {
         assert_ne!(File::text("text/plain", "a").etag, File::text("text/plain", "b").etag);
     }
 }

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn an_assertion_is_about_its_client_and_for_us() {
+    fn an_assertion_names_its_client_and_our_issuer() {
         assert_eq!(with("x", json!(1)), Ok(NOW + 60 + LEEWAY));
         assert!(with("aud", json!("https://auth.example.com/oauth2/token")).is_ok());
         assert!(with("aud", json!([ISSUER])).is_ok());
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_audiences_of_an_assertion_are_ours() {
+    fn every_audience_of_an_assertion_must_be_ours() {
         let token = "https://auth.example.com/oauth2/token";
         let authorize = "https://auth.example.com/oauth2/authorize";
         assert_eq!(audiences(ISSUER, "/oauth2/token", false), [ISSUER, token]);

@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cache_control_is_obeyed_within_bounds() {
+    fn cache_control_is_honoured_within_bounds() {
         for (cache_control, age, seconds) in [
             ("public, max-age=19845, must-revalidate", "0", 19_845),
             ("public, max-age=19845", "845", 19_000),

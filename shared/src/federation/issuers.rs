@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn googles_audience_and_authorized_party_are_ours() {
+    fn googles_audience_and_authorized_party_must_be_ours() {
         for (name, value, good) in [
             ("aud", json!("mobile.apps.googleusercontent.com"), true),
             ("aud", json!("theirs.apps.googleusercontent.com"), false),
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn an_audience_is_exchanged_by_its_named_clients_or_by_first_party_sign_in() {
+    fn an_audience_is_accepted_from_its_named_clients_or_first_party_sign_in() {
         let audiences = json!(["first-party", "https://a.example/?x=web", "both=web", "both=mobile"]);
         let rules = json!([{"when": {"sub": "job"}, "client": "web"}, {"scopes": ["read"]}]);
         let mut entry = entry(&rules);
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clients_of_an_audience_are_configured_unambiguously() {
+    fn an_audience_with_ambiguous_clients_is_rejected() {
         for (google, trusted, good) in [
             ("a=web,a=mobile,a=web,b", "[]", true),
             ("a,a", r#"["a"]"#, true),
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn an_access_token_is_no_id_token() {
+    fn an_access_token_is_rejected_as_an_id_token() {
         use crate::oauth::identifiers::{ACCESS_TOKEN_TYPE, JWT_TYPE};
         let issuers = trusted(&entry(&json!([{"scopes": ["read"]}]))).unwrap();
         let claims =
@@ -341,14 +341,14 @@ mod tests {
     }
 
     #[test]
-    fn without_client_ids_nobody_signs_in() {
+    fn every_token_is_rejected_without_configured_client_ids() {
         let none = TrustedIssuers::google_alone(&[KEYS].into_iter().collect()).unwrap();
         assert_eq!(with(&none, "aud", json!("")), Err(JwtError::InvalidClaim("aud")));
         assert!(!none.trusts(GOOGLE_ISSUER) && google("").trusts(GOOGLE_ISSUER));
     }
 
     #[test]
-    fn the_hosted_domain_counts_when_it_is_restricted() {
+    fn the_hosted_domain_must_match_when_restricted() {
         let restricted = google("Example.com,example.org");
         assert!(with(&restricted, "x", json!(1)).is_ok());
         assert!(with(&google(""), "hd", json!(null)).is_ok());
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn an_email_counts_only_when_it_is_verified() {
+    fn an_unverified_email_is_ignored() {
         assert_eq!(with(&google(""), "x", json!(1)).unwrap().email.as_deref(), Some("ada@example.com"));
         for verified in [json!(null), json!(false), json!("true"), json!(1)] {
             assert_eq!(
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn an_overlong_email_is_left_out() {
+    fn an_overlong_email_is_ignored() {
         let address = |length: usize| format!("{}@example.com", "a".repeat(length - "@example.com".len()));
         let email = |length| with(&google(""), "email", json!(address(length))).unwrap().email;
         assert_eq!(email(254), Some(address(254)));
@@ -384,13 +384,13 @@ mod tests {
     }
 
     #[test]
-    fn a_life_is_an_hour_and_the_leeway_at_most() {
+    fn a_google_token_lives_at_most_an_hour_and_the_leeway() {
         assert!(with(&google(""), "exp", json!(NOW + 3600 + LEEWAY)).is_ok());
         assert!(with(&google(""), "exp", json!(NOW + 3600 + LEEWAY + 1)).is_err());
     }
 
     #[test]
-    fn the_subject_is_needed() {
+    fn the_subject_is_required() {
         for subject in [json!(null), json!(""), json!(1), json!("x".repeat(256))] {
             assert!(with(&google(""), "sub", subject.clone()).is_err(), "{subject}");
         }
@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_rule_that_matches_counts() {
+    fn the_first_matching_rule_applies() {
         let issuers = trusted(&entry(&json!([
             {"when": {"repository": "acme/shop", "ref": ["refs/heads/main", "refs/heads/next"]}, "client": "deploy", "scopes": ["deploy"]},
             {"when": {"/nested~1claim/team": "blue"}, "client": "blue"},
@@ -445,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_configuration_is_refused() {
+    fn an_invalid_configuration_is_rejected() {
         let rule = json!({"when": {"a": "b"}, "client": "c"});
         assert!(trusted(&entry(&json!([rule]))).is_ok());
         let mut without_keys = entry(&json!([rule]));

@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_successor_follows_from_token_and_salt() {
+    fn the_successor_is_derived_from_token_and_salt() {
         let first = RefreshToken::first();
         let second = first.successor("salt");
         assert_eq!(second.expose_secret(), first.successor("salt").expose_secret());
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_is_not_read() {
+    fn malformed_refresh_tokens_are_rejected() {
         let token = RefreshToken::first();
         let text = token.expose_secret();
         let (api_key, _) = generate(SecretKind::ApiKey);
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_has_its_digits() {
+    fn base62_encodes_known_numbers() {
         assert_eq!(base62(&[0; 32]), "0".repeat(43));
         assert_eq!(base62(&[vec![0; 31], vec![61]].concat()), "0".repeat(42) + "z");
         assert_eq!(base62(&[vec![0; 31], vec![62]].concat()), "0".repeat(41) + "10");

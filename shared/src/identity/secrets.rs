@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_well_formed_and_no_two_are_alike() {
+    fn generated_secrets_are_well_formed_and_distinct() {
         let ((one, digest), (_, other)) =
             (generate(SecretKind::ClientSecret), generate(SecretKind::ClientSecret));
         assert_eq!(one.expose_secret().len(), 6 + 43 + 6);
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_character_is_refused_without_a_look_up() {
+    fn a_changed_character_fails_the_checksum() {
         let (secret, _) = generate(SecretKind::ClientSecret);
         let secret = secret.expose_secret();
         for position in 0..secret.len() {
@@ -176,14 +176,14 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_of_another_kind_is_refused() {
+    fn a_secret_of_another_kind_is_rejected() {
         let (key, _) = generate(SecretKind::ApiKey);
         assert_eq!(SecretDigest::of(SecretKind::ClientSecret, &key), None);
         assert!(SecretDigest::of(SecretKind::ApiKey, &key).is_some());
     }
 
     #[test]
-    fn odd_text_is_refused() {
+    fn malformed_secrets_are_rejected() {
         for text in ["", "lk_cs_", "lk_cs_é", "lk_cs_0000000000000000000000000000000000000000000000000é"] {
             assert_eq!(digest_of(text), None, "{text}");
         }
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn names_read_the_same_encoded_and_raw() {
+    fn identifiers_need_no_form_encoding() {
         assert!(is_identifier("demo-client_1.x"));
         for bad in ["", "a b", "a:b", "a+b", "a%b", "é", &"x".repeat(129)] {
             assert!(!is_identifier(bad), "{bad}");

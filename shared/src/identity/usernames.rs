@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_look_the_same_are_the_same() {
+    fn usernames_that_look_alike_are_equal() {
         assert_eq!(canonicalize("Élodie"), canonicalize("e\u{301}LODIE"));
         assert_eq!(canonicalize("STRASSE"), canonicalize("straße"));
         assert_eq!(canonicalize("\t ada\u{3000}\r\n"), canonicalize("ada"));
@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_names_are_refused() {
+    fn malformed_usernames_are_rejected() {
         assert!(is_username("demo") && is_username("élodie@example.com"));
         for bad in ["", " demo", "demo\n", "usr_1", "USR_1", &"x".repeat(129)] {
             assert!(!is_username(bad), "{bad:?}");

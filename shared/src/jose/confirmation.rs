@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_reads_back() {
+    fn serialized_confirmations_parse_back() {
         for claim in [json!({"jkt": "a"}), json!({"x5t#S256": "b"}), json!({"jkt": "a", "x5t#S256": "b"})] {
             assert_eq!(read(claim.clone()).unwrap().to_json(), Some(claim));
         }
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_binding_that_is_not_understood_is_refused() {
+    fn an_unknown_confirmation_method_is_rejected() {
         for claim in [
             json!({}),
             json!({"kid": "a"}),
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_has_a_thumbprint_and_other_text_has_none() {
+    fn only_a_certificate_has_a_thumbprint() {
         // Base64 of `test` in PEM. The thumbprint is that of any bytes.
         let pem = "-----BEGIN CERTIFICATE-----\ndGVzdA==\n-----END CERTIFICATE-----\n";
         let sha256_of_test = "n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg";

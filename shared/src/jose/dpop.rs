@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_proof_names_its_key() {
+    fn a_valid_proof_yields_its_key() {
         let forge = TestSigner::new();
         let proof = validate(&forge, &header(&forge), &claims()).unwrap();
         assert_eq!(Some(proof.key), thumbprint(&forge.public_jwk()));
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_is_a_proofs_with_a_public_key() {
+    fn the_header_must_be_a_proofs_with_a_public_key() {
         let forge = TestSigner::new();
         let with = |name: &str, value: Value| {
             let mut header = header(&forge);
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_is_for_one_method_url_and_token() {
+    fn a_proof_for_another_method_url_or_token_is_rejected() {
         for (name, value) in [
             ("htm", json!("POST")),
             ("htm", json!("get")),
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proofs_time_may_have_a_fraction_and_no_exponent() {
+    fn a_proofs_time_may_have_a_fraction_but_no_exponent() {
         let forge = TestSigner::new();
         let validate = |issued_at: &str| {
             let claims = claims().to_string().replace(r#""iat":1000000"#, &format!(r#""iat":{issued_at}"#));
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_is_young() {
+    fn an_old_proof_is_rejected() {
         for (issued_at, good) in [
             (NOW - MAX_AGE, true),
             (NOW - MAX_AGE - 1, false),
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn where_no_token_comes_along_its_hash_does_not_matter() {
+    fn the_token_hash_is_ignored_without_a_token() {
         let forge = TestSigner::new();
         let proof = forge.token(&header(&forge).to_string(), &claims().to_string());
         assert!(Proof::validate(&proof, Target { access_token: None, ..TARGET }, NOW).is_ok());

@@ -261,7 +261,7 @@ mod tests {
     const HEADER: &str = r#"{"alg":"EdDSA","kid":"1","typ":"at+jwt"}"#;
 
     #[test]
-    fn a_token_is_three_strict_base64url_parts() {
+    fn a_jwt_has_three_strict_base64url_parts() {
         let forge = TestSigner::new();
         let good = forge.token(HEADER, "{}");
         assert!(forge.verify(&good).is_ok());
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn stray_bits_at_the_end_of_a_part_are_refused() {
+    fn trailing_bits_of_a_part_are_rejected() {
         let forge = TestSigner::new();
         // Two bytes need three characters, of which the last has two spare bits.
         assert!(forge.verify(&forge.sign(&format!("{}.e30", URL_SAFE_NO_PAD.encode(HEADER)))).is_ok());
@@ -306,14 +306,14 @@ mod tests {
     }
 
     #[test]
-    fn a_token_may_be_as_long_as_the_cap_and_no_longer() {
+    fn a_jwt_over_the_maximum_length_is_rejected() {
         let token = TestSigner::new().token(HEADER, "{}");
         assert!(UnverifiedJwt::parse(&token, token.len()).is_ok());
         assert!(UnverifiedJwt::parse(&token, token.len() - 1).is_err());
     }
 
     #[test]
-    fn the_algorithm_is_one_of_ours_and_the_keys_own() {
+    fn the_algorithm_must_be_supported_and_match_the_key() {
         let forge = TestSigner::new();
         for alg in [
             r#""none""#,
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn header_members_that_change_the_meaning_are_refused_and_keys_in_the_header_ignored() {
+    fn critical_header_members_are_rejected_and_header_keys_ignored() {
         let forge = TestSigner::new();
         for member in [
             r#""crit":["exp"]"#,
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_stands_twice_is_refused() {
+    fn duplicate_members_are_rejected() {
         let forge = TestSigner::new();
         for (header, claims) in [
             (r#"{"alg":"EdDSA","alg":"EdDSA"}"#, "{}"),
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn null_and_fractions_are_read_in_foreign_tokens_alone() {
+    fn null_and_fractional_times_are_accepted_in_foreign_tokens_alone() {
         let forge = TestSigner::new();
         let header = r#"{"alg":"EdDSA","kid":null,"typ":null}"#;
         let claims = r#"{"iat":1.5,"exp":2.0,"nbf":null,"azp":null,"other":3.5}"#;
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn header_and_claims_are_objects() {
+    fn header_and_claims_must_be_objects() {
         let forge = TestSigner::new();
         for (header, claims) in [
             ("[]", "{}"),
@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn times_have_one_leeway_and_no_more() {
+    fn times_are_validated_with_one_leeway() {
         let life =
             |issued_at: u64, expires_at: u64| times(&format!(r#"{{"iat":{issued_at},"exp":{expires_at}}}"#));
         assert_eq!(life(NOW - 100, NOW - LEEWAY + 1), Ok(()));
@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_does_not_say_when_it_was_issued_lives_no_longer() {
+    fn a_missing_iat_extends_no_lifetime() {
         let ends = |expires_at: u64| {
             let forge = TestSigner::new();
             let claims = format!(r#"{{"exp":{expires_at}}}"#);
@@ -452,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_integers_and_malformed_is_not_absent() {
+    fn malformed_times_are_rejected_and_not_ignored() {
         let good = NOW + 1;
         for (name, claims) in [
             ("exp", format!(r#"{{"iat":{NOW}}}"#)),

@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_thumbprint_of_rfc_7638_section_3_1() {
+    fn the_thumbprint_matches_rfc_7638_section_3_1() {
         let jwk = json!({
             "kty": "RSA",
             "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn null_in_a_key_is_as_absent() {
+    fn null_members_of_a_jwk_are_ignored() {
         let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
         // A key as .NET's serializers write it.
         let mut jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": x});
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_point_of_p_384_has_coordinates_of_its_size() {
+    fn a_p_384_key_has_coordinates_of_48_bytes() {
         // RFC 7517 has no example: the base point (SEC 2 §2.5.1).
         let x = "qofKIr6LBTeOscce8yCtdG4dO2KLp5uYWfdB4IJUKjhVAvJdv1UpbDpUXjhydgq3";
         let y = "NhfeSpYmLG9dnpi_kpLcKfj0Hb0omhR86doxE7XwuMAKYLHOHX6BnXpDHXyQ6g5f";
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_key_says_of_itself_must_agree() {
+    fn contradictory_members_of_a_jwk_are_rejected() {
         // RFC 8037 appendix A.2.
         let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
         let with = |name: &str, value: Value| {
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn rsa_keys_have_2048_bits_and_an_odd_exponent() {
+    fn weak_rsa_keys_are_rejected() {
         let rsa = |modulus: Vec<u8>, exponent: &str| {
             key(json!({"kty": "RSA", "n": URL_SAFE_NO_PAD.encode(modulus), "e": exponent}))
         };

@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_is_the_one_that_is_named_or_the_only_one() {
+    fn a_key_is_found_by_its_id_or_as_the_only_one() {
         let (one, other) = (TestSigner::new(), TestSigner::new());
         let named = |forge: &TestSigner, kid: &str| {
             let mut jwk = forge.public_jwk();
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn one_key_id_may_stand_for_keys_of_different_types() {
+    fn keys_of_different_types_may_share_an_id() {
         let forge = TestSigner::new();
         let named = |jwk: Value| {
             let mut jwk = jwk;
@@ -107,7 +107,7 @@ mod tests {
 
     /// What issuers and hand-written servers publish beside a usable key.
     #[test]
-    fn what_is_no_usable_key_is_skipped() {
+    fn unusable_keys_are_skipped() {
         let good = TestSigner::new().public_jwk();
         let x = good["x"].as_str().unwrap();
         let unusable = [
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_jwks_is_an_empty_set() {
+    fn a_malformed_jwks_is_an_empty_set() {
         let good = TestSigner::new().public_jwk();
         let twice = format!(r#"{{"keys":[{good}],"keys":[{good}]}}"#);
         let cut = format!(r#"{{"keys":[{good}"#);

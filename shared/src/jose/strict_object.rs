@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_stands_twice_is_refused() {
+    fn duplicate_members_are_rejected() {
         assert!(members(r#"{"a":1,"b":2}"#).is_some());
         for bad in [r#"{"a":1,"a":1}"#, r#"{"a":1,"\u0061":2}"#, "[]", "null", "1", ""] {
             assert!(members(bad).is_none(), "{bad}");
@@ -188,13 +188,13 @@ mod tests {
 
     /// `serde_json::Value` reads its private member as JSON in a string.
     #[test]
-    fn no_member_is_read_as_more_than_it_is() {
+    fn a_raw_value_marker_is_not_interpreted() {
         let text = r#"{"a":{"$serde_json::private::RawValue":"{\"b\":1}"}}"#;
         assert_eq!(members(text).unwrap().pointer("/a/b"), None);
     }
 
     #[test]
-    fn an_integer_is_written_as_one() {
+    fn integers_must_be_written_as_integers() {
         for (text, number) in [("1", Some(1)), ("1.0", None), ("1e18", None), ("-1", None), ("\"1\"", None)] {
             assert_eq!(members(&format!(r#"{{"n":{text}}}"#)).unwrap().integer("n"), number, "{text}");
         }

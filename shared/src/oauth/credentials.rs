@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn basic_reads_the_same_encoded_and_raw() {
+    fn basic_credentials_are_accepted_encoded_and_raw() {
         for text in ["demo-client:lk_cs_1", "demo%2Dclient:lk%5Fcs%5F1"] {
             let header = format!("bAsIc {}", STANDARD.encode(text));
             let Ok(Credentials::Basic(basic)) = credentials(&header) else { panic!("{text}") };
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn several_blanks_after_the_scheme_are_as_one() {
+    fn extra_spaces_after_the_scheme_are_ignored() {
         let header = format!("Basic   {}", STANDARD.encode("a:b"));
         let Ok(Credentials::Basic(basic)) = credentials(&header) else { panic!("not read") };
         assert_eq!((basic.id.as_str(), basic.secret.expose_secret()), ("a", "b"));
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_authorization_header_is_refused() {
+    fn a_malformed_authorization_header_is_rejected() {
         for value in ["Basic", "Basic !", "Basic Zm9v", "Basic Zm9v,Basic Zm9v", "Basic /w==", "Basic\tYTpi"]
         {
             assert!(credentials(value).is_err(), "{value}");

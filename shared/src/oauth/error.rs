@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_has_its_status_code_and_headers() {
+    fn every_error_kind_has_its_status_and_headers() {
         for kind in [
             ErrorKind::InvalidRequest,
             ErrorKind::UnsupportedMediaType,
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_asked_too_much_learns_when_to_ask_again() {
+    fn a_rate_limited_response_has_retry_after() {
         let response = OAuthError::too_many_requests("text", 17).into_response();
         assert_eq!(
             (response.status().as_u16(), &response.headers()[header::RETRY_AFTER]),
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cause_stays_private() {
+    fn the_cause_is_not_in_the_response() {
         let response = OAuthError::unavailable("canary").into_response();
         assert_eq!(response.headers()[header::RETRY_AFTER], "5");
         let Body::Text(body) = response.body() else { panic!("text") };

@@ -86,14 +86,14 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_parameter_is_refused_and_an_empty_one_is_as_left_out() {
+    fn duplicate_parameters_are_rejected_and_empty_ones_ignored() {
         assert_eq!(form("a=1&a=2").err(), Some(ErrorKind::InvalidRequest));
         assert_eq!(form("a=&a=2").err(), Some(ErrorKind::InvalidRequest));
         assert_eq!(form("a=&b=2").unwrap().text("a"), None);
     }
 
     #[test]
-    fn resource_and_audience_name_one_target() {
+    fn resource_and_audience_must_name_one_target() {
         for (body, target) in [
             ("a=1", Ok(None)),
             ("resource=&audience=", Ok(None)),
@@ -110,14 +110,14 @@ mod tests {
     }
 
     #[test]
-    fn a_form_that_is_not_utf8_is_refused() {
+    fn a_form_that_is_not_utf8_is_rejected() {
         assert_eq!(form("a=%ff").err(), Some(ErrorKind::InvalidRequest));
         assert_eq!(form("%ff=a").err(), Some(ErrorKind::InvalidRequest));
         assert_eq!(form("resource=%ff").err(), Some(ErrorKind::InvalidRequest));
     }
 
     #[test]
-    fn a_form_has_its_media_type_and_a_charset_that_agrees_with_ascii() {
+    fn a_form_requires_its_media_type_and_an_ascii_compatible_charset() {
         for (content_type, good) in [
             ("application/x-www-form-urlencoded", true),
             ("Application/X-WWW-Form-Urlencoded; charset=UTF-8", true),
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_utf8_whatever_charset_it_names() {
+    fn a_body_is_read_as_utf8_in_any_charset() {
         let read = |content_type: &str, body: &[u8]| {
             let mut request = post(content_type, "");
             *request.body_mut() = Body::from(body);
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_may_be_32_kib_and_not_a_byte_more() {
+    fn a_body_over_32_kib_is_rejected() {
         let body = |length: usize| format!("a={}", "x".repeat(length - 2));
         assert!(form(&body(MAX_BODY)).is_ok());
         assert_eq!(form(&body(MAX_BODY + 1)).err(), Some(ErrorKind::ContentTooLarge));

@@ -12,7 +12,7 @@ pub struct Scopes(BTreeSet<String>);
 
 /// A text that violates RFC 6749's grammar for scopes.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("a scope is printable ASCII without spaces, quotes and backslashes")]
+#[error("a scope is made of printable ASCII without spaces, quotes and backslashes")]
 pub struct InvalidScope;
 
 impl Scopes {
@@ -88,7 +88,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn scopes_are_separated_by_one_blank() {
+    fn scopes_are_separated_by_one_space() {
         let scopes = Scopes::parse("todo:write todo:read").unwrap();
         assert_eq!(scopes.to_string(), "todo:read todo:write");
         for bad in [" ", " a", "a ", "a  b", "a\tb", "a\nb", "a\"b", "a\\b", "é", "\u{7f}"] {
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_empty_string_is_the_empty_set() {
+    fn an_empty_string_is_an_empty_set() {
         assert_eq!(Scopes::parse("").unwrap(), Scopes::default());
         assert_eq!(Scopes::default().to_claim(), None);
     }
@@ -109,7 +109,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back(text in "\\PC{0,40}") {
+        fn serialized_scopes_parse_back(text in "\\PC{0,40}") {
             if let Ok(scopes) = Scopes::parse(&text) {
                 prop_assert_eq!(Scopes::parse(&scopes.to_string()), Ok(scopes));
             }
@@ -117,7 +117,7 @@ mod tests {
 
         /// Order and repetition do not matter.
         #[test]
-        fn a_set_is_written_in_one_way(mut names in proptest::collection::vec("[!#-\\[\\]-~]{1,4}", 1..8)) {
+        fn a_set_has_one_serialization(mut names in proptest::collection::vec("[!#-\\[\\]-~]{1,4}", 1..8)) {
             let one = Scopes::parse(&names.join(" ")).unwrap();
             names.extend(names.clone());
             names.reverse();
@@ -130,7 +130,7 @@ mod tests {
 
         /// One invalid character at any place invalidates the text.
         #[test]
-        fn a_bad_character_spoils_it(
+        fn a_forbidden_character_is_rejected_anywhere(
             before in "([a-c]{1,2} ){0,2}[a-c]{0,2}",
             bad in "[\"\\\\\\x00-\\x1f\\x7f-\\u{ff}]",
             after in "[a-c]{0,2}( [a-c]{1,2}){0,2}",
@@ -139,7 +139,7 @@ mod tests {
         }
 
         #[test]
-        fn to_hold_all_is_an_order(one in scopes(), other in scopes(), third in scopes()) {
+        fn contains_all_is_a_partial_order(one in scopes(), other in scopes(), third in scopes()) {
             prop_assert!(one.contains_all(&one) && one.contains_all(&Scopes::default()));
             prop_assert_eq!(one.contains_all(&other) && other.contains_all(&one), one == other);
             let chain = one.contains_all(&other) && other.contains_all(&third);
@@ -148,7 +148,7 @@ mod tests {
 
         /// The intersection is the largest common subset.
         #[test]
-        fn what_both_hold_is_what_each_holds(one in scopes(), other in scopes(), third in scopes()) {
+        fn the_intersection_holds_what_both_sets_hold(one in scopes(), other in scopes(), third in scopes()) {
             let both = one.intersection(&other);
             prop_assert!(one.contains_all(&both) && other.contains_all(&both));
             prop_assert_eq!(&both, &other.intersection(&one));
@@ -157,7 +157,7 @@ mod tests {
         }
 
         #[test]
-        fn a_set_holds_its_subsets_and_nothing_more(
+        fn contains_all_holds_for_subsets_alone(
             all in proptest::collection::btree_set("[a-c]{1,2}", 0..6),
             some in proptest::collection::btree_set("[a-c]{1,2}", 0..6),
         ) {

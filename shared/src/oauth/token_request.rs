@@ -41,7 +41,7 @@ mod tests {
     proptest! {
         /// Granted scopes are allowed and requested, and a later restriction can only remove scopes.
         #[test]
-        fn narrowing_never_widens(
+        fn requested_scope_never_exceeds_the_granted_scope(
             allowed in "([a-c]{1,2}( [a-c]{1,2}){0,4})?",
             requested in proptest::option::of("([a-c]{1,2}( [a-c]{1,2}){0,2})?|\\PC{0,10}"),
             later in "([a-c]{1,2}( [a-c]{1,2}){0,2})?",
@@ -66,7 +66,7 @@ mod tests {
         }
 
         #[test]
-        fn a_resource_is_one_of_those_that_may_be_had(
+        fn a_resource_must_be_an_allowed_audience(
             allowed in proptest::collection::vec("[ab]{1,2}", 0..3),
             requested in proptest::option::of("[ab]{0,2}"),
         ) {

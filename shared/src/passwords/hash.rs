@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_has_owasps_parameters_and_knows_its_password() {
+    fn a_hash_has_owasps_parameters_and_verifies_its_password() {
         let hash = PasswordHash::of("demo", &"correct horse".into()).unwrap();
         assert!(hash.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
         assert_eq!(verify(&hash.0, "correct horse"), Verification::Right);
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_has_todays_parameters_and_no_password() {
+    fn the_dummy_hash_uses_current_parameters() {
         let params = Params::try_from(&Phc::new(DUMMY_HASH).unwrap()).unwrap();
         assert_eq!((params.m_cost(), params.t_cost(), params.p_cost()), (MEMORY_KIB, PASSES, LANES));
         assert_eq!(
@@ -335,14 +335,14 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_that_is_kept_holds_nothing() {
+    fn reused_hashing_memory_is_zeroed() {
         PasswordHash::verify(None, &"correct horse battery".into());
         let is_clear = |memory: &mut [Block]| memory.iter().flat_map(Block::as_ref).all(|word| *word == 0);
         assert!(with_memory(MEMORY_KIB as usize, is_clear));
     }
 
     #[test]
-    fn long_passwords_are_not_cut() {
+    fn long_passwords_are_not_truncated() {
         let (one, other) = ("x".repeat(64), "x".repeat(64) + "y");
         let hash = PasswordHash::of("demo", &other.clone().into()).unwrap();
         assert_eq!(verify(&hash.0, &other), Verification::Right);
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn bcrypt_hash_stays_when_its_password_may_be_longer() {
+    fn a_bcrypt_hash_is_kept_when_its_password_may_be_truncated() {
         let bcrypt = |length| bcrypt::hash("x".repeat(length), 4).unwrap();
         assert_eq!(verify(&bcrypt(80), &"x".repeat(72)), Verification::Right);
         assert_eq!(verify(&bcrypt(72), &"x".repeat(72)), Verification::Right);
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn bcrypt_password_with_nul_is_rejected() {
+    fn a_bcrypt_password_with_nul_is_rejected() {
         // bcrypt repeats its key, so it can't tell these passwords apart.
         for (password, others) in [
             (
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn no_hash_is_made_or_verified_of_a_password_with_nul() {
+    fn a_password_with_nul_is_never_hashed_or_verified() {
         let of = |password: &str| PasswordHash::of("demo", &password.into()).map(drop);
         assert_eq!(of("correct\0horse"), Err(PasswordError::Nul));
         assert_eq!(of("\0"), Err(PasswordError::Nul));
@@ -389,14 +389,14 @@ mod tests {
     }
 
     #[test]
-    fn broken_bcrypt_is_neither_imported_nor_verified() {
+    fn a_malformed_bcrypt_hash_is_neither_imported_nor_verified() {
         let broken = bcrypt::hash("correct horse", 10).unwrap().replace("$2b$", "$2x$");
         assert_eq!(PasswordHash::import(&broken).map(drop), Err(PasswordError::BrokenBcrypt));
         assert_eq!(verify(&broken, "correct horse"), Verification::Wrong);
     }
 
     #[test]
-    fn bcrypt_and_hashes_of_another_cost_are_outdated() {
+    fn bcrypt_hashes_and_other_costs_are_outdated() {
         let bcrypt = bcrypt::hash("correct horse", 4).unwrap();
         assert_eq!(verify(&bcrypt, "correct horse"), Verification::RightButOutdated);
         assert_eq!(verify(&bcrypt, "wrong horse"), Verification::Wrong);
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn password_is_the_same_however_it_is_composed() {
+    fn a_password_matches_in_every_unicode_form() {
         for chosen in [DECOMPOSED, COMPOSED, FULL_WIDTH] {
             let hash = PasswordHash::of("demo", &chosen.into()).unwrap();
             for typed in [DECOMPOSED, COMPOSED, FULL_WIDTH] {
@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn hash_of_a_password_as_typed_is_outdated() {
+    fn a_hash_of_an_unnormalized_password_is_outdated() {
         let bcrypt = bcrypt::hash(DECOMPOSED, 4).unwrap();
         for hash in [hash_as_typed(DECOMPOSED), bcrypt] {
             assert_eq!(verify(&hash, DECOMPOSED), Verification::RightButOutdated);
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn import_takes_the_spellings_of_other_frameworks_and_stores_the_hash_alone() {
+    fn hash_formats_of_other_frameworks_are_imported() {
         let argon2 = |parameters: &str| DUMMY_HASH.replace("m=19456,t=2,p=1", parameters);
         let bcrypt = |start: &str| BCRYPT_13.replace("$2b$13$", start);
         for (prefix, hash) in [
@@ -463,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn import_is_strong_enough_and_no_dearer_than_a_sign_in_may_be() {
+    fn an_import_that_is_too_weak_or_too_slow_is_rejected() {
         let import = |text: &str| PasswordHash::import(text).map(drop);
         let bcrypt = |cost| BCRYPT_13.replace("$13$", &format!("${cost:02}$"));
         assert_eq!(import(DUMMY_HASH), Ok(()));
@@ -505,7 +505,7 @@ mod tests {
 
     /// In the CPU time of the thread, so that the load of the machine does not count.
     #[test]
-    fn longest_verification_is_longer_than_that_of_the_dearest_import() {
+    fn longest_verification_exceeds_the_slowest_import() {
         let cpu_time = || Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap());
         let argon2 = DUMMY_HASH.replace("m=19456,t=2,p=1", "m=102400,t=2,p=8");
         for hash in [BCRYPT_13, &argon2] {
@@ -521,7 +521,7 @@ mod tests {
     }
 
     #[test]
-    fn passwords_are_long_enough_and_not_common() {
+    fn short_and_common_passwords_are_rejected() {
         let of = |password: &str| PasswordHash::of("Demo-User", &password.into()).map(drop);
         assert_eq!(of("seven77"), Err(PasswordError::TooShort));
         assert_eq!(of("éééééé7"), Err(PasswordError::TooShort));
@@ -531,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn password_rules_hold_for_the_normalized_form() {
+    fn password_rules_apply_to_the_normalized_form() {
         let of = |name: &str, password: &str| PasswordHash::of(name, &password.into()).map(drop);
         assert_eq!(of("demo", "e\u{301}e\u{301}e\u{301}e\u{301}777"), Err(PasswordError::TooShort));
         assert_eq!(of("demo", "\u{fdfa}"), Err(PasswordError::TooShort), "normalized, it is a sentence");

@@ -157,13 +157,13 @@ mod tests {
     use aws_lc_rs::digest;
 
     #[test]
-    fn every_root_is_read() {
+    fn every_root_certificate_parses() {
         assert_eq!(amazon_roots().len(), AMAZON_ROOTS.len());
     }
 
     /// The fingerprints that Amazon publishes beside the certificates.
     #[test]
-    fn the_roots_are_amazons() {
+    fn the_root_certificates_are_amazons() {
         let fingerprints = [
             "8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e",
             "1ba5b2aa8c65401a82960118f80bec4f62304d83cec4713a19c39c011ea46db4",

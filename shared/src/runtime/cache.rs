@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_fresh_value_costs_no_load() {
+    async fn a_fresh_value_is_not_reloaded() {
         let (cache, source) = (Cache::new(LIMITS), Source::default());
         assert_eq!(value(&cache, &source, 100).await, Some(1));
         assert_eq!(value(&cache, &source, 114).await, Some(1));
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_clock_that_is_set_back_keeps_nothing_fresh_and_no_source_alone() {
+    async fn a_clock_that_is_set_back_causes_a_reload() {
         let (cache, source) = (Cache::new(LIMITS), Source::default());
         assert_eq!(value(&cache, &source, 10_000).await, Some(1));
         assert_eq!(value(&cache, &source, 9_000).await, Some(2));
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_old_value_serves_through_an_outage_up_to_the_limit() {
+    async fn a_stale_value_serves_through_an_outage_up_to_the_limit() {
         let (cache, source) = (Cache::new(LIMITS), Source::default());
         assert_eq!(value(&cache, &source, 100).await, Some(1));
         source.down.set(true);
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_source_that_failed_is_left_alone_for_a_moment() {
+    async fn a_failed_load_starts_the_backoff() {
         let (cache, source) = (Cache::new(LIMITS), Source::default());
         source.down.set(true);
         assert_eq!(value(&cache, &source, 100).await, None);
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn asking_for_more_loads_once_a_cool_down() {
+    async fn forced_reloads_happen_once_per_backoff() {
         let (cache, source) = (Cache::new(LIMITS), Source::default());
         let mut seen = cache.get(100, async || source.load().await).await.unwrap();
         for _ in 0..1000 {
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn asking_for_more_in_vain_is_tried_again_after_a_moment() {
+    async fn a_failed_forced_reload_keeps_the_value_and_is_retried() {
         let (cache, source) = (Cache::new(LIMITS), Source::default());
         let seen = cache.get(100, async || source.load().await).await.unwrap();
         source.down.set(true);
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn many_at_once_share_one_load() {
+    async fn concurrent_callers_share_one_load() {
         let (cache, source) = (Cache::new(LIMITS), Source::default());
         let slow = async || {
             tokio::task::yield_now().await;

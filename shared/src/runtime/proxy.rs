@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_has_a_port_or_none() {
+    fn an_address_may_have_a_port() {
         for (text, expected) in [
             ("198.51.100.7", Some("198.51.100.7")),
             ("198.51.100.7:443", Some("198.51.100.7")),
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn cloudfront_puts_a_port_behind_an_address_without_brackets() {
+    fn cloudfronts_ipv6_address_has_a_port_without_brackets() {
         for (text, expected) in [
             ("198.51.100.7:46532", Some("198.51.100.7")),
             ("2001:db8:1:2:3:4:5:6:46532", Some("2001:db8:1:2:3:4:5:6")),
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_list_the_proxys_own_word_counts() {
+    fn the_address_added_by_the_proxy_is_taken_from_the_list() {
         for (list, counts) in [
             ("198.51.100.7", "198.51.100.7"),
             ("198.51.100.7, 192.0.2.1", "198.51.100.7"),

@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_setting_is_named_and_its_value_is_not_repeated() {
+    fn an_invalid_setting_is_named_without_its_value() {
         let error = settings(&[("ACCESS_TOKEN_TTL_SECONDS", "canary")]).access_token_ttl().unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn lifetimes_have_bounds() {
+    fn lifetimes_are_bounded() {
         for (text, good) in [("59", false), ("60", true), ("86400", true), ("86401", false), ("-1", false)] {
             let result = settings(&[("ACCESS_TOKEN_TTL_SECONDS", text)]).access_token_ttl();
             assert_eq!(result.is_ok(), good, "{text}");
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn the_issuer_is_an_https_url_or_the_laptop() {
+    fn the_issuer_is_an_https_url_or_the_local_stack() {
         for (url, good) in [
             ("https://auth.example.com", true),
             ("https://auth.example.com/path", true),
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxys_secret_is_long_and_is_not_repeated() {
+    fn a_short_proxy_secret_is_rejected_without_its_value() {
         let proxy = |secret: &str, header: &str| {
             let settings = settings(&[("PROXY_SECRET", secret), ("PROXY_ADDRESS_HEADER", header)]);
             settings.trusted_proxy().map(|proxy| proxy.is_some())
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_signed_with_an_algorithm_that_is_only_verified() {
+    fn verify_only_algorithms_are_rejected_for_signing() {
         for (name, good) in [("RS256", true), ("ES256", true), ("EdDSA", true), ("ES384", false), ("", true)]
         {
             assert_eq!(settings(&[("SIGNING_ALGORITHM", name)]).signing_algorithm().is_ok(), good, "{name}");

@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_counts_as_one_and_by_its_reason() {
+    fn a_rejection_is_counted_in_total_and_by_reason() {
         let decision = Decision { reason: Some("invalid_client"), ..Decision::new(Outcome::Refused) };
         assert_eq!(
             line("Latchkey/test", &decision, |watch| watch.cold = true),
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn every_metric_that_is_named_is_a_number_in_the_line() {
+    fn every_metric_is_a_number_in_its_log_line() {
         for outcome in [Outcome::Issued, Outcome::Denied, Outcome::Failed, Outcome::Done, Outcome::Allowed] {
             let decision =
                 Decision { reason: Some("why"), days_to_rotation: Some(-0.5), ..Decision::new(outcome) };
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_namespace_there_are_no_metrics() {
+    fn no_metrics_are_written_without_a_namespace() {
         let line = line("", &Decision::new(Outcome::Issued), |_| ());
         assert_eq!(line, json!({"function": "token", "outcome": "issued", "Latency": 1.234, "Issued": 1}));
     }

@@ -130,7 +130,7 @@ mod tests {
     use crate::jose::key::PublicKey;
 
     #[test]
-    fn what_a_key_signs_its_public_half_verifies() {
+    fn the_public_key_verifies_the_private_keys_signature() {
         for algorithm in Algorithm::SIGNING {
             let key = PrivateKey::parse(algorithm, &PrivateKey::generate(algorithm).unwrap()).unwrap();
             let public =
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_one_algorithm_is_not_read_as_anothers() {
+    fn a_key_is_rejected_under_another_algorithm() {
         let key = PrivateKey::generate(Algorithm::Es256).unwrap();
         assert!(PrivateKey::parse(Algorithm::Rs256, &key).is_err());
         assert!(PrivateKey::parse(Algorithm::EdDsa, &key).is_err());

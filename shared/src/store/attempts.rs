@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_source_is_an_address_or_a_network() {
+    fn a_source_is_an_ipv4_address_or_an_ipv6_network() {
         for (source, name) in [
             ("192.0.2.7", "192.0.2.7"),
             ("::ffff:192.0.2.7", "192.0.2.7"),
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_is_one_however_it_is_written() {
+    fn spellings_of_a_username_are_one_account() {
         assert_eq!(account_key("Ada"), account_key("aDA"));
         assert!(!account_key("hunter2").contains("hunter2"));
     }

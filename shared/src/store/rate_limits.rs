@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn writes_at_the_same_time_have_slots_of_their_own() {
+    fn concurrent_writers_use_separate_slots() {
         let slots = Slots::default();
         let first = slots.take().0;
         assert_eq!(slots.take().0, first, "one after the other have the same");

@@ -237,20 +237,20 @@ mod tests {
     }
 
     #[test]
-    fn a_good_token_says_what_it_says() {
+    fn a_valid_token_yields_its_claims() {
         let claims = validate(HEADER, &claims()).unwrap();
         assert_eq!((claims.subject.as_str(), claims.audience.as_str()), ("demo-client", "latchkey"));
         assert_eq!(claims.custom, BTreeMap::from([("tenant".to_owned(), "blue".to_owned())]));
     }
 
     #[test]
-    fn what_is_written_reads_back() {
+    fn serialized_claims_parse_back() {
         let read = validate(HEADER, &claims()).unwrap();
         assert_eq!(read.to_json(), claims());
     }
 
     #[test]
-    fn a_custom_claim_never_takes_a_reserved_place() {
+    fn custom_claims_cannot_use_reserved_names() {
         let mut claims = validate(HEADER, &claims()).unwrap();
         for name in RESERVED_CLAIMS {
             claims.custom.insert(name.to_owned(), "usr_1".to_owned());
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_api_gateway_puts_beside_the_context_is_no_custom_claim() {
+    fn custom_claims_cannot_use_api_gateways_context_names() {
         for name in
             ["principalId", "error", "integrationLatency", "status", "claims", "scopes", "lambda", "jwt"]
         {
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn the_type_is_an_access_tokens() {
+    fn the_typ_header_must_be_at_jwt() {
         for (typ, good) in [
             (r#""at+jwt""#, true),
             (r#""application/at+jwt""#, true),
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn the_issuer_is_ours_byte_for_byte() {
+    fn the_issuer_must_match_byte_for_byte() {
         for issuer in [
             json!(null),
             json!("https://auth.example.com/"),
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn the_audience_holds_one_of_ours() {
+    fn the_audience_must_include_one_of_ours() {
         assert!(with("aud", json!(["foreign", "latchkey"])).is_ok());
         for audience in [
             json!(null),
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn subject_client_and_id_are_needed() {
+    fn subject_client_id_and_jti_are_required() {
         for name in ["sub", "client_id", "jti"] {
             for value in [json!(null), json!(""), json!(1), json!(["demo-client"])] {
                 assert_eq!(with(name, value.clone()), Err(JwtError::InvalidClaim(name)), "{name} {value}");
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn the_scope_follows_its_grammar() {
+    fn a_malformed_scope_is_rejected() {
         assert_eq!(with("scope", json!(null)).unwrap().scopes, Scopes::default());
         for scope in [json!("a  b"), json!("a\"b"), json!(["todo:read"]), json!(1)] {
             assert_eq!(with("scope", scope.clone()), Err(JwtError::InvalidClaim("scope")), "{scope}");
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_life_is_capped() {
+    fn an_overlong_lifetime_is_rejected() {
         assert!(with("exp", json!(NOW + MAX_ACCESS_TOKEN_TTL)).is_ok());
         assert_eq!(with("exp", json!(NOW + MAX_ACCESS_TOKEN_TTL + 1)), Err(JwtError::InvalidClaim("exp")));
     }

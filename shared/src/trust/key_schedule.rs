@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_key_signs_when_it_is_in_use_and_not_before() {
+    fn the_first_key_signs_once_activated() {
         let mut ring = KeySchedule::default();
         ring.publish("first", 100);
         assert!(signers(&ring, 1_000_000).is_empty() && is_trusted(&ring, "first", 100));
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_successor_is_published_at_once_and_signs_after_the_lead() {
+    fn a_new_key_is_published_at_once_and_signs_after_the_lead_time() {
         let ring = ring(&[("first", 0), ("second", 1000)]);
         assert!(ring.iter().all(|timed| timed.is_trusted(1000)));
         assert_eq!(signers(&ring, 1000 + LEAD - 1), ["first"]);
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_successor_that_never_comes_into_use_changes_nothing() {
+    fn a_pending_key_that_is_never_activated_is_dropped() {
         let mut ring = ring(&[("first", 0)]);
         ring.publish("second", 1000);
         assert_eq!(signers(&ring, 1_000_000), ["first"]);
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_one_before_may_sign_for_the_handover_and_retires_when_its_last_token_has_expired() {
+    fn the_previous_key_signs_as_fallback_and_retires_after_its_last_token() {
         let ring = ring(&[("first", 0), ("second", 1000)]);
         let last = 1000 + LEAD + FALLBACK_WINDOW;
         assert_eq!(signers(&ring, last), ["second", "first"]);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revoked_key_is_trusted_no_more_and_whoever_waited_takes_over() {
+    fn the_next_key_signs_at_once_when_a_key_is_revoked() {
         let mut ring = ring(&[("first", 0), ("second", 1000)]);
         ring.revoke(|key| *key == "first", |_| true, 2000);
         assert!(!is_trusted(&ring, "first", 0), "by any clock");
@@ -248,14 +248,14 @@ mod tests {
     }
 
     #[test]
-    fn whom_nobody_has_takes_over_from_nobody() {
+    fn keys_missing_from_the_secret_are_not_promoted() {
         let mut ring = ring(&[("first", 0), ("second", 1000), ("lost", 2000)]);
         ring.revoke(|key| *key == "first", |key| *key != "lost", 3000);
         assert_eq!(signers(&ring, 3000), ["second"]);
     }
 
     #[test]
-    fn a_successor_that_is_lost_succeeds_nobody() {
+    fn a_lost_successor_retires_no_key() {
         let mut ring = ring(&[("first", 0), ("lost", 1000)]);
         let turn = 1000 + LEAD;
         assert!(signers(&ring, turn + FALLBACK_WINDOW + 1).iter().all(|key| *key == "lost"));
@@ -273,14 +273,14 @@ mod tests {
     }
 
     #[test]
-    fn a_retired_key_does_not_come_back() {
+    fn a_retired_key_never_signs_again() {
         let mut ring = ring(&[("first", 0), ("second", 1000)]);
         ring.revoke(|key| *key == "second", |_| true, 1_000_000);
         assert!(signers(&ring, 1_000_000).is_empty() && !is_trusted(&ring, "first", 1_000_000));
     }
 
     #[test]
-    fn a_revoked_successor_leaves_the_one_before_in_its_place() {
+    fn the_previous_key_keeps_signing_when_its_successor_is_revoked() {
         let mut ring = ring(&[("first", 0), ("second", 1000)]);
         ring.revoke(|key| *key == "second", |_| true, 2000);
         assert_eq!(signers(&ring, 1_000_000), ["first"]);
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn without_another_key_nobody_signs() {
+    fn no_key_signs_when_the_only_one_is_revoked() {
         let mut ring = ring(&[("only", 0)]);
         ring.revoke(|key| *key == "only", |_| true, 1000);
         assert!(signers(&ring, 1000).is_empty());
@@ -332,7 +332,7 @@ mod tests {
     proptest! {
         /// A repeated rotation or revocation changes nothing. A rotation may be repeated after the clock was set back.
         #[test]
-        fn a_change_made_again_changes_nothing(changes in changes(), back in 0_u64..90) {
+        fn a_repeated_change_has_no_effect(changes in changes(), back in 0_u64..90) {
             let (mut ring, mut next, mut now) = (KeySchedule::default(), 0, 1000);
             for (pause, change) in changes {
                 now += pause;
@@ -352,7 +352,7 @@ mod tests {
         /// The times of a key are ordered, keys are in the order of their creation, and a successor was published
         /// `lead` seconds before it became active.
         #[test]
-        fn times_are_in_order(changes in changes(), probe in 0_u64..400_000) {
+        fn the_times_of_keys_are_ordered(changes in changes(), probe in 0_u64..400_000) {
             let (mut ring, mut next, mut now) = (KeySchedule::default(), 0, 1000);
             for (pause, change) in changes {
                 now += pause;
@@ -386,7 +386,7 @@ mod tests {
         /// publication is in the past, and it stays trusted for the lifetime of its tokens. A revoked key stays
         /// revoked.
         #[test]
-        fn there_is_always_a_good_key(
+        fn a_trusted_key_always_signs(
             events in proptest::collection::vec(
                 (0_u64..200_000, -90_i64..90, 0_u64..20_000, any::<(bool, bool)>(), 0_usize..12),
                 1..12,

@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn only_verified_tokens_are_remembered() {
+    fn only_verified_tokens_are_cached() {
         let (forge, other, cache) = (TestSigner::new(), TestSigner::new(), SignatureCache::default());
         let good = forge.token(HEADER, r#"{"jti":"1"}"#);
         let bad = other.token(HEADER, r#"{"jti":"1"}"#);
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_remembered_token_costs_no_verification() {
+    fn a_cached_token_costs_no_verification() {
         let (forge, cache) = (TestSigner::new(), SignatureCache::default());
         let token = forge.token(HEADER, "{}");
         let first = verify(&cache, &token, &key(&forge)).unwrap();
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn another_key_under_the_same_id_verifies_the_token_itself() {
+    fn another_key_with_the_same_id_invalidates_the_cached_signature() {
         let (forge, other, cache) = (TestSigner::new(), TestSigner::new(), SignatureCache::default());
         let token = forge.token(HEADER, "{}");
         let first = verify(&cache, &token, &key(&forge)).unwrap();

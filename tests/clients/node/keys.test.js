@@ -1,4 +1,4 @@
-// Keys in place of secrets: private_key_jwt (RFC 7523) and DPoP (RFC 9449).
+// Keys instead of secrets: private_key_jwt (RFC 7523) and DPoP (RFC 9449).
 
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -21,7 +21,7 @@ async function createClientWithKeys(id, ...keys) {
   return { client_id }
 }
 
-// The request is sent twice, and the second answer counts.
+// Sends the request twice and returns the second response.
 const twice = {
   [oauth.customFetch]: async (url, init) => {
     assert.equal((await fetch(url, init)).status, 200)
@@ -37,7 +37,7 @@ async function invalidClient(promise) {
 
 describe('private_key_jwt', () => {
   for (const algorithm of ['ES256', 'RS256', 'Ed25519']) {
-    test(`a client with an ${algorithm} key needs no secret`, async () => {
+    test(`a client authenticates with an ${algorithm} assertion`, async () => {
       const { privateKey, publicKey } = await oauth.generateKeyPair(algorithm)
       const jwk = await crypto.subtle.exportKey('jwk', publicKey)
       const client = await createClientWithKeys(`oauth4webapi-${algorithm}`, jwk)
@@ -48,7 +48,7 @@ describe('private_key_jwt', () => {
     })
   }
 
-  test('the assertion names one of two keys, and a third is nobody', async () => {
+  test('an assertion verifies with the registered key that it names', async () => {
     const pairs = await Promise.all([1, 2, 3].map(() => oauth.generateKeyPair('ES256')))
     const jwks = await Promise.all(pairs.map(({ publicKey }) => crypto.subtle.exportKey('jwk', publicKey)))
     const client = await createClientWithKeys(
@@ -61,7 +61,7 @@ describe('private_key_jwt', () => {
     await invalidClient(by(pairs[2], 'new'))
   })
 
-  test('an assertion is good once', async () => {
+  test('a replayed assertion is rejected', async () => {
     const { privateKey, publicKey } = await oauth.generateKeyPair('ES256')
     const jwk = await crypto.subtle.exportKey('jwk', publicKey)
     const client = await createClientWithKeys('oauth4webapi-once', jwk)
@@ -78,27 +78,28 @@ describe('DPoP', () => {
       const DPoP = await bind(algorithm)
       const { access_token, token_type } = await grant(basic, {}, { DPoP })
       assert.equal(token_type, 'dpop')
-      const { cnf, token_type: told } = await introspect(access_token)
-      assert.deepEqual([cnf, told], [{ jkt: await DPoP.calculateThumbprint() }, 'DPoP'])
+      const introspected = await introspect(access_token)
+      assert.deepEqual(introspected.cnf, { jkt: await DPoP.calculateThumbprint() })
+      assert.equal(introspected.token_type, 'DPoP')
       assert.equal((await call(access_token, { DPoP })).status, 200)
       assert.equal((await call(access_token)).status, 403, 'as a bearer token')
       assert.equal((await call(access_token, { DPoP: await bind() })).status, 403, 'with another key')
     })
   }
 
-  test('a token that is bound to no key opens nothing by a proof', async () => {
+  test('an unbound token with a proof is denied', async () => {
     const { access_token } = await grant(basic)
     assert.equal((await call(access_token, { DPoP: await bind() })).status, 403)
   })
 
-  test('a proof is good once', async () => {
+  test('a replayed proof is rejected', async () => {
     const DPoP = await bind()
     await refused(grant(basic, {}, { DPoP, ...twice }), 'invalid_dpop_proof')
     const { access_token } = await grant(basic, {}, { DPoP })
     assert.equal((await call(access_token, { DPoP, ...twice })).status, 403)
   })
 
-  test('a sign-in with a key goes on with that key alone', async () => {
+  test('a bound token family refreshes with its key alone', async () => {
     const DPoP = await bind()
     const first = await signIn({ DPoP })
     assert.equal(first.token_type, 'dpop')

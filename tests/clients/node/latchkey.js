@@ -1,4 +1,4 @@
-// The `latchkey dev` that the tests run against, as oauth4webapi talks to it.
+// Requests of oauth4webapi to the `latchkey dev` under test.
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
@@ -15,9 +15,9 @@ const issuer = new URL(LATCHKEY_URL)
 const todo = new URL('/todo', issuer)
 export const client = { client_id: DEMO_CLIENT_ID }
 export const basic = oauth.ClientSecretBasic(DEMO_CLIENT_SECRET)
-// Whoever signs in with a password has no client of their own, and no secret.
+// First-party sign-in uses this client, which has no secret.
 export const publicClient = { client_id: 'latchkey' }
-// The laptop speaks plain http.
+// `latchkey dev` serves plain http.
 export const plainHttp = { [oauth.allowInsecureRequests]: true }
 
 export async function discover(algorithm = 'oauth2') {
@@ -68,7 +68,7 @@ export function createClient(...parameters) {
   return JSON.parse(answer)
 }
 
-// A client that signs assertions, with its private key as such and as a JWK.
+// Creates a client that signs assertions, and returns its private key as a CryptoKey and as a JWK.
 export async function createClientWithKeyPair(client_id, algorithm) {
   const name = algorithm === 'EdDSA' ? 'Ed25519' : algorithm
   const { privateKey, publicKey } = await oauth.generateKeyPair(name, { extractable: true })
@@ -86,7 +86,7 @@ export async function refused(promise, code) {
   assert.deepEqual([error.status, error.error], [400, code])
 }
 
-// What was revoked may serve until the trust bundle is read again, 15 s by default.
+// A revocation takes effect when the trust snapshot is reloaded, 15 s by default.
 export async function withinTrustInterval(holds) {
   const deadline = Date.now() + 20_000
   while (!(await holds())) {

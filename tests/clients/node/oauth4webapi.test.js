@@ -26,14 +26,14 @@ for (const algorithm of ['oauth2', 'oidc']) {
   })
 }
 
-test('basic, with id and secret encoded, yields a token', async () => {
+test('form-encoded Basic credentials yield a token', async () => {
   let sent
   const customFetch = (url, init) => {
     sent = atob(init.headers.authorization.replace('Basic ', ''))
     return fetch(url, init)
   }
   const token = await grant(basic, {}, { [oauth.customFetch]: customFetch })
-  // The client encodes more than it must, and all of it must be read.
+  // The client encodes more characters than it must.
   assert.match(sent, /%2D.*:.*%5F/)
   assert.equal(token.token_type, 'bearer')
   assert.equal(typeof token.expires_in, 'number')
@@ -41,12 +41,12 @@ test('basic, with id and secret encoded, yields a token', async () => {
   assert.equal(token.refresh_token, undefined)
 })
 
-test('post, with id and secret in the body, yields a token', async () => {
+test('credentials in the body yield a token', async () => {
   const token = await grant(post)
   assert.equal(token.scope, 'todo:read todo:write')
 })
 
-test('a narrower scope is granted as asked', async () => {
+test('a narrower scope is granted as requested', async () => {
   const token = await grant(basic, { scope: 'todo:read' })
   assert.equal((await validate(token.access_token)).scope, 'todo:read')
 })
@@ -58,10 +58,10 @@ test('the access token passes RFC 9068 validation', async () => {
   assert.equal(claims.sub, DEMO_CLIENT_ID)
   assert.equal(claims.client_id, DEMO_CLIENT_ID)
   assert.equal(claims.exp - claims.iat, token.expires_in)
-  await assert.rejects(validate(token.access_token, 'somebody-else'), { name: 'OperationProcessingError' })
+  await assert.rejects(validate(token.access_token, 'another-audience'), { name: 'OperationProcessingError' })
 })
 
-test('the access token opens the route, and one without its scope does not', async () => {
+test('the access token is allowed on a route with its scope alone', async () => {
   const callWith = async (scope) => call((await grant(basic, { scope })).access_token)
   const response = await callWith('todo:read')
   assert.equal(response.status, 200)
@@ -79,11 +79,11 @@ for (const method of [oauth.ClientSecretBasic, oauth.ClientSecretPost]) {
   })
 }
 
-test('a scope that the client does not hold is invalid_scope', async () => {
+test('a scope beyond the granted scope is invalid_scope', async () => {
   await refused(grant(basic, { scope: 'todo:read admin' }), 'invalid_scope')
 })
 
-test('a grant that is not offered is unsupported_grant_type', async () => {
+test('an unsupported grant is unsupported_grant_type', async () => {
   const server = await discover()
   const response = await oauth.genericTokenEndpointRequest(
     server, client, basic, 'password', { username: 'a', password: 'b' }, plainHttp,

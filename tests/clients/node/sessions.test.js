@@ -1,4 +1,4 @@
-// Tokens after they were issued: refresh (RFC 6749 §6), revocation (RFC 7009), introspection (RFC 7662).
+// Issued tokens: refresh (RFC 6749 §6), revocation (RFC 7009), introspection (RFC 7662).
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
@@ -24,7 +24,7 @@ test('discovery names the endpoints for revocation and introspection', async () 
 })
 
 describe('refresh', () => {
-  test('a sign-in goes on without a client secret', async () => {
+  test('a public client refreshes its token', async () => {
     const first = await signIn()
     const second = await refresh(first.refresh_token)
     assert.equal(second.scope, 'todo:read todo:write')
@@ -35,7 +35,7 @@ describe('refresh', () => {
     assert.equal(answer.client_id, 'latchkey')
   })
 
-  test('a token that is used again at once yields the same successor, which goes on', async () => {
+  test('a retry yields the same successor, which can be refreshed', async () => {
     const { refresh_token: first } = await signIn()
     const second = await refresh(first)
     assert.equal((await refresh(first)).refresh_token, second.refresh_token)
@@ -43,7 +43,7 @@ describe('refresh', () => {
     assert.notEqual(third.refresh_token, second.refresh_token)
   })
 
-  test('a narrower scope is for one access token, and a wider one is invalid_scope', async () => {
+  test('a refresh narrows the scope of one access token and never widens it', async () => {
     const { refresh_token } = await signIn()
     const ask = (scope) => refresh(refresh_token, { additionalParameters: { scope } })
     await refused(ask('todo:read admin'), 'invalid_scope')
@@ -53,15 +53,15 @@ describe('refresh', () => {
     assert.equal((await refresh(narrow.refresh_token)).scope, 'todo:read todo:write')
   })
 
-  test('what is no refresh token is invalid_grant', async () => {
+  test('another token is invalid_grant', async () => {
     await refused(refresh('garbage'), 'invalid_grant')
     await refused(refresh((await signIn()).access_token), 'invalid_grant')
   })
 })
 
-// Together, so that the suite waits for the trust interval once.
+// Concurrently, so that the suite waits for one trust interval.
 describe('revocation', { concurrency: true }, () => {
-  test('a revoked access token is refused by the API and is not active', async () => {
+  test('a revoked access token is denied and inactive', async () => {
     const { access_token } = await grant(basic)
     assert.equal((await call(access_token)).status, 200)
     assert.equal((await introspect(access_token)).active, true)
@@ -71,7 +71,7 @@ describe('revocation', { concurrency: true }, () => {
     assert.deepEqual(await introspect(access_token), { active: false })
   })
 
-  test('a revoked refresh token ends its session at once, and its access tokens soon', async () => {
+  test('revoking a refresh token revokes the token family and its access tokens', async () => {
     const first = await signIn()
     const second = await refresh(first.refresh_token)
     await revoke(second.refresh_token, publicClient, oauth.None())
@@ -81,7 +81,7 @@ describe('revocation', { concurrency: true }, () => {
     }
   })
 
-  test("another client's token is refused and lives on", async () => {
+  test("another client's token cannot be revoked", async () => {
     const { access_token, refresh_token } = await signIn()
     for (const token of [access_token, refresh_token]) {
       await refused(revoke(token), 'unauthorized_client')
@@ -90,14 +90,14 @@ describe('revocation', { concurrency: true }, () => {
     await refresh(refresh_token)
   })
 
-  test('a token that nobody knows is as good as revoked', async () => {
+  test('revoking an unknown token succeeds', async () => {
     await revoke('garbage')
     await revoke('garbage', publicClient, oauth.None())
   })
 })
 
 describe('introspection', () => {
-  test('a client learns all about its own token', async () => {
+  test('introspection describes a token to its client', async () => {
     const token = await grant(basic, { scope: 'todo:read' })
     const { exp, iat, jti, ...rest } = await introspect(token.access_token)
     assert.equal(exp - iat, token.expires_in)
@@ -113,26 +113,26 @@ describe('introspection', () => {
     })
   })
 
-  test("of another client's token and of garbage it learns nothing", async () => {
+  test("another client's token and an unknown one are inactive", async () => {
     const { access_token, refresh_token } = await signIn()
     for (const token of [access_token, refresh_token, 'garbage']) {
       assert.deepEqual(await introspect(token), { active: false })
     }
   })
 
-  test('a resource server with the scope for it learns about every token', async () => {
+  test('introspection describes every token to a resource server with the scope', async () => {
     const { client_id, client_secret } = createClient('oauth4webapi-api', '--scope', 'latchkey:introspect')
     const { access_token, refresh_token } = await signIn()
     for (const token of [access_token, refresh_token]) {
-      const told = await introspect(token, { client_id }, oauth.ClientSecretBasic(client_secret))
-      assert.equal(told.active, true)
-      assert.equal(told.username, DEMO_USERNAME)
-      assert.equal(told.client_id, 'latchkey')
-      assert.equal(told.scope, 'todo:read todo:write')
+      const introspected = await introspect(token, { client_id }, oauth.ClientSecretBasic(client_secret))
+      assert.equal(introspected.active, true)
+      assert.equal(introspected.username, DEMO_USERNAME)
+      assert.equal(introspected.client_id, 'latchkey')
+      assert.equal(introspected.scope, 'todo:read todo:write')
     }
   })
 
-  test('without authentication nobody learns anything', async () => {
+  test('introspection requires client authentication', async () => {
     const { access_token } = await signIn()
     const error = await introspect(access_token, publicClient, oauth.None()).then(assert.fail, (error) => error)
     assert.ok(error instanceof oauth.WWWAuthenticateChallengeError, error)

@@ -1,4 +1,4 @@
-// simple-oauth2, which knows no client without a secret: a public one has an empty one.
+// simple-oauth2, which sends an empty secret for a public client.
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
@@ -24,11 +24,11 @@ async function refused(promise, status, code) {
   assert.deepEqual([error.output?.statusCode, error.data?.payload?.error], [status, code], error)
 }
 
-const ways = ['header', 'body'].flatMap((authorizationMethod) => ['strict', 'loose'].map(
+const variants = ['header', 'body'].flatMap((authorizationMethod) => ['strict', 'loose'].map(
   (credentialsEncodingMode) => ({ authorizationMethod, credentialsEncodingMode }),
 ))
 
-for (const options of ways) {
+for (const options of variants) {
   test(`client credentials yield a token, by ${Object.values(options)}`, async () => {
     const accessToken = await new ClientCredentials({ ...machine, options }).getToken({ scope: 'todo:read' })
     assert.equal(accessToken.token.scope, 'todo:read')
@@ -38,9 +38,9 @@ for (const options of ways) {
   })
 }
 
-// Together, so that the suite waits for the trust interval once.
+// Concurrently, so that the suite waits for one trust interval.
 describe('a public client', { concurrency: true }, () => {
-  for (const options of ways) {
+  for (const options of variants) {
     test(`refreshes its token, by ${Object.values(options)}`, async () => {
       const first = await signIn(options)
       const second = await first.refresh()
@@ -60,7 +60,7 @@ describe('a public client', { concurrency: true }, () => {
   }
 })
 
-test('a wrong secret, and none where one is needed, are invalid_client', async () => {
+test('a wrong and a missing secret are invalid_client', async () => {
   for (const secret of ['wrong', '']) {
     const client = { id: DEMO_CLIENT_ID, secret }
     await refused(new ClientCredentials({ client, auth }).getToken({}), 401, 'invalid_client')

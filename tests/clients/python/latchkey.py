@@ -1,4 +1,4 @@
-"""The `latchkey dev` that the tests run against."""
+"""The `latchkey dev` under test."""
 
 import json
 import os
@@ -22,7 +22,7 @@ def create_client(*parameters):
 
 
 def within_trust_interval(holds):
-    """What was revoked may serve until the trust bundle is read again, 15 s by default."""
+    """A revocation takes effect when the trust snapshot is reloaded, 15 s by default."""
     deadline = time.monotonic() + 20
     while not holds():
         assert time.monotonic() < deadline, "not within the trust interval"

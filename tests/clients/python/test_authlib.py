@@ -1,4 +1,4 @@
-"""Authlib: the client, and the checks that it has for servers' metadata and for RFC 9068 tokens."""
+"""Authlib: the client, and its validation of server metadata and of RFC 9068 tokens."""
 
 import base64
 import unittest
@@ -33,7 +33,7 @@ def session(method="client_secret_basic", **changes):
 
 
 class Validator(JWTBearerTokenValidator):
-    """As Authlib's documentation tells to write it."""
+    """Written as in Authlib's documentation."""
 
     def get_jwks(self):
         return KeySet.import_key_set(requests.get(metadata()["jwks_uri"]).json())
@@ -45,14 +45,14 @@ class Validator(JWTBearerTokenValidator):
 
 
 class Discovery(unittest.TestCase):
-    def test_both_documents_are_found_and_name_the_token_endpoint(self):
+    def test_both_metadata_documents_name_the_token_endpoint(self):
         for well_known_url in (oauth2_url, oidc_url):
             with self.subTest(well_known_url.__module__):
                 document = metadata(well_known_url)
                 self.assertEqual(document["issuer"], URL)
                 self.assertEqual(document["token_endpoint"], f"{URL}/oauth2/token")
 
-    def test_the_metadata_is_what_rfc_8414_asks_for(self):
+    def test_the_metadata_passes_rfc_8414_validation(self):
         for well_known_url in (oauth2_url, oidc_url):
             with self.subTest(well_known_url.__module__):
                 metadata(well_known_url).validate()
@@ -68,19 +68,19 @@ class ClientCredentials(unittest.TestCase):
                 self.assertFalse(token.is_expired())
                 self.assertNotIn("refresh_token", token)
 
-    def test_basic_with_id_and_secret_as_they_are_yields_a_token(self):
+    def test_raw_basic_credentials_yield_a_token(self):
         sent = []
         client = session()
         client.hooks["response"] = lambda answer, **_: sent.append(answer.request.headers["Authorization"])
         client.fetch_token()
-        # Should Authlib begin to encode, no client here would try the raw form any more.
+        # If Authlib began to encode, no client here would test the raw form.
         self.assertEqual(base64.b64decode(sent[0].removeprefix("Basic ")).decode(), f"{CLIENT_ID}:{CLIENT_SECRET}")
 
-    def test_a_narrower_scope_is_granted_as_asked(self):
+    def test_a_narrower_scope_is_granted_as_requested(self):
         token = session(scope="todo:read").fetch_token()
         self.assertEqual(token["scope"], "todo:read")
 
-    def test_the_token_opens_the_route_and_one_without_its_scope_does_not(self):
+    def test_the_token_is_allowed_on_a_route_with_its_scope_alone(self):
         for scope, status in (("todo:read", 200), ("todo:write", 403)):
             with self.subTest(scope):
                 client = session(scope=scope)
@@ -94,11 +94,11 @@ class ClientCredentials(unittest.TestCase):
 
     def test_a_wrong_secret_or_id_is_invalid_client(self):
         for method in ("client_secret_basic", "client_secret_post"):
-            for changes in ({"client_secret": "wrong"}, {"client_id": "nobody"}):
+            for changes in ({"client_secret": "wrong"}, {"client_id": "missing"}):
                 with self.subTest(method, **changes):
                     self.refused("invalid_client", method, **changes)
 
-    def test_a_scope_that_the_client_does_not_hold_is_invalid_scope(self):
+    def test_a_scope_beyond_the_granted_scope_is_invalid_scope(self):
         self.refused("invalid_scope", scope="todo:read admin")
 
 
@@ -113,20 +113,20 @@ class AccessToken(unittest.TestCase):
         self.assertEqual(claims["client_id"], CLIENT_ID)
         self.assertEqual(claims.header["typ"], "at+jwt")
 
-    def test_it_is_for_one_audience_one_issuer_and_its_scopes(self):
-        for validator in (Validator(URL, "somebody-else"), Validator("https://example.com", AUDIENCE)):
+    def test_another_audience_issuer_or_scope_is_rejected(self):
+        for validator in (Validator(URL, "another-audience"), Validator("https://example.com", AUDIENCE)):
             with self.assertRaises(InvalidTokenError):
                 validator.accept(self.token, [])
         with self.assertRaises(InsufficientScopeError):
             Validator(URL, AUDIENCE).accept(self.token, ["todo:write"])
 
-    def test_with_another_signature_neither_the_client_nor_the_route_takes_it(self):
+    def test_another_signature_is_rejected_by_the_client_and_the_route(self):
         signed, _, signature = self.token.rpartition(".")
-        # The first character: the last one's spare bits need not change the signature.
+        # Changes the first character, because the last one has spare bits.
         forged = f"{signed}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}"
         with self.assertRaises(InvalidTokenError) as caught:
             Validator(URL, AUDIENCE).accept(forged, [])
-        # The same error stands for every flaw; its cause says that it was this one.
+        # Every flaw raises the same error, and its cause names this one.
         self.assertIsInstance(caught.exception.__cause__, BadSignatureError)
         self.assertEqual(requests.get(TODO, headers={"Authorization": f"Bearer {forged}"}).status_code, 403)
 
@@ -139,7 +139,7 @@ class LoginForm(unittest.TestCase):
         client.fetch_token(f"{URL}/token", username=USERNAME, password=password)
         return client
 
-    def test_the_right_password_opens_the_route(self):
+    def test_the_token_of_the_right_password_is_allowed(self):
         answer = self.sign_in(PASSWORD).get(TODO)
         self.assertEqual(answer.status_code, 200)
         self.assertEqual(answer.json()["preferred_username"], USERNAME)

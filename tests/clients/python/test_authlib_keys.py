@@ -1,4 +1,4 @@
-"""Authlib with keys in place of secrets: private_key_jwt (RFC 7523) and DPoP (RFC 9449)."""
+"""Authlib with keys instead of secrets: private_key_jwt (RFC 7523) and DPoP (RFC 9449)."""
 
 import base64
 import hashlib
@@ -21,14 +21,14 @@ from test_authlib import metadata, session
 
 
 class PrivateKeyJwt(unittest.TestCase):
-    """Authlib's assertions name no key, last an hour, and are for the token endpoint."""
+    """Authlib's assertions name no key, expire after an hour and have the token endpoint as audience."""
 
     def create(self, client_id, key):
         with tempfile.TemporaryDirectory() as folder:
             file = pathlib.Path(folder, "jwks.json")
             file.write_text(json.dumps(KeySet([key]).as_dict(private=False)))
-            made = create_client(client_id, "--scope", "todo:read", "--public-key", str(file))
-        self.assertNotIn("client_secret", made)
+            created = create_client(client_id, "--scope", "todo:read", "--public-key", str(file))
+        self.assertNotIn("client_secret", created)
 
     def session(self, client_id, key, algorithm):
         endpoint = metadata()["token_endpoint"]
@@ -36,7 +36,7 @@ class PrivateKeyJwt(unittest.TestCase):
         client.register_client_auth_method(PrivateKeyJWT(endpoint, alg=algorithm))
         return client
 
-    def test_a_client_with_a_key_needs_no_secret(self):
+    def test_a_client_authenticates_with_an_assertion(self):
         for algorithm, key in (("ES256", ECKey.generate_key("P-256")), ("RS256", RSAKey.generate_key(2048))):
             with self.subTest(algorithm):
                 client_id = f"authlib-{algorithm}"
@@ -44,8 +44,8 @@ class PrivateKeyJwt(unittest.TestCase):
                 client = self.session(client_id, key, algorithm)
                 token = client.fetch_token()["access_token"]
                 self.assertEqual(client.get(TODO).json()["sub"], client_id)
-                told = client.introspect_token(metadata()["introspection_endpoint"], token=token)
-                self.assertIs(told.json()["active"], True)
+                introspected = client.introspect_token(metadata()["introspection_endpoint"], token=token)
+                self.assertIs(introspected.json()["active"], True)
 
     def test_another_key_is_invalid_client(self):
         self.create("authlib-other", ECKey.generate_key("P-256"))
@@ -55,22 +55,22 @@ class PrivateKeyJwt(unittest.TestCase):
 
 
 class Dpop(unittest.TestCase):
-    """Authlib has no DPoP: it fetches the token, and the proofs are made by hand."""
+    """Authlib has no DPoP. It fetches the token, and the test builds the proofs."""
 
     def proof(self, key, method, url, **claims):
         header = {"alg": "ES256", "typ": "dpop+jwt", "jwk": key.as_dict(private=False)}
         claims = {"jti": str(uuid.uuid4()), "htm": method, "htu": url, "iat": int(time.time()), **claims}
         return {"DPoP": jwt.encode(header, claims, key)}
 
-    def test_a_token_is_bound_to_its_key(self):
+    def test_a_bound_token_requires_its_proof(self):
         key = ECKey.generate_key("P-256")
         client = session()
         token = client.fetch_token(headers=self.proof(key, "POST", metadata()["token_endpoint"]))
         self.assertEqual(token["token_type"], "DPoP")
         with self.assertRaises(UnsupportedTokenTypeError):
             client.get(TODO)
-        told = client.introspect_token(metadata()["introspection_endpoint"], token=token["access_token"])
-        self.assertEqual(told.json()["cnf"], {"jkt": key.thumbprint()})
+        introspected = client.introspect_token(metadata()["introspection_endpoint"], token=token["access_token"])
+        self.assertEqual(introspected.json()["cnf"], {"jkt": key.thumbprint()})
 
         digest = hashlib.sha256(token["access_token"].encode()).digest()
         ath = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

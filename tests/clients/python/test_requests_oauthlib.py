@@ -30,25 +30,25 @@ def grant(authentication, scope=None):
 
 
 class ClientCredentials(unittest.TestCase):
-    def test_basic_and_post_yield_a_token_that_opens_the_route(self):
-        for way in (by_basic, by_post):
-            with self.subTest(way.__name__):
-                client = grant(way(CLIENT_SECRET))
+    def test_basic_and_post_yield_a_token(self):
+        for method in (by_basic, by_post):
+            with self.subTest(method.__name__):
+                client = grant(method(CLIENT_SECRET))
                 self.assertCountEqual(client.token.scopes, ["todo:read", "todo:write"])
                 self.assertEqual(client.get(TODO).json()["sub"], CLIENT_ID)
 
-    def test_a_narrower_scope_is_granted_as_asked(self):
-        # oauthlib warns when the scope is not the one that was asked for, and a warning is an error here.
+    def test_a_narrower_scope_is_granted_as_requested(self):
+        # oauthlib warns when the granted scope is not the requested one. Warnings are errors here.
         client = grant(by_basic(CLIENT_SECRET), ["todo:write"])
         self.assertCountEqual(client.token.scopes, ["todo:write"])
         self.assertEqual(client.get(TODO).status_code, 403)
 
     def test_a_wrong_secret_is_invalid_client(self):
-        for way in (by_basic, by_post):
-            with self.subTest(way.__name__), self.assertRaises(InvalidClientError):
-                grant(way("wrong"))
+        for method in (by_basic, by_post):
+            with self.subTest(method.__name__), self.assertRaises(InvalidClientError):
+                grant(method("wrong"))
 
-    def test_a_scope_that_the_client_does_not_hold_is_invalid_scope(self):
+    def test_a_scope_beyond_the_granted_scope_is_invalid_scope(self):
         with self.assertRaises(InvalidScopeError):
             grant(by_basic(CLIENT_SECRET), ["admin"])
 
@@ -60,16 +60,16 @@ def sign_in(password):
 
 
 class LoginForm(unittest.TestCase):
-    """`POST /token` as FastAPI's clients use it: a password form, with a client id that means nothing."""
+    """`POST /token` as FastAPI's clients use it: a password form with a client id that is ignored."""
 
-    def test_the_right_password_opens_the_route(self):
+    def test_the_token_of_the_right_password_is_allowed(self):
         self.assertEqual(sign_in(PASSWORD).get(TODO).json()["preferred_username"], USERNAME)
 
     def test_a_wrong_password_is_invalid_grant(self):
         with self.assertRaises(InvalidGrantError):
             sign_in("wrong")
 
-    def test_the_client_renews_an_expired_token_by_itself(self):
+    def test_the_client_refreshes_an_expired_token(self):
         before, renewed = sign_in(PASSWORD).token, []
         client = OAuth2Session(
             token={**before, "expires_at": 1},

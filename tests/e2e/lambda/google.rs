@@ -1,4 +1,4 @@
-//! The Google exchange as a process on Lambda.
+//! Sign-in with Google as a process on Lambda.
 
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -22,7 +22,7 @@ async fn exchange_with_a_proof(stack: &Stack, mut google: Function) {
 }
 
 #[tokio::test]
-async fn the_log_says_which_client_id_is_missing_for_an_app_on_a_phone() {
+async fn the_log_names_the_setting_for_an_unlisted_authorized_party() {
     let stack = Stack::start().await;
     let mut claims = test_support::claims(&stack.id_token("ada@example.com"));
     claims["azp"] = json!("phone.apps.googleusercontent.com");

@@ -19,7 +19,7 @@ fn event(stack: &Stack, step: &str, token: &str) -> Value {
 }
 
 #[tokio::test]
-async fn killed_after_each_step_and_run_again_it_converges() {
+async fn a_rotation_killed_after_any_step_converges_when_repeated() {
     let stack = Stack::start().await;
     for (round, steps) in (0..=STEPS.len()).enumerate() {
         let token = format!("a-rotation-that-is-killed-in-round-{round}");
@@ -40,18 +40,18 @@ async fn killed_after_each_step_and_run_again_it_converges() {
         assert_eq!(current.id, token);
         let timeline = stack.timeline().await;
         let new = timeline.iter().last().unwrap();
-        assert_eq!(timeline.iter().count(), before + 1, "one key more, not one a try");
+        assert_eq!(timeline.iter().count(), before + 1, "one new key, however many attempts");
         assert_eq!(new.key.algorithm().unwrap().name(), algorithm[0].1);
         assert!(
             new.signs_from.unwrap() - new.published_at > MAX_KEY_CACHE_AGE,
-            "every cache hears of it first"
+            "published for longer than any cache keeps the JWKS"
         );
         assert_eq!(new.key.kid, current.document.keys.last().unwrap().key_id());
     }
 }
 
 #[tokio::test]
-async fn a_step_out_of_turn_and_another_secret_are_refused() {
+async fn a_step_out_of_order_and_another_secret_are_rejected() {
     let stack = Stack::start().await;
     let before = stack.timeline().await;
     let mut rotation = Function::start(binary("rotation"), &stack, &[]).await;

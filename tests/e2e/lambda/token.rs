@@ -21,7 +21,7 @@ async fn issue_within_a_quota_and_reject_a_reused_refresh_token(stack: &Stack, m
     headers["dpop"] = Holder::new().proof("POST", "http://api.example.com/oauth2/token", None).into();
     let event = form_event("/oauth2/token", headers, &[("grant_type", "client_credentials")]);
     assert_eq!(status_and_body(&token.call(&event).await).0, 200);
-    // A token family whose first refresh token is reused.
+    // Reuse of an older refresh token.
     stack.user("ada", "a").await;
     let first = stack.refresh_token("ada", PASSWORD).await;
     let mut last = first.clone();

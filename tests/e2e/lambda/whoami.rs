@@ -10,7 +10,7 @@ lambda_contract_tests! {
 }
 
 #[tokio::test]
-async fn an_event_of_another_kind_is_reported_and_the_next_one_is_served() {
+async fn an_unexpected_event_type_is_an_error_and_the_next_event_is_served() {
     let stack = Stack::start().await;
     let mut whoami = Function::start(binary("whoami"), &stack, &[]).await;
     let canary = "canary-0d5f";

@@ -1,5 +1,5 @@
-//! What Latchkey at commit db0866e reads of a table: its structures, copied. An operator who goes back one release
-//! runs that code on what today's code wrote.
+//! The stored structures of Latchkey at commit db0866e, copied. After a rollback, that code reads items of current
+//! code.
 #![expect(dead_code, reason = "what is read of an item matters, not what becomes of it")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -169,7 +169,7 @@ enum Algorithm {
     EdDsa,
 }
 
-/// Why db0866e can't work with an item, if it can't.
+/// The reason for which db0866e can't read an item, if any.
 pub fn complaint(pk: &str, sk: &str, item: &Item) -> Option<String> {
     let read = match (pk.split('#').next().unwrap_or_default(), sk) {
         ("CLIENT", "PROFILE") => read::<Client>(item),
@@ -179,21 +179,21 @@ pub fn complaint(pk: &str, sk: &str, item: &Item) -> Option<String> {
         ("REFRESH", "HEAD") => read::<Family>(item),
         ("JTI", "SEEN") => read::<Mark>(item),
         ("TRUST", "JWKS") => read::<PublishedKeys>(item),
-        // Any other sort key here stops every authorizer.
+        // Any other sort key of this partition makes the authorizer fail.
         ("TRUST", sk)
             if ["sub", "sid", "jti"].iter().any(|kind| sk.starts_with(&format!("REVOKED#{kind}#"))) =>
         {
             read::<Revocation>(item)
         }
         ("ATTEMPT", sk) if sk.starts_with("WINDOW#") => counted(item),
-        // Items of kinds that db0866e does not know disturb it nowhere but among those that it reads as a whole.
+        // db0866e ignores items of unknown kinds outside the partitions that it reads as a whole.
         ("TRUST" | "ATTEMPT", _) => Err("db0866e does not know this sort key".to_owned()),
         _ => Ok(()),
     };
     read.err()
 }
 
-/// Why db0866e can't read the signing secret, if it can't.
+/// The reason for which db0866e can't read the signing secret, if any.
 pub fn complaint_of_secret(text: &str) -> Option<String> {
     serde_json::from_str::<KeyDocument>(text).err().map(|error| error.to_string())
 }
@@ -202,13 +202,13 @@ fn read<T: DeserializeOwned>(item: &Item) -> Result<(), String> {
     from_item::<T>(item.clone()).map(drop).map_err(|error| error.to_string())
 }
 
-/// `ADD` and `contains` want numbers and sets of strings.
+/// `ADD` and `contains` require numbers and sets of strings.
 fn counted(item: &Item) -> Result<(), String> {
     for (name, value) in item {
         let fits = match name.as_str() {
             "pk" | "sk" => value.is_s(),
             "expires_at" | "issued" => value.is_n(),
-            // Not its own, and never read by it.
+            // A kind that db0866e does not read.
             name if name.starts_with("slot_") => true,
             _ => matches!(value, AttributeValue::Ss(_)),
         };

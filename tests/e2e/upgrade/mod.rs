@@ -1,9 +1,9 @@
-//! New code on an old table, and old code on what new code wrote.
+//! Upgrade and rollback: current code on an old table, and old code on items of current code.
 //!
-//! `tests/upgrade/db0866e.json` is the table of a local stack that ran commit db0866e, with everything that this
-//! release can store. A change of what is stored extends these tests: with items of the new form in a recording
-//! of the release before, and with the commands and flows that write them in [`every_flow`]. An item, an attribute or
-//! a sort key that an older release can't read needs two releases: one that reads it, and one that writes it.
+//! `tests/upgrade/db0866e.json` is the table of a local stack that ran commit db0866e, with every item that this
+//! release can store. A change of stored items extends these tests: the new form goes into a recording of the previous
+//! release, and the commands and flows that write it go into [`every_flow`]. An item, an attribute or a sort key that the
+//! previous release can't read needs two releases: the first reads it, and the second writes it.
 
 mod db0866e;
 mod recorded;
@@ -66,7 +66,7 @@ async fn sign_users_in(table: &Recorded) {
             assert_eq!(table.sign_in(name, password, HERE).await.0, 401, "{name}");
             continue;
         }
-        // The second time with the hash as the first one left it.
+        // The first sign-in may replace the hash that the second one verifies.
         for _ in 0..2 {
             let (status, body) = table.sign_in(name, password, HERE).await;
             assert_eq!(status, 200, "{name}: {body}");
@@ -83,7 +83,7 @@ async fn sign_users_in(table: &Recorded) {
 }
 
 #[tokio::test]
-async fn recorded_lockout_holds_where_it_was_earned_alone() {
+async fn recorded_lockout_holds_for_its_source_alone() {
     let table = Recorded::by_db0866e().await;
     let password = table.text("/users/locked/password");
     assert_eq!(table.sign_in("locked", password, HERE).await.0, 401);
@@ -114,7 +114,11 @@ async fn get_clients_tokens(table: &Recorded) {
         table.token_at(json!({}), &form, table.now).await.0
     };
     assert_eq!(assertion(&table.assertion()).await, 200);
-    assert_eq!(assertion(table.text("/used/assertion")).await, 401, "a replay of before the upgrade");
+    assert_eq!(
+        assertion(table.text("/used/assertion")).await,
+        401,
+        "an assertion that was used before the upgrade"
+    );
 
     let mut event = form_event("/oauth2/token", json!({}), &[CLIENT_CREDENTIALS, ("client_id", "certified")]);
     event["requestContext"]["authentication"] = certificate();
@@ -122,7 +126,7 @@ async fn get_clients_tokens(table: &Recorded) {
 }
 
 #[tokio::test]
-async fn recorded_quota_counts_on() {
+async fn recorded_quota_keeps_counting() {
     let table = Recorded::by_db0866e().await;
     let secret = table.text("/clients/limited/0");
     assert_eq!(by_secret(&table, "limited", secret).await.0, 200, "the third of three");
@@ -130,7 +134,7 @@ async fn recorded_quota_counts_on() {
 }
 
 #[tokio::test]
-async fn recorded_api_keys_open_what_they_opened() {
+async fn recorded_api_keys_are_allowed_on_their_routes() {
     let table = Recorded::by_db0866e().await;
     for (name, key) in table.texts("/api_keys") {
         let allowed = table.allows_at(json!({"x-api-key": key}), table.now).await;
@@ -235,7 +239,7 @@ async fn sign_in_by_issuers(table: &Recorded) {
 }
 
 #[tokio::test]
-async fn recorded_key_schedule_goes_on() {
+async fn recorded_key_schedule_continues() {
     let table = Recorded::by_db0866e().await;
     let keys = table.stack.timeline().await;
     let pending = keys.iter().last().unwrap();
@@ -256,7 +260,7 @@ fn key_id(token: &str) -> String {
 }
 
 #[tokio::test]
-async fn recorded_session_can_be_signed_out() {
+async fn recorded_token_family_can_be_revoked() {
     let table = Recorded::by_db0866e().await;
     let token = table.text("/refresh_tokens/live/fresh");
     assert_eq!(table.revoke(token).await, 200);
@@ -266,7 +270,7 @@ async fn recorded_session_can_be_signed_out() {
 }
 
 #[tokio::test]
-async fn client_update_narrows_recorded_token_families_at_once_and_leaves_access_tokens() {
+async fn client_update_narrows_recorded_token_families_and_leaves_access_tokens() {
     let table = Recorded::by_db0866e().await;
     let web = || basic("web", table.text("/clients/web/0"));
     let access_token = table.text("/access_tokens/live/of_web");
@@ -288,7 +292,7 @@ async fn client_update_narrows_recorded_token_families_at_once_and_leaves_access
     assert_eq!(body["scope"], "todo:read todo:write", "the token family was not ended: {body}");
 }
 
-/// Has today's code write all that it can: the flows on recorded items, and the commands on recorded and new ones.
+/// Runs all current code that writes: flows on recorded items, and commands on recorded and new ones.
 async fn every_flow(table: &Recorded) {
     sign_users_in(table).await;
     get_clients_tokens(table).await;
@@ -345,7 +349,7 @@ async fn active_key(table: &Recorded) -> String {
 }
 
 #[tokio::test]
-async fn upgrade_loses_no_item_and_the_release_before_reads_all_that_is_written() {
+async fn upgrade_loses_no_item_and_the_previous_release_reads_every_new_one() {
     let table = Recorded::by_db0866e().await;
     let before = table.items().await;
     every_flow(&table).await;

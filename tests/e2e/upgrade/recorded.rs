@@ -1,4 +1,4 @@
-//! A table that another version wrote, in a stack of today's code.
+//! A table that another release wrote, in a stack of current code.
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
@@ -24,10 +24,10 @@ use crate::events::{call, form_event, http_event, status_and_body};
 const ISSUER: &str = "https://issuer.example.com";
 const OUR_AUDIENCE: &str = "https://auth.example.com";
 
-/// The table, the secrets that belong to it, and today's functions. Nothing reads the clock but the command line.
+/// The table, its credentials in the clear, and the current functions. Only the command line reads the clock.
 pub struct Recorded {
     pub stack: Stack,
-    /// When it was recorded: the `now` of the tests.
+    /// The time of the recording, which is `now` in the tests.
     pub now: u64,
     /// `iss` of the recorded tokens.
     pub issuer: String,
@@ -43,7 +43,7 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    /// Puts the recording into a new stack in place of what that wrote by itself.
+    /// Replaces the items of a new stack by the recording.
     pub async fn by_db0866e() -> Self {
         let mut recording: Value = serde_json::from_str(include_str!("../../upgrade/db0866e.json")).unwrap();
         let stack = Stack::start().await;
@@ -82,18 +82,18 @@ impl Recorded {
         }
     }
 
-    /// What is known at this JSON pointer.
+    /// The known text at this JSON pointer.
     pub fn text(&self, pointer: &str) -> &str {
         self.known.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("no {pointer}"))
     }
 
-    /// All texts of the object at this JSON pointer, by name.
+    /// The known texts of the object at this JSON pointer, by name.
     pub fn texts(&self, pointer: &str) -> impl Iterator<Item = (&str, &str)> {
         let object = self.known.pointer(pointer).and_then(Value::as_object).expect(pointer);
         object.iter().map(|(name, value)| (name.as_str(), value.as_str().expect(name)))
     }
 
-    /// The assertion of the client `signer`.
+    /// An assertion of the client `signer`.
     pub fn assertion(&self) -> String {
         let claims = json!({
             "iss": "signer", "sub": "signer", "aud": self.issuer, "iat": self.now, "exp": self.now + 60,
@@ -102,7 +102,7 @@ impl Recorded {
         sign(&self.known["keys"]["signer"], &claims)
     }
 
-    /// A proof by whom the recorded bound tokens are bound to.
+    /// A proof with the key of the recorded bound tokens.
     pub fn proof(&self, method: &str, path: &str, token: Option<&str>) -> String {
         let holder = Holder::of(self.text("/keys/holder/pkcs8"));
         holder.proof_at(method, &format!("http://api.example.com{path}"), token, self.now)
@@ -116,14 +116,14 @@ impl Recorded {
         sign(&self.known["keys"]["issuer"], &claims)
     }
 
-    /// What `/token` answers.
+    /// Signs in at `/token`.
     pub async fn sign_in(&self, username: &str, password: &str, source: &str) -> (u64, Value) {
         let mut event = form_event("/token", json!({}), &[("username", username), ("password", password)]);
         event["requestContext"]["http"]["sourceIp"] = source.into();
         status_and_body(&call(&event, |request| login::handle(&self.login, request, self.now)).await)
     }
 
-    /// What `/oauth2/token` answers, then.
+    /// Posts a form to `/oauth2/token` at `now`.
     pub async fn token_at(&self, headers: Value, form: &[(&str, &str)], now: u64) -> (u64, Value) {
         let event = form_event("/oauth2/token", headers, form);
         self.token_event(&event, now).await
@@ -133,7 +133,7 @@ impl Recorded {
         status_and_body(&call(event, |request| token::handle(&self.token, request, now)).await)
     }
 
-    /// What `/google` answers.
+    /// Signs in at `/google`.
     pub async fn google(&self, email: &str) -> (u64, Value) {
         let id_token = self.stack.id_token_of(email, self.now);
         let bearer = json!({"authorization": format!("Bearer {id_token}")});
@@ -141,20 +141,20 @@ impl Recorded {
         status_and_body(&call(&event, |request| google::handle(&self.google, request, self.now)).await)
     }
 
-    /// What `/oauth2/introspect` answers.
+    /// Introspects a token.
     pub async fn introspect(&self, headers: Value, token: &str) -> Value {
         let event = form_event("/oauth2/introspect", headers, &[("token", token)]);
         let answer = call(&event, |request| introspect::handle(&self.introspect, request, self.now)).await;
         status_and_body(&answer).1
     }
 
-    /// Ends a first-party sign-in.
+    /// Revokes a token of first-party sign-in.
     pub async fn revoke(&self, token: &str) -> u64 {
         let event = form_event("/oauth2/revoke", json!({}), &[("client_id", "latchkey"), ("token", token)]);
         status_and_body(&call(&event, |request| revoke::handle(&self.revoke, request, self.now)).await).0
     }
 
-    /// Whether the authorizer allows a request with these headers, then.
+    /// Whether the authorizer allows a request with these headers at `now`.
     pub async fn allows_at(&self, headers: Value, now: u64) -> bool {
         let mut event = test_support::faults::authorized(headers);
         event["requestContext"]["domainName"] = "api.example.com".into();
@@ -167,7 +167,7 @@ impl Recorded {
         serde_json::to_value(answer).unwrap()["isAuthorized"] == true
     }
 
-    /// Runs today's command line on the table. It reads the real clock.
+    /// Runs the current command line on the table. It reads the real clock.
     pub async fn command(&self, args: &[&str], input: &str) -> Value {
         let mut process = Command::new(binary("latchkey"))
             .args(args)
@@ -179,14 +179,14 @@ impl Recorded {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // A command that reads nothing may have closed it.
+        // A command that reads no input may have closed it.
         process.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap_or_default();
         let output = process.wait_with_output().await.unwrap();
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    /// Everything in the table, by its keys.
+    /// Every item of the table by its keys.
     pub async fn items(&self) -> BTreeMap<(String, String), Item> {
         items(&self.stack).await
     }
@@ -233,7 +233,7 @@ async fn items(stack: &Stack) -> BTreeMap<(String, String), Item> {
     items
 }
 
-/// DynamoDB's JSON as the SDK's values.
+/// Converts DynamoDB's JSON to the SDK's values.
 fn map(json: &Value) -> Item {
     json.as_object().unwrap().iter().map(|(name, value)| (name.clone(), attribute(value))).collect()
 }

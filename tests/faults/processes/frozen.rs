@@ -1,42 +1,42 @@
-//! A process is frozen for some time after it has answered, as Lambda does, and its connections come to an end
-//! meanwhile. The first request after that must succeed.
+//! A process is frozen between two requests, as Lambda does, and its connections end meanwhile. The next request must
+//! succeed.
 //!
-//! Real time passes: what is tested is what the process's timers and sockets make of it.
+//! These tests take real time because they test the process's timers and sockets.
 
 use std::time::{Duration, Instant};
 
-use test_support::faults::{READ_OFTEN, figure, is_active, short_or_long};
+use test_support::faults::{READ_OFTEN, figure, is_granted, short_or_long};
 use test_support::lambda::binary;
-use test_support::proxy::End;
+use test_support::proxy::Ending;
 use test_support::stores::Stores;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::{FUNCTIONS, event, stack_with_user};
 
-/// How long the first answer of a process that was frozen may take: an attempt without an answer is given up
-/// after 1.15 s. Two may meet a connection that is gone, one after the other, and a third must do.
+/// The time limit of the first response after the freeze. An attempt times out after 1.15 s. Two attempts may use a dead
+/// connection, and the third must succeed.
 const THAW: Duration = Duration::from_millis(3700);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn frozen_while_its_connections_end_a_function_answers_the_first_request() {
+async fn the_first_request_after_a_freeze_succeeds_though_connections_ended() {
     let stack = stack_with_user().await;
     let mut tasks = JoinSet::new();
     for function in FUNCTIONS {
         for seconds in short_or_long(vec![1, 3], vec![1, 5, 15, 60, 120, 180]) {
-            for end in End::ALL {
+            for ending in Ending::ALL {
                 let stores = Stores::of(&stack, binary(function)).await;
                 let mut process = stores.function(&stack, &[READ_OFTEN]).await;
-                // Twice: what is opened beside each other the first time is all in the pool the second.
+                // Twice, because connections that the first request opened concurrently are reused by the second.
                 for _ in 0..2 {
                     let answer = process.call(&event(function, &stack).await).await;
-                    assert!(is_active(&answer), "{function}: {answer}");
+                    assert!(is_granted(&answer), "{function}: {answer}");
                 }
                 let event = event(function, &stack).await;
                 tasks.spawn(async move {
                     process.freeze();
                     for proxy in stores.each() {
-                        proxy.end_connections(end);
+                        proxy.end_connections(ending);
                     }
                     sleep(Duration::from_secs(seconds)).await;
                     process.thaw();
@@ -45,20 +45,20 @@ async fn frozen_while_its_connections_end_a_function_answers_the_first_request()
                     let (_, answer) = process.outcome(&event).await;
                     let took = started.elapsed();
                     assert!(stores.dynamodb.count() > asked_before, "{function} did not ask the store");
-                    (function, seconds, end, answer, took)
+                    (function, seconds, ending, answer, took)
                 });
             }
         }
     }
     let mut failed = Vec::new();
-    for (function, seconds, end, answer, took) in tasks.join_all().await {
-        let found = if is_active(&answer) { "good" } else { "bad" };
+    for (function, seconds, ending, answer, took) in tasks.join_all().await {
+        let found = if is_granted(&answer) { "good" } else { "bad" };
         figure(
             &format!("frozen, {function}"),
-            format!("{seconds} s, connections {end:?}: first answer {found} in {} ms", took.as_millis()),
+            format!("{seconds} s, connections {ending:?}: first answer {found} in {} ms", took.as_millis()),
         );
-        if !is_active(&answer) || took > THAW {
-            failed.push((function, seconds, end, answer));
+        if !is_granted(&answer) || took > THAW {
+            failed.push((function, seconds, ending, answer));
         }
     }
     assert!(failed.is_empty(), "{failed:?}");

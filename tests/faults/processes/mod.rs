@@ -1,5 +1,5 @@
-//! The bars of `docs/reliability.md` that are about a whole process: the real binaries, frozen, killed and cut off from
-//! their stores. Most of the time they wait for time-outs, so all functions wait side by side.
+//! The figures of `docs/reliability.md` for whole processes: the real binaries, frozen, killed and cut off from their stores.
+//! They mostly wait for timeouts, so all functions run concurrently.
 
 mod cut_off;
 mod frozen;
@@ -11,7 +11,7 @@ use test_support::events::{basic, form_event, http_event};
 use test_support::faults::authorized;
 use test_support::{PASSWORD, Stack};
 
-/// The functions that grant something.
+/// The functions that grant tokens or access.
 const FUNCTIONS: [&str; 4] = ["authorizer", "google", "login", "token"];
 
 /// A stack with what [`event`] needs.
@@ -21,7 +21,7 @@ async fn stack_with_user() -> Stack {
     stack
 }
 
-/// An event that a function grants and asks the store about: the authorizer gets an API key that it has not seen.
+/// An event that a function grants after it has read the store. The authorizer gets an API key that it has not cached.
 async fn event(function: &str, stack: &Stack) -> Value {
     match function {
         "authorizer" => authorized(json!({"x-api-key": stack.api_key("a", None).await})),

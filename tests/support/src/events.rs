@@ -1,5 +1,5 @@
-//! Events as Lambda hands them over: the recorded ones of `events/`, filled in from a running stack, with
-//! what each must come to; and others, made up.
+//! Lambda events: the recorded ones of `events/` with placeholders filled in and their expected outcomes, and builders
+//! for others.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,16 +14,16 @@ use shared::runtime::lambda::{HttpEvent, answer};
 
 use crate::{Stack, read};
 
-/// An event and its outcome.
+/// A recorded event and its expected outcome.
 pub struct Recorded {
     /// The file's name, such as `token/basic.json`.
     pub name: String,
-    /// The event as Lambda hands it over.
+    /// The event as Lambda sends it.
     pub event: Value,
     expected: Value,
 }
 
-/// Every recorded event, its placeholders replaced.
+/// Every recorded event with its placeholders filled in.
 pub fn recorded(placeholders: &[(&str, String)]) -> Vec<Recorded> {
     let expected: BTreeMap<String, Value> =
         serde_json::from_str(&file("expected.json")).expect("expected.json is an object");
@@ -35,7 +35,7 @@ pub fn recorded(placeholders: &[(&str, String)]) -> Vec<Recorded> {
         .collect()
 }
 
-/// A recorded event, its placeholders replaced.
+/// A recorded event with its placeholders filled in.
 pub fn event(name: &str, placeholders: &[(&str, &str)]) -> Value {
     let fill = |text: String, (name, value): &(&str, &str)| text.replace(&format!("${{{name}}}"), value);
     let text = placeholders.iter().fold(file(name), fill);
@@ -46,7 +46,7 @@ fn file(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events").join(name)).expect(name)
 }
 
-/// What the placeholders stand for: the demo identities, and a token of each kind.
+/// The values of the placeholders: the demo identities and a token of each kind.
 pub async fn placeholders(stack: &Stack) -> Vec<(&'static str, String)> {
     let of = |name: &'static str| (name, stack.running.environment[name].clone());
     let ((_, id), (_, secret)) = (of("DEMO_CLIENT_ID"), of("DEMO_CLIENT_SECRET"));
@@ -72,25 +72,25 @@ pub async fn placeholders(stack: &Stack) -> Vec<(&'static str, String)> {
 }
 
 impl Recorded {
-    /// The function that it is for.
+    /// The function that receives it.
     pub fn function(&self) -> &str {
         self.name.split_once('/').expect("a folder for each function").0
     }
 
-    /// What is wrong with an answer, if anything.
-    pub fn complaint(&self, answer: &Value) -> Option<String> {
-        let kept = &answer["headers"]["cache-control"];
+    /// The difference between a response and what is expected, if any.
+    pub fn mismatch(&self, answer: &Value) -> Option<String> {
+        let cache_control = &answer["headers"]["cache-control"];
         let is_secret = ["google", "introspect", "login", "revoke", "token"].contains(&self.function());
-        if is_secret && (kept != "no-store" || answer["headers"]["pragma"] != "no-cache") {
-            return Some(format!("{}: may be kept by others: {kept}", self.name));
+        if is_secret && (cache_control != "no-store" || answer["headers"]["pragma"] != "no-cache") {
+            return Some(format!("{}: may be cached: {cache_control}", self.name));
         }
-        let found = comes_to(&self.event, answer, &self.expected);
+        let found = outcome(&self.event, answer, &self.expected);
         (found != self.expected).then(|| format!("{}: expected {}, found {found}", self.name, self.expected))
     }
 }
 
-/// The part of an answer that `expected.json` speaks of.
-fn comes_to(event: &Value, answer: &Value, expected: &Value) -> Value {
+/// The members of a response that `expected.json` names.
+fn outcome(event: &Value, answer: &Value, expected: &Value) -> Value {
     let body: Value =
         answer["body"].as_str().and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default();
     let member = |name: &str| match name {
@@ -104,7 +104,7 @@ fn comes_to(event: &Value, answer: &Value, expected: &Value) -> Value {
     expected.as_object().into_iter().flatten().map(|(name, _)| (name.clone(), member(name))).collect()
 }
 
-/// What the policy says of the call itself: a deny wins, and what it doesn't speak of is denied.
+/// The policy's decision on the call itself: an explicit deny wins, and the default is deny.
 fn effect_of(event: &Value, answer: &Value) -> Value {
     let Some(statements) = answer["policyDocument"]["Statement"].as_array() else { return Value::Null };
     let called = event["methodArn"].as_str().expect("the ARN of a call");
@@ -116,7 +116,7 @@ fn effect_of(event: &Value, answer: &Value) -> Value {
     json!(if says("Allow") && !says("Deny") { "Allow" } else { "Deny" })
 }
 
-/// Hands an event to a function as Lambda does: text in, text out.
+/// Sends an event to a handler, through the Lambda adaptor, as text.
 pub async fn call<F>(event: &Value, handler: impl Fn(Request) -> F) -> Value
 where
     F: Future<Output = Response<Body>>,
@@ -138,7 +138,7 @@ pub fn http_event(method: &str, path: &str, headers: Value, body: Option<&str>) 
     })
 }
 
-/// A form, posted to one of our endpoints.
+/// A form that is posted to one of our endpoints.
 pub fn form_event(path: &str, headers: Value, fields: &[(&str, &str)]) -> Value {
     let mut all = json!({"content-type": "application/x-www-form-urlencoded"});
     all.as_object_mut().expect("an object").extend(headers.as_object().expect("an object").clone());
@@ -152,13 +152,13 @@ pub fn form_event(path: &str, headers: Value, fields: &[(&str, &str)]) -> Value 
     http_event("POST", path, all, Some(&encoded.join("&")))
 }
 
-/// Status and body of an answer.
+/// The status and the body of a response.
 pub fn status_and_body(answer: &Value) -> (u64, Value) {
     let body = serde_json::from_str(answer["body"].as_str().unwrap_or_default()).unwrap_or_default();
     (answer["statusCode"].as_u64().expect("a status"), body)
 }
 
-/// The header of a client that authenticates itself by its secret.
+/// The `Authorization` header of a client that authenticates with its secret.
 pub fn basic(client_id: &str, secret: &str) -> Value {
     json!({"authorization": format!("Basic {}", STANDARD.encode(format!("{client_id}:{secret}")))})
 }

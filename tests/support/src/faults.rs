@@ -1,24 +1,24 @@
-//! What the tests of `docs/reliability.md` have in common: how long they run, and how they say what they found.
+//! Helpers for the tests of `docs/reliability.md`: their duration and the figures that they print.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// Set to anything, it makes the tests take the time that the bars speak of. Without it they take seconds.
+/// If set, the tests run for as long as `docs/reliability.md` says. Otherwise they take seconds.
 pub const LONG: &str = "FAULTS_LONG";
 
-/// The one value in the run of every day, the other in the long run.
+/// `short` in a normal run, `long` in a run with [`LONG`].
 pub fn short_or_long<T>(short: T, long: T) -> T {
     if std::env::var_os(LONG).is_some() { long } else { short }
 }
 
-/// Prints one line of `docs/reliability.md`'s figures.
-pub fn figure(bar: &str, found: impl fmt::Display) {
-    println!("FAULTS {bar}: {found}");
+/// Prints a figure of `docs/reliability.md`.
+pub fn figure(name: &str, value: impl fmt::Display) {
+    println!("FAULTS {name}: {value}");
 }
 
-/// What came of many requests.
+/// The outcome of many requests.
 #[derive(Clone, Copy, Default)]
 pub struct Tally {
     pub asked: usize,
@@ -39,7 +39,7 @@ impl Tally {
         self.slowest = self.slowest.max(other.slowest);
     }
 
-    /// In a hundred.
+    /// Granted requests in percent.
     pub fn success(&self) -> f64 {
         100.0 * self.granted as f64 / self.asked as f64
     }
@@ -57,20 +57,20 @@ impl fmt::Display for Tally {
     }
 }
 
-/// API Gateway's and the functions' own limit for an answer.
+/// The timeout of API Gateway and of the functions.
 pub const IN_TIME: Duration = Duration::from_secs(10);
-/// How long after a store's return there must be good answers again.
+/// How soon after a store's return requests must succeed.
 pub const RECOVERY: Duration = Duration::from_secs(5);
 
-/// What is read at every request but for the cache is read at nearly every request.
+/// Makes nearly every request read what is otherwise cached.
 pub const READ_OFTEN: (&str, &str) = ("TRUST_REFRESH_SECONDS", "1");
 
-/// Whether an answer is what was asked for.
-pub fn is_active(answer: &Value) -> bool {
+/// Whether a response grants the request.
+pub fn is_granted(answer: &Value) -> bool {
     answer["statusCode"] == 200 || answer["isAuthorized"] == true
 }
 
-/// A refresh by somebody who signed in without a client.
+/// A refresh by a user who signed in without a client.
 pub fn refresh(token: &str) -> Value {
     crate::events::form_event(
         "/oauth2/token",
@@ -79,7 +79,7 @@ pub fn refresh(token: &str) -> Value {
     )
 }
 
-/// An HTTP API's question to the authorizer.
+/// An authorizer event of an HTTP API.
 pub fn authorized(headers: Value) -> Value {
     json!({
         "version": "2.0", "type": "REQUEST", "routeKey": "GET /profile", "rawPath": "/profile",

@@ -1,4 +1,4 @@
-//! A stand-in for the Lambda Runtime API, in which the real binaries run
+//! An emulator of the Lambda Runtime API, in which the real binaries run
 //! (docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html).
 
 use std::collections::BTreeMap;
@@ -24,8 +24,8 @@ use crate::events::{placeholders, recorded};
 use crate::secrets::Secrets;
 use crate::stores::Stores;
 
-/// The binary of a function or of the command line, with the features of the workspace's test build. Cargo tells a
-/// test only its own package's binaries, so this calls `cargo build`. After `cargo test --workspace` it only links.
+/// The path of a function's or the command line's binary, with the features of the workspace's test build. Cargo gives a
+/// test the binaries of its package only, so this calls `cargo build`. After `cargo test --workspace` it only links.
 pub fn binary(name: &str) -> &'static str {
     static BINARIES: OnceLock<BTreeMap<String, String>> = OnceLock::new();
     let binaries = BINARIES.get_or_init(|| {
@@ -46,15 +46,15 @@ pub fn binary(name: &str) -> &'static str {
         };
         messages.filter_map(|message| binary(message.expect("JSON"))).collect()
     });
-    binaries.get(name).unwrap_or_else(|| panic!("there is no binary {name}"))
+    binaries.get(name).unwrap_or_else(|| panic!("no binary {name}"))
 }
 
-/// A function that runs in the stand-in.
+/// A running function.
 pub struct Function {
     events: mpsc::UnboundedSender<String>,
     answers: mpsc::UnboundedReceiver<(String, Value)>,
     process: Child,
-    /// Whatever it prints, on standard output and standard error.
+    /// Its standard output and standard error.
     printed: NamedTempFile,
 }
 
@@ -63,7 +63,7 @@ struct Api {
     answers: mpsc::UnboundedSender<(String, Value)>,
 }
 
-/// What a function's process is started with, beside the stack's environment and Lambda's own.
+/// Environment variables on top of the stack's and Lambda's.
 pub type Settings<'a> = &'a [(&'a str, &'a str)];
 
 fn command(binary: &str, runtime_api: &str, stack: &Stack, settings: Settings<'_>) -> Command {
@@ -78,7 +78,7 @@ fn command(binary: &str, runtime_api: &str, stack: &Stack, settings: Settings<'_
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
             ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/test"),
             ("AWS_LAMBDA_LOG_STREAM_NAME", "test"),
-            // Whoever listens to these must say no more than at any other level.
+            // These must not change what is logged.
             ("AWS_LAMBDA_LOG_LEVEL", "TRACE"),
             ("RUST_LOG", "trace"),
         ])
@@ -107,41 +107,41 @@ impl Function {
         Self { events, answers, process: process.expect("the binary runs"), printed }
     }
 
-    /// All that it has printed until now.
+    /// All output so far.
     pub fn printed(&self) -> String {
         fs::read_to_string(self.printed.path()).expect("UTF-8")
     }
 
-    /// Hands the function an event; its answer.
+    /// Sends the function an event and returns its response.
     pub async fn call(&mut self, event: &Value) -> Value {
         let (outcome, answer) = self.outcome(event).await;
         assert_eq!(outcome, "response", "{answer}");
         answer
     }
 
-    /// Hands the function an event that it can't answer; the error that it reports.
+    /// Sends the function an event that it rejects and returns the error.
     pub async fn failure(&mut self, event: &Value) -> Value {
         let (outcome, error) = self.outcome(event).await;
         assert_eq!(outcome, "error", "{error}");
         error
     }
 
-    /// Hands the function an event, whatever comes of it.
+    /// Sends the function an event without waiting for the outcome.
     pub fn send(&self, event: &Value) {
         self.events.send(event.to_string()).expect("the function is running");
     }
 
-    /// Kills the process where it stands.
+    /// Kills the process.
     pub async fn kill(mut self) {
         self.process.kill().await.expect("a running process");
     }
 
-    /// Stops the process as Lambda does between two events: no instruction of it runs.
+    /// Stops the process, as Lambda does between two events.
     pub fn freeze(&self) {
         self.signal(Signal::SIGSTOP);
     }
 
-    /// Lets it go on.
+    /// Continues the process.
     pub fn thaw(&self) {
         self.signal(Signal::SIGCONT);
     }
@@ -151,11 +151,11 @@ impl Function {
         kill(Pid::from_raw(id), signal).expect("a signal");
     }
 
-    /// Hands the function an event; `response` or `error`, and what it said.
+    /// Sends the function an event and returns `response` or `error` with the body.
     pub async fn outcome(&mut self, event: &Value) -> (String, Value) {
         self.send(event);
         tokio::select! {
-            outcome = self.answers.recv() => outcome.expect("the stand-in is running"),
+            outcome = self.answers.recv() => outcome.expect("the emulator is running"),
             ended = self.process.wait() => panic!("the function ended: {ended:?}"),
         }
     }
@@ -174,7 +174,7 @@ macro_rules! lambda_contract_tests {
         $(bad_settings: $bad_settings:expr,)?
     ) => {
         #[tokio::test]
-        async fn every_recorded_event_comes_to_what_is_expected_within_its_role() {
+        async fn every_recorded_event_gets_its_expected_response_within_the_role() {
             let after = $crate::lambda::answer_every_recorded_event($function, &[$($($setting),+)?]).await;
             $($then(&after.stack, after.process).await;)?
             after.stores.role.assert_just_enough();
@@ -182,7 +182,7 @@ macro_rules! lambda_contract_tests {
 
         $(
             #[tokio::test]
-            async fn a_bad_setting_stops_it_and_is_named() {
+            async fn an_invalid_setting_stops_the_function_and_is_named() {
                 $crate::lambda::assert_each_stops_the_start($function, &$bad_settings).await;
             }
         )?
@@ -212,9 +212,9 @@ pub async fn answer_every_recorded_event(function: &str, settings: Settings<'_>)
     for recorded in recorded(&placeholders).iter().filter(|recorded| recorded.function() == function) {
         let answer = process.call(&recorded.event).await;
         secrets.add_those_of(&answer);
-        wrong.extend(recorded.complaint(&answer));
+        wrong.extend(recorded.mismatch(&answer));
         count += 1;
-        // API Gateway sends no such thing, and the function never sees it.
+        // The Lambda adaptor rejects it before the function logs anything.
         unreadable += usize::from(recorded.name.ends_with("/bad_base64.json"));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -258,7 +258,7 @@ async fn finished(
     body: String,
 ) -> StatusCode {
     let answer = serde_json::from_str(&body).unwrap_or(Value::String(body));
-    // Nobody waits any more when the test is over.
+    // The receiver is gone when the test is over.
     let _ = api.answers.send((outcome, answer));
     StatusCode::ACCEPTED
 }

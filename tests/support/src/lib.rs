@@ -43,7 +43,7 @@ use tempfile::TempDir;
 /// The password of [`Stack::user`].
 pub const PASSWORD: &str = "correct horse battery staple";
 
-/// The whole bundle, with stores of its own.
+/// A local stack with its data folder.
 pub struct Stack {
     pub running: Running,
     pub http: Http,
@@ -71,7 +71,7 @@ impl Stack {
         self.http.post(self.url(path))
     }
 
-    /// The environment of a function: the stack's, what every function needs, and `more` on top.
+    /// The environment of a function: the stack's variables, those that every function needs, and `more`.
     pub fn environment(&self, more: &[(&str, &str)]) -> BTreeMap<String, String> {
         let mut pairs = self.running.environment.clone();
         let fixed = [("AUDIENCE", "latchkey"), ("ISSUER", self.running.url.as_str())];
@@ -80,7 +80,7 @@ impl Stack {
         pairs
     }
 
-    /// The same, as a function reads it.
+    /// The same as settings.
     pub fn settings(&self, more: &[(&str, &str)]) -> Settings {
         self.environment(more).into_iter().collect()
     }
@@ -89,7 +89,7 @@ impl Stack {
         Aws::from_settings(&self.settings(&[])).expect("the stack's environment")
     }
 
-    /// The stack's DynamoDB itself, for items as they are stored.
+    /// The stack's DynamoDB, for items as they are stored.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         self.aws().dynamodb()
     }
@@ -98,7 +98,7 @@ impl Stack {
         Table::new(self.aws().dynamodb(), self.settings(&[]).table_name().expect("TABLE_NAME"))
     }
 
-    /// The same table, in a DynamoDB elsewhere.
+    /// The same table behind another endpoint.
     pub fn table_at(&self, url: &str) -> Table {
         let settings = self.settings(&[("AWS_ENDPOINT_URL_DYNAMODB", url)]);
         let aws = Aws::from_settings(&settings).expect("the stack's environment");
@@ -113,14 +113,14 @@ impl Stack {
         )
     }
 
-    /// Replaces what the signing secret holds.
+    /// Replaces the signing secret's text.
     pub async fn put_secret(&self, text: &str) {
         let secret_id = &self.running.environment["SIGNING_SECRET_ID"];
         let put = self.aws().secrets_manager().put_secret_value().secret_id(secret_id).secret_string(text);
         put.send().await.expect("a secret");
     }
 
-    /// Has Secrets Manager rotate the secret every so many days.
+    /// Schedules the secret's rotation every so many days.
     pub async fn rotate_every(&self, days: i64) {
         let client = self.aws().secrets_manager();
         let rules = RotationRulesType::builder().automatically_after_days(days).build();
@@ -128,7 +128,7 @@ impl Stack {
         client.rotate_secret().secret_id(secret_id).rotation_rules(rules).send().await.expect("a schedule");
     }
 
-    /// The same secret, in a Secrets Manager elsewhere.
+    /// The same secret behind another endpoint.
     pub fn secret_at(&self, url: &str) -> SigningSecret {
         let settings = self.settings(&[("AWS_ENDPOINT_URL_SECRETS_MANAGER", url)]);
         let aws = Aws::from_settings(&settings).expect("the stack's environment");
@@ -148,7 +148,7 @@ impl Stack {
         rotated.expect("a new signing key");
     }
 
-    /// A client with the secret that is returned.
+    /// Creates a client and returns its secret.
     pub async fn client(&self, client_id: &str, scopes: &str) -> String {
         self.client_with(client_id, scopes, |_| {}).await
     }
@@ -181,7 +181,7 @@ impl Stack {
         secret.expose_secret().to_owned()
     }
 
-    /// A user with [`PASSWORD`]; their subject is returned.
+    /// Creates a user with [`PASSWORD`] and returns the subject.
     pub async fn user(&self, username: &str, scopes: &str) -> String {
         let hash = PasswordHash::of(username, &PASSWORD.into()).expect("a good password");
         self.user_with(username, scopes, hash).await
@@ -202,7 +202,7 @@ impl Stack {
         user.sub
     }
 
-    /// An API key.
+    /// Creates an API key.
     pub async fn api_key(&self, scopes: &str, expires_at: Option<u64>) -> String {
         let (key, digest) = generate(SecretKind::ApiKey);
         let api_key = ApiKey {
@@ -218,24 +218,24 @@ impl Stack {
         key.expose_secret().to_owned()
     }
 
-    /// The key of the stand-in for Google.
+    /// The signing key of the stand-in issuer for Google.
     pub fn google_key(&self) -> PrivateKey {
         parse_key(&self.running.environment[KEY_VARIABLE].as_str().into()).expect("the stand-in's key")
     }
 
-    /// An ID token of the stand-in for Google.
+    /// An ID token of the stand-in issuer for Google.
     pub fn id_token(&self, email: &str) -> String {
         self.id_token_of(email, clock::now())
     }
 
-    /// One that was issued at some other time.
+    /// An ID token that was issued at `now`.
     pub fn id_token_of(&self, email: &str, now: u64) -> String {
         let person = Person { email: email.to_owned(), hosted_domain: None };
         let token = person.id_token(&self.google_key(), CLIENT_ID, now).expect("an ID token");
         token.expose_secret().to_owned()
     }
 
-    /// What the password form answers.
+    /// Signs in with the password form and returns the response.
     pub async fn sign_in(&self, username: &str, password: &str) -> Value {
         let form = [("username", username), ("password", password)];
         let (status, body) = read(self.post("/token").form(&form)).await;
@@ -243,12 +243,12 @@ impl Stack {
         body
     }
 
-    /// The refresh token of a new session.
+    /// Signs in and returns the refresh token.
     pub async fn refresh_token(&self, username: &str, password: &str) -> String {
         self.sign_in(username, password).await["refresh_token"].as_str().expect("a refresh token").to_owned()
     }
 
-    /// A client's access token with all its scopes.
+    /// An access token of a client with all its scopes.
     pub async fn token(&self, client_id: &str, secret: &str) -> String {
         let form = [("grant_type", "client_credentials")];
         let answer = self.post("/oauth2/token").basic_auth(client_id, Some(secret)).form(&form);
@@ -258,7 +258,7 @@ impl Stack {
     }
 }
 
-/// Sends a request; its status and its JSON body, null when it has none.
+/// Sends a request and returns its status and JSON body, null if it has none.
 pub async fn read(request: RequestBuilder) -> (u16, Value) {
     let answer = request.send().await.expect("an answer");
     (answer.status().as_u16(), json(answer).await)

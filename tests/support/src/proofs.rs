@@ -1,4 +1,4 @@
-//! What shows that a caller holds a key.
+//! Client assertions and DPoP proofs.
 
 use aws_lc_rs::digest;
 use aws_lc_rs::rand::SystemRandom;
@@ -24,12 +24,12 @@ pub fn key(algorithm: Algorithm) -> PrivateKey {
     PrivateKey::parse(algorithm, &pkcs8).expect("the same key")
 }
 
-/// What a client registers that is to sign with this key.
+/// The JWKS that a client with this key registers.
 pub fn jwks(key: &PrivateKey) -> ClientKeys {
     ClientKeys::Jwks(json!({"keys": [key.public_jwk()]}).to_string())
 }
 
-/// The client `app` says who it is, or says what `change` makes of that.
+/// An assertion of the client `app`, with its claims changed by `change`.
 pub fn assertion(stack: &Stack, key: &PrivateKey, change: impl FnOnce(&mut Value)) -> String {
     let now = clock::now();
     let mut claims = json!({
@@ -40,7 +40,7 @@ pub fn assertion(stack: &Stack, key: &PrivateKey, change: impl FnOnce(&mut Value
     key.sign("JWT", &claims).expect("a signature").expose_secret().to_owned()
 }
 
-/// Somebody who holds a key.
+/// The holder of a key.
 pub struct Holder(Ed25519KeyPair);
 
 impl Holder {
@@ -54,24 +54,24 @@ impl Holder {
         json!({"kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(self.0.public_key())})
     }
 
-    /// Signs just this header and these claims, as they are written.
+    /// Signs this header and these claims as they are written.
     pub fn sign(&self, header: &str, claims: &str) -> String {
         let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
         format!("{input}.{}", URL_SAFE_NO_PAD.encode(self.0.sign(input.as_bytes())))
     }
 
-    /// The holder of a key as [`PrivateKey::generate`] makes it.
+    /// The holder of a key of [`PrivateKey::generate`].
     pub fn of(pkcs8: &str) -> Self {
         let der = STANDARD.decode(pkcs8).expect("base64");
         Self(Ed25519KeyPair::from_pkcs8(&der).expect("an Ed25519 key"))
     }
 
-    /// A proof for a request, with a token or without (RFC 9449).
+    /// A proof for a request with or without an access token (RFC 9449).
     pub fn proof(&self, method: &str, url: &str, token: Option<&str>) -> String {
         self.proof_at(method, url, token, clock::now())
     }
 
-    /// One that is made at some other time.
+    /// A proof that was made at `now`.
     pub fn proof_at(&self, method: &str, url: &str, token: Option<&str>, now: u64) -> String {
         let header = json!({"alg": "EdDSA", "typ": "dpop+jwt", "jwk": self.jwk()});
         let mut claims = json!({"htm": method, "htu": url, "iat": now, "jti": random_id("")});
@@ -83,7 +83,7 @@ impl Holder {
     }
 }
 
-/// A key on P-384, with which others sign and we don't.
+/// A key on P-384, which other issuers and clients use and we only verify.
 pub struct P384(EcdsaKeyPair);
 
 impl P384 {

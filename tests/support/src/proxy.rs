@@ -1,7 +1,7 @@
-//! A proxy in front of a store that counts what goes through it, and goes wrong as it is told to.
+//! A proxy in front of a store that counts requests and injects faults.
 //!
-//! Which request goes wrong follows from how many came before it and from nothing else, so a test that
-//! asks one after the other meets the same faults every time.
+//! Which request fails depends on its number alone, so a test that sends one request after the other meets the same
+//! faults in every run.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,74 +20,76 @@ use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::role::Role;
 
-/// What can go wrong with a request.
+/// A fault of a request.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
-    /// The store refuses it because there are too many.
+    /// The store throttles the request.
     Throttle,
-    /// The store answers with an error of its own.
+    /// The store responds with a server error.
     Fail,
-    /// The store has done as it was told, and the connection is reset before its answer comes.
+    /// The store applies the request, and the connection is reset before the response arrives.
     Reset,
-    /// Nobody ever answers.
+    /// No response ever comes.
     Hang {
-        /// Whether the store has done as it was told.
+        /// Whether the store applies the request.
         applied: bool,
     },
 }
 
-/// How the connections that are open come to an end.
+/// How open connections end.
 #[derive(Clone, Copy, Debug)]
-pub enum End {
-    /// The other side closes them.
+pub enum Ending {
+    /// The store's side closes them.
     Closed,
-    /// The other side resets them.
+    /// The store's side resets them.
     Reset,
-    /// The other side forgets them and says nothing: whatever is sent is lost.
+    /// The store's side drops them without a word, so that whatever is sent is lost.
     Forgotten,
 }
 
-impl End {
-    /// Every way.
+impl Ending {
+    /// Every ending.
     pub const ALL: [Self; 3] = [Self::Closed, Self::Reset, Self::Forgotten];
 }
 
-/// Where a request is cut off: nobody ever answers it.
+/// Where a request is cut off. It never gets a response.
 #[derive(Clone, Copy, Debug)]
 pub struct Cut {
-    /// How many requests go through before it.
+    /// How many requests pass before it.
     pub after: usize,
-    /// Whether the store still gets it.
+    /// Whether the store still applies it.
     pub applied: bool,
 }
 
-/// A running proxy. Dropped, it stops, and so do its connections.
+/// A running proxy. Dropping it stops it and its connections.
 pub struct Proxy {
     pub url: String,
-    way: Arc<Way>,
+    upstream: Arc<Upstream>,
     task: JoinHandle<()>,
 }
 
-struct Way {
+/// What the proxy's connections share.
+struct Upstream {
     target: String,
     http: Http,
     role: Option<Arc<Role>>,
     count: AtomicUsize,
     faults: AtomicUsize,
     bytes: AtomicUsize,
-    plan: Mutex<Plan>,
+    script: Mutex<Script>,
     was_cut: Notify,
-    ends: broadcast::Sender<End>,
+    endings: broadcast::Sender<Ending>,
 }
 
-/// What is to go wrong.
+/// Which requests fail, and how.
 #[derive(Default)]
-struct Plan {
+struct Script {
     seed: u64,
+    /// Percentages of all requests.
     shares: Vec<(u64, Fault)>,
-    /// One request, after so many.
+    /// One request, after so many others.
     once: Option<(usize, Fault)>,
-    /// Every request, after so many.
+    /// Every request, after so many others.
     from: Option<(usize, Fault)>,
 }
 
@@ -106,83 +108,83 @@ impl Proxy {
         Self::with(target, None).await
     }
 
-    /// The same, which lets through what a role may ask for, and nothing else.
-    pub async fn judging(target: &str, role: Arc<Role>) -> Self {
+    /// The same, which denies what the role does not allow.
+    pub async fn enforcing(target: &str, role: Arc<Role>) -> Self {
         Self::with(target, Some(role)).await
     }
 
     async fn with(target: &str, role: Option<Arc<Role>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let way = Arc::new(Way {
+        let upstream = Arc::new(Upstream {
             target: target.to_owned(),
             http: Http::builder().no_proxy().build().expect("an HTTP client"),
             role,
             count: AtomicUsize::default(),
             faults: AtomicUsize::default(),
             bytes: AtomicUsize::default(),
-            plan: Mutex::default(),
+            script: Mutex::default(),
             was_cut: Notify::default(),
-            ends: broadcast::channel(16).0,
+            endings: broadcast::channel(16).0,
         });
-        let task = tokio::spawn(listen(listener, way.clone()));
-        Self { url, way, task }
+        let task = tokio::spawn(listen(listener, upstream.clone()));
+        Self { url, upstream, task }
     }
 
-    /// How many requests came.
+    /// The number of requests.
     pub fn count(&self) -> usize {
-        self.way.count.load(Ordering::SeqCst)
+        self.upstream.count.load(Ordering::SeqCst)
     }
 
-    /// How many bytes the store answered with, headers left out.
+    /// The number of bytes in the store's response bodies.
     pub fn bytes(&self) -> usize {
-        self.way.bytes.load(Ordering::SeqCst)
+        self.upstream.bytes.load(Ordering::SeqCst)
     }
 
-    /// How many of them went wrong.
+    /// The number of requests that failed.
     pub fn faults(&self) -> usize {
-        self.way.faults.load(Ordering::SeqCst)
+        self.upstream.faults.load(Ordering::SeqCst)
     }
 
-    /// Cuts one of the requests to come.
+    /// Cuts off one of the next requests.
     pub fn cut(&self, cut: Cut) {
-        self.plan().once = Some((cut.after, Fault::Hang { applied: cut.applied }));
+        self.script().once = Some((cut.after, Fault::Hang { applied: cut.applied }));
     }
 
-    /// Waits until it was cut.
+    /// Waits until the request is cut off.
     pub async fn was_cut(&self) {
-        self.way.was_cut.notified().await;
+        self.upstream.was_cut.notified().await;
     }
 
-    /// Answers every request to come with an error of the store's.
+    /// Fails every further request with a server error.
     pub fn refuse(&self) {
         self.break_after(0, Fault::Fail);
     }
 
-    /// So many more requests go through; every one after them goes wrong.
+    /// Lets so many requests pass and fails every one after them.
     pub fn break_after(&self, requests: usize, fault: Fault) {
-        self.plan().from = Some((requests, fault));
+        self.script().from = Some((requests, fault));
     }
 
-    /// So many in a hundred requests to come go wrong, and which ones follows from `seed`.
+    /// Fails so many percent of the next requests. `seed` decides which.
     pub fn shares(&self, seed: u64, shares: &[(u64, Fault)]) {
-        let mut plan = self.plan();
-        (plan.seed, plan.shares) = (seed, shares.to_vec());
+        let mut script = self.script();
+        (script.seed, script.shares) = (seed, shares.to_vec());
     }
 
-    /// Lets everything through again.
+    /// Lets every request pass again.
     pub fn heal(&self) {
-        *self.plan() = Plan::default();
+        *self.script() = Script::default();
     }
 
-    /// Ends the connections that are open. Those to come are as good as ever.
-    pub fn end_connections(&self, end: End) {
-        // Without a connection there is nobody to tell.
-        let _ = self.way.ends.send(end);
+    /// Ends the open connections. New ones work.
+    pub fn end_connections(&self, ending: Ending) {
+        // Without a connection there is no receiver.
+        let _ = self.upstream.endings.send(ending);
     }
 
-    fn plan(&self) -> MutexGuard<'_, Plan> {
-        self.way.plan.lock().expect("no test panicked here")
+    fn script(&self) -> MutexGuard<'_, Script> {
+        self.upstream.script.lock().expect("no test panicked here")
     }
 }
 
@@ -192,8 +194,8 @@ impl Drop for Proxy {
     }
 }
 
-impl Plan {
-    /// What happens to the next request, the `count`-th.
+impl Script {
+    /// The fault of the next request, which is number `count`.
     fn next(&mut self, count: usize) -> Option<Fault> {
         match &mut self.from {
             Some((0, fault)) => return Some(*fault),
@@ -220,8 +222,8 @@ impl Plan {
     }
 }
 
-/// The output of SplitMix64 (prng.di.unimi.it/splitmix64.c): neighbours have nothing in common, so that
-/// the same share of the retries goes wrong as of the first tries.
+/// The output of SplitMix64 (prng.di.unimi.it/splitmix64.c). Neighbouring numbers give unrelated values, so that
+/// retries fail as often as first attempts.
 fn scattered(number: u64) -> u64 {
     let mut z = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -229,34 +231,34 @@ fn scattered(number: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-async fn listen(listener: TcpListener, way: Arc<Way>) {
+async fn listen(listener: TcpListener, upstream: Arc<Upstream>) {
     let mut connections = Vec::new();
     loop {
         let (stream, _) = listener.accept().await.expect("a connection");
-        let ends = way.ends.subscribe();
-        connections.push(Stop(tokio::spawn(serve(stream, way.clone(), ends)).abort_handle()));
+        let endings = upstream.endings.subscribe();
+        connections.push(Stop(tokio::spawn(serve(stream, upstream.clone(), endings)).abort_handle()));
     }
 }
 
-async fn serve(stream: TcpStream, way: Arc<Way>, mut ends: broadcast::Receiver<End>) {
+async fn serve(stream: TcpStream, upstream: Arc<Upstream>, mut endings: broadcast::Receiver<Ending>) {
     let stream = stream.into_std().expect("a socket");
-    // The same socket once more, to say how it is closed: hyper keeps the other to itself.
+    // A second handle of the socket decides how it is closed, because hyper owns the first.
     let twin = TcpStream::from_std(stream.try_clone().expect("a socket")).expect("a socket");
     let stream = TcpStream::from_std(stream).expect("a socket");
-    let service = service_fn(|request| pass(&way, request));
+    let service = service_fn(|request| pass(&upstream, request));
     let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     tokio::select! {
-        // An error is the proxy's own, a reset, or a client that is gone.
+        // The error is the proxy's `ResetConnection` or a client that hung up.
         outcome = &mut connection => if outcome.is_err() { twin.set_zero_linger().expect("a socket") },
-        end = ends.recv() => match end {
-            Ok(End::Forgotten) => std::future::pending().await,
-            Ok(End::Reset) => twin.set_zero_linger().expect("a socket"),
-            Ok(End::Closed) | Err(_) => {}
+        ending = endings.recv() => match ending {
+            Ok(Ending::Forgotten) => std::future::pending().await,
+            Ok(Ending::Reset) => twin.set_zero_linger().expect("a socket"),
+            Ok(Ending::Closed) | Err(_) => {}
         }
     }
 }
 
-/// The connection is to be reset.
+/// Makes hyper drop the connection, which is then reset.
 #[derive(Debug)]
 struct ResetConnection;
 
@@ -268,30 +270,33 @@ impl std::fmt::Display for ResetConnection {
 
 impl std::error::Error for ResetConnection {}
 
-async fn pass(way: &Way, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, ResetConnection> {
-    let count = way.count.fetch_add(1, Ordering::SeqCst);
-    let fault = way.plan.lock().expect("no test panicked here").next(count);
-    way.faults.fetch_add(usize::from(fault.is_some()), Ordering::SeqCst);
+async fn pass(
+    upstream: &Upstream,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, ResetConnection> {
+    let count = upstream.count.fetch_add(1, Ordering::SeqCst);
+    let fault = upstream.script.lock().expect("no test panicked here").next(count);
+    upstream.faults.fetch_add(usize::from(fault.is_some()), Ordering::SeqCst);
     match fault {
-        None => Ok(way.forward(request).await),
+        None => Ok(upstream.forward(request).await),
         Some(Fault::Throttle) => Ok(throttled(&request)),
         Some(Fault::Fail) => Ok(error(500, "com.amazonaws.dynamodb.v20120810#InternalServerError")),
         Some(Fault::Reset) => {
-            way.forward(request).await;
+            upstream.forward(request).await;
             Err(ResetConnection)
         }
         Some(Fault::Hang { applied }) => {
             if applied {
-                way.forward(request).await;
+                upstream.forward(request).await;
             }
-            way.was_cut.notify_one();
+            upstream.was_cut.notify_one();
             std::future::pending::<Infallible>().await;
-            unreachable!("nothing comes after that")
+            unreachable!("the future above never completes")
         }
     }
 }
 
-impl Way {
+impl Upstream {
     async fn forward(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.expect("a request's body").to_bytes();
@@ -308,8 +313,8 @@ impl Way {
     }
 }
 
-/// As AWS says it (docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html): a
-/// transaction is cancelled, with the reason for each of its items.
+/// A throttling error in AWS's form (docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html). A
+/// transaction is cancelled with a reason for each item.
 fn throttled(request: &Request<Incoming>) -> Response<Full<Bytes>> {
     match operation(request.headers()) {
         "DynamoDB_20120810.TransactWriteItems" => answer(
@@ -323,7 +328,7 @@ fn throttled(request: &Request<Incoming>) -> Response<Full<Bytes>> {
     }
 }
 
-/// What a request asks the store to do.
+/// The operation that a request names.
 fn operation(headers: &HeaderMap) -> &str {
     headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default()
 }

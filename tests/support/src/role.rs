@@ -1,6 +1,6 @@
-//! The role that `template.yaml` gives a function, judged as AWS documents it
-//! (docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html). The local stores let
-//! everybody do everything.
+//! The IAM role that `template.yaml` gives a function, evaluated as AWS documents it
+//! (docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html). The emulators check no
+//! permissions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,25 +10,25 @@ use sam_template::policy::covers;
 use sam_template::{TEMPLATE, yaml};
 use serde_json::{Value, json};
 
-/// What a function may do, what of that it did, and what else it wanted.
+/// A function's permissions, those that it used, and the requests that were denied.
 pub struct Role {
     statements: Vec<Value>,
-    /// Actions and values of conditions, each after its statement's `Sid`.
+    /// Actions and condition values, each with its statement's `Sid`.
     used: Mutex<BTreeSet<String>>,
-    refused: Mutex<Vec<String>>,
+    denied: Mutex<Vec<String>>,
 }
 
-/// What a request asks of a store, as far as a policy can speak of it.
+/// The parts of a store request that IAM conditions can name.
 #[derive(Debug, Default)]
 struct Access {
-    /// Of the items.
+    /// The partition keys of the items.
     partition_keys: BTreeSet<String>,
-    /// What is named anywhere, the keys among them.
+    /// Every attribute that the request names, keys included.
     attributes: BTreeSet<String>,
     return_values: BTreeSet<String>,
 }
 
-/// The words of DynamoDB's expressions that name no attribute
+/// The keywords of DynamoDB's expressions
 /// (docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.html).
 const EXPRESSION_WORDS: [&str; 18] = [
     "",
@@ -52,7 +52,7 @@ const EXPRESSION_WORDS: [&str; 18] = [
 ];
 
 impl Role {
-    /// The role of the function whose binary has that name.
+    /// The role of the function with this binary.
     pub fn of(binary: &str) -> Arc<Self> {
         let template = yaml::read(TEMPLATE).expect("YAML");
         let mut resources = template["Resources"].as_object().expect("resources").values();
@@ -63,16 +63,16 @@ impl Role {
         let statements = policies.flat_map(|policy| policy["Statement"].as_array().expect("statements"));
         let statements: Vec<_> = statements.cloned().collect();
         assert!(statements.iter().all(|statement| statement["Effect"] == "Allow"), "{binary}");
-        Arc::new(Self { statements, used: Mutex::default(), refused: Mutex::default() })
+        Arc::new(Self { statements, used: Mutex::default(), denied: Mutex::default() })
     }
 
-    /// Whether a store may do as it is told. The operation is that of the header `x-amz-target`.
+    /// Whether the role allows a request. The operation is the value of the header `x-amz-target`.
     pub fn allows(&self, operation: &str, body: &[u8]) -> bool {
         let request = serde_json::from_slice(body).unwrap_or_default();
-        let refuse = |what| self.refused.lock().expect("no test panicked here").push(what);
-        // Noted, not panicked about: this is the proxy's task, and the function goes on without what it asked for.
+        let deny = |what| self.denied.lock().expect("no test panicked here").push(what);
+        // A panic in the proxy's task would not fail the test, so denials are collected.
         let Some(accesses) = accesses(operation, &request) else {
-            refuse(format!("{operation} {request}"));
+            deny(format!("{operation} {request}"));
             return false;
         };
         let mut all = true;
@@ -84,7 +84,7 @@ impl Role {
                     self.used.lock().expect("no test panicked here").extend(of_use);
                 }
                 None => {
-                    refuse(format!("{action} {access:?}"));
+                    deny(format!("{action} {access:?}"));
                     all = false;
                 }
             }
@@ -92,18 +92,18 @@ impl Role {
         all
     }
 
-    /// That all that was asked for is allowed, and that all that is allowed was asked for.
+    /// Asserts that the role allowed every request and that requests used all of the role.
     pub fn assert_just_enough(&self) {
-        let refused = self.refused.lock().expect("no test panicked here");
-        assert!(refused.is_empty(), "the template does not allow {refused:#?}");
+        let denied = self.denied.lock().expect("no test panicked here");
+        assert!(denied.is_empty(), "the template does not allow {denied:#?}");
         let used = self.used.lock().expect("no test panicked here");
         let all = self.statements.iter().flat_map(parts).map(|part| part.to_string());
         let unused: Vec<_> = all.filter(|part| !used.contains(part)).collect();
-        assert!(unused.is_empty(), "the template allows what nothing needs: {unused:#?}");
+        assert!(unused.is_empty(), "the template allows what no request needs: {unused:#?}");
     }
 }
 
-/// A part of a statement that allows something: an action, or a value of a condition.
+/// A part of a statement: an action, or a value of a condition.
 struct Part<'a> {
     sid: &'a str,
     /// The condition's operator and key.
@@ -117,7 +117,8 @@ impl fmt::Display for Part<'_> {
     }
 }
 
-/// What a statement allows, but for what an update may return: saying nothing of that is what is allowed.
+/// The parts of a statement. `dynamodb:ReturnValues` is left out, because a request without it satisfies the
+/// condition.
 fn parts(statement: &Value) -> impl Iterator<Item = Part<'_>> {
     let sid = statement["Sid"].as_str().expect("a Sid");
     let actions =
@@ -133,11 +134,11 @@ fn parts(statement: &Value) -> impl Iterator<Item = Part<'_>> {
     actions.chain(conditions)
 }
 
-/// What a request asks for, by the action that it needs. Items of a transaction need the action of a request for
-/// each alone (docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html); several with
-/// one action are judged as one request with all their keys, which is the narrower reading.
+/// The accesses of a request by action. Each item of a transaction needs the action of a single request
+/// (docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html). Items with the same action
+/// count as one request with all their keys, which is stricter than IAM.
 ///
-/// None for what no function of ours does: to read without a key, or by an index.
+/// None for reads without a key or by an index, which no function makes.
 fn accesses(target: &str, request: &Value) -> Option<BTreeMap<String, Access>> {
     let (service, operation) = target.split_once('.')?;
     let mut accesses: BTreeMap<String, Access> = BTreeMap::new();
@@ -178,7 +179,7 @@ impl Access {
                 Some(expression) if name.ends_with("Expression") => {
                     self.attributes.extend(names(expression, &request["ExpressionAttributeNames"]));
                 }
-                // Narrower than IAM, which has no word for what comes back when a condition fails.
+                // Stricter than IAM, which has no condition key for the values returned by a failed condition.
                 Some(values) if name.starts_with("ReturnValues") => {
                     self.return_values.insert(values.to_owned());
                 }
@@ -188,15 +189,17 @@ impl Access {
         Some(())
     }
 
-    /// Whether all that the request has of a condition's key is among what is allowed. What it has nothing of is.
+    /// Whether the condition allows every value that the request has for its key. A request without a value passes.
     fn is_within(&self, operator: &str, key: &str, allowed: &[&str]) -> bool {
-        self.values(key).iter().all(|value| allowed.iter().any(|allowed| agrees(operator, allowed, value)))
+        self.values(key)
+            .iter()
+            .all(|value| allowed.iter().any(|allowed| matches_value(operator, allowed, value)))
     }
 
-    /// Whether a value of a condition is what lets the request through.
+    /// Whether this value of a condition matches a value of the request.
     fn is_for(&self, part: &Part<'_>) -> bool {
         part.condition.is_some_and(|(operator, key)| {
-            self.values(key).iter().any(|value| agrees(operator, part.text, value))
+            self.values(key).iter().any(|value| matches_value(operator, part.text, value))
         })
     }
 
@@ -205,20 +208,20 @@ impl Access {
             "dynamodb:LeadingKeys" => &self.partition_keys,
             "dynamodb:Attributes" => &self.attributes,
             "dynamodb:ReturnValues" => &self.return_values,
-            _ => panic!("{key} is not known"),
+            _ => panic!("unknown condition key {key}"),
         }
     }
 }
 
-fn agrees(operator: &str, allowed: &str, value: &str) -> bool {
+fn matches_value(operator: &str, allowed: &str, value: &str) -> bool {
     match operator {
         "ForAllValues:StringLike" => covers(allowed, value),
         "ForAllValues:StringEquals" | "StringEqualsIfExists" => allowed == value,
-        _ => panic!("{operator} is not known"),
+        _ => panic!("unknown condition operator {operator}"),
     }
 }
 
-/// The attributes that an expression names, without what is inside them.
+/// The top-level attributes that an expression names.
 fn names(expression: &str, placeholders: &Value) -> Vec<String> {
     let words = expression.split(|char: char| !(char.is_ascii_alphanumeric() || "_#:.".contains(char)));
     let words = words.map(|word| word.split('.').next().unwrap_or_default());
@@ -247,7 +250,7 @@ fn allows(statement: &Value, action: &str, access: &Access) -> bool {
         })
 }
 
-/// One text or a list of them.
+/// The texts of a string or a list of strings.
 fn texts(value: &Value) -> Vec<&str> {
     match value.as_array() {
         Some(values) => values.iter().map(|value| value.as_str().expect("a text")).collect(),
@@ -268,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_may_do_what_the_template_says_and_nothing_else() {
+    fn a_role_allows_what_the_template_says_and_nothing_else() {
         let login = Role::of("login");
         let renewal = |pk: &str, attribute: &str, returned: Value| {
             json!({
@@ -288,14 +291,16 @@ mod tests {
         let query = json!({
             "KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": {"S": "TRUST"}},
         });
-        assert!(!allows(&login, "Query", query.clone()) && allows(&Role::of("authorizer"), "Query", query));
+        assert!(!allows(&login, "Query", query.clone()));
+        assert!(allows(&Role::of("authorizer"), "Query", query));
         assert!(login.allows("secretsmanager.GetSecretValue", b"{}"));
         assert!(!login.allows("secretsmanager.PutSecretValue", b"{}"));
-        assert!(!allows(&login, "Scan", json!({})) && !allows(&login, "UpdateItem", json!({})));
+        assert!(!allows(&login, "Scan", json!({})));
+        assert!(!allows(&login, "UpdateItem", json!({})));
     }
 
     #[test]
-    fn a_transaction_needs_leave_for_each_of_its_items() {
+    fn a_transaction_needs_permission_for_each_item() {
         let item = |pk: &str| json!({"Put": {"Item": key(pk)}});
         let both = |one: &str, other: &str| json!({"TransactItems": [item(one), item(other)]});
         let google = Role::of("google");
@@ -304,14 +309,14 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "nothing needs")]
-    fn what_nothing_needs_is_named() {
+    #[should_panic(expected = "no request needs")]
+    fn an_unused_permission_is_named() {
         let discovery = Role::of("discovery");
         discovery.assert_just_enough();
     }
 
     #[test]
-    fn an_expression_names_what_is_neither_a_word_nor_a_value_of_it() {
+    fn attribute_names_of_an_expression_exclude_keywords_and_values() {
         let placeholders = json!({"#0": "keys"});
         let expression = "SET #0.#1 = if_not_exists(revision, :0), a.b[1] = :1 REMOVE c";
         assert_eq!(names(expression, &placeholders), ["keys", "revision", "a", "c"]);

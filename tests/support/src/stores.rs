@@ -1,4 +1,4 @@
-//! The stores of a stack as one function meets them: each behind a proxy that knows what the function may do.
+//! The stores of a stack, each behind a proxy that enforces the role of one function.
 
 use std::sync::Arc;
 
@@ -20,14 +20,14 @@ impl Stores {
         let role = Role::of(name(binary));
         let at = |name: &str| &stack.running.environment[name];
         Self {
-            dynamodb: Proxy::judging(at("AWS_ENDPOINT_URL_DYNAMODB"), role.clone()).await,
-            secrets_manager: Proxy::judging(at("AWS_ENDPOINT_URL_SECRETS_MANAGER"), role.clone()).await,
+            dynamodb: Proxy::enforcing(at("AWS_ENDPOINT_URL_DYNAMODB"), role.clone()).await,
+            secrets_manager: Proxy::enforcing(at("AWS_ENDPOINT_URL_SECRETS_MANAGER"), role.clone()).await,
             role,
             binary,
         }
     }
 
-    /// Starts the binary, which knows the stores by their proxies.
+    /// Starts the binary with the proxies as its stores.
     pub async fn function(&self, stack: &Stack, settings: Settings<'_>) -> Function {
         let endpoints = [
             ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb.url.as_str()),

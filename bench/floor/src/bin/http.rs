@@ -1,4 +1,4 @@
-//! Hello world through `lambda_http`, which every HTTP function uses: an empty answer to a parsed request.
+//! Hello world through `lambda_http`, which every HTTP function uses: parses the request and returns an empty response.
 
 use lambda_http::{Body, Error, Request, Response, run, service_fn};
 

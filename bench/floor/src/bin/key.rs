@@ -1,5 +1,5 @@
-//! Prints a new private key of `SIGNING_ALGORITHM`, as PKCS #8 in base64. `sign` and `verify` are given one, because
-//! an RSA key is found by trial: made at their start, it would hide what they cost.
+//! Prints a new private key of `SIGNING_ALGORITHM` as PKCS #8 in base64. `sign` and `verify` get the key as a setting,
+//! because generating an RSA key costs more than what they measure.
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;

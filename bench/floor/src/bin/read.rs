@@ -1,5 +1,5 @@
-//! Hello world that reads one item through the SDK as it comes. Only the HTTP client is ours: the SDK's own reads the
-//! system's certificates, which would be most of a cold start.
+//! Hello world with one GetItem by the unmodified SDK. Only the HTTP client is ours, because the SDK's client reads the
+//! system's certificates, which dominates a cold start.
 
 // The SDK's futures nest deeper than the compiler's default.
 #![recursion_limit = "256"]
@@ -38,7 +38,7 @@ async fn main() -> Result<(), Error> {
             .key("pk", AttributeValue::S(partition_key.to_owned()))
             .key("sk", AttributeValue::S("PROFILE".to_owned()))
             .consistent_read(true);
-        get.send().await?.item.ok_or("there is no such item")?;
+        get.send().await?.item.ok_or("the item does not exist")?;
         Ok::<_, Error>(event.payload)
     }))
     .await

@@ -1,4 +1,4 @@
-//! Hello world that makes one signature.
+//! Hello world with one signature.
 
 use aws_lc_rs::rand::SystemRandom;
 use floor::SigningKey;

@@ -1,4 +1,4 @@
-//! Hello world that verifies one signature, with a key that was parsed once.
+//! Hello world with one verification by a parsed key.
 
 use aws_lc_rs::rand::SystemRandom;
 use floor::{MESSAGE, SigningKey};
@@ -10,7 +10,7 @@ async fn main() -> Result<(), Error> {
     let key = SigningKey::from_environment()?;
     let (public_key, signature) = (&key.public_key()?, &key.sign(&SystemRandom::new()));
     run(service_fn(async |event: LambdaEvent<Value>| {
-        public_key.verify_sig(&MESSAGE, signature).map_err(|_| "the signature is not good")?;
+        public_key.verify_sig(&MESSAGE, signature).map_err(|_| "invalid signature")?;
         Ok::<_, Error>(event.payload)
     }))
     .await

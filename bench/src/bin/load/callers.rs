@@ -1,4 +1,4 @@
-//! Who calls: a client, somebody with a token, somebody with an API key, and people who sign in.
+//! The callers: a client, a token, an API key and users who sign in.
 
 use std::io::Write;
 use std::path::Path;
@@ -13,26 +13,26 @@ use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 
-/// People. Invariant: more than are signing in at once, because tries at one account are counted while they
-/// last, and that many from one address are not too many.
-const PEOPLE: usize = 60;
+/// The number of users. Invariants: more than sign in concurrently, because attempts at one account count while they last,
+/// and within the attempt limit of one source address.
+const USERS: usize = 60;
 const PASSWORD: &str = "correct horse battery staple";
 
-/// What is asked.
+/// The kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// Client credentials.
     Token,
-    /// A protected route, with the newest token: its signature is checked every time.
+    /// A protected route with the newest token.
     Bearer,
-    /// A protected route, with an API key.
+    /// A protected route with an API key.
     ApiKey,
-    /// A user name and the right password.
+    /// A username with the right password.
     Login,
 }
 
 impl Kind {
-    /// What is cheap.
+    /// The kinds without a password hash.
     pub const CHEAP: [Self; 3] = [Self::Token, Self::Bearer, Self::ApiKey];
     pub const ALL: [Self; 4] = [Self::Token, Self::Bearer, Self::ApiKey, Self::Login];
 
@@ -46,16 +46,16 @@ impl Kind {
     }
 }
 
-/// What came of asking.
+/// The outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    Good,
-    /// Not now, and when again: 429 or 503 with `Retry-After`.
-    NotNow,
-    Bad,
+    Success,
+    /// 429 or 503 with `Retry-After`.
+    RetryLater,
+    Failure,
 }
 
-/// One request.
+/// A measured request.
 #[derive(Clone, Copy)]
 pub struct Sample {
     pub kind: Kind,
@@ -64,21 +64,21 @@ pub struct Sample {
     pub outcome: Outcome,
 }
 
-/// Everybody, over connections that stay open.
+/// All callers, with persistent connections.
 pub struct Callers {
     http: Client,
     url: String,
     client: (String, String),
     api_key: String,
     newest_token: Mutex<String>,
-    next_person: AtomicUsize,
+    next_user: AtomicUsize,
 }
 
 impl Callers {
-    /// Makes the people, and gets the first token.
+    /// Creates the users and gets the first token.
     pub async fn new(latchkey: &Path, stack: &Stack) -> anyhow::Result<Self> {
-        for number in 0..PEOPLE {
-            create(latchkey, stack, &person(number))?;
+        for number in 0..USERS {
+            create(latchkey, stack, &username(number))?;
         }
         let value = |name| stack.value(name).to_owned();
         let callers = Self {
@@ -87,20 +87,20 @@ impl Callers {
             client: (value("DEMO_CLIENT_ID"), value("DEMO_CLIENT_SECRET")),
             api_key: value("DEMO_API_KEY"),
             newest_token: Mutex::default(),
-            next_person: AtomicUsize::new(0),
+            next_user: AtomicUsize::new(0),
         };
-        ensure!(callers.ask(Kind::Token).await.outcome == Outcome::Good, "no token");
+        ensure!(callers.ask(Kind::Token).await.outcome == Outcome::Success, "no token");
         Ok(callers)
     }
 
-    /// Asks once.
+    /// Sends a request and measures it.
     pub async fn ask(&self, kind: Kind) -> Sample {
         let began = Instant::now();
         let outcome = match self.send(kind).await {
             Ok(outcome) => outcome,
             Err(error) => {
                 eprintln!("{}: {error:#}", kind.name());
-                Outcome::Bad
+                Outcome::Failure
             }
         };
         Sample { kind, began, took: began.elapsed(), outcome }
@@ -119,19 +119,19 @@ impl Callers {
             Kind::Bearer => get("/todo").bearer_auth(self.newest_token()),
             Kind::ApiKey => get("/users").header("x-api-key", &self.api_key),
             Kind::Login => {
-                let number = self.next_person.fetch_add(1, Ordering::Relaxed) % PEOPLE;
-                post("/login").json(&json!({"username": person(number), "password": PASSWORD}))
+                let number = self.next_user.fetch_add(1, Ordering::Relaxed) % USERS;
+                post("/login").json(&json!({"username": username(number), "password": PASSWORD}))
             }
         };
         let response = request.send().await?;
         let outcome = outcome(&response);
         let status = response.status();
-        // To its end, or the connection is not used again.
+        // Reads the whole body, or the connection is not reused.
         let body = response.bytes().await?;
-        if outcome == Outcome::Bad {
+        if outcome == Outcome::Failure {
             eprintln!("{}: {status} {}", kind.name(), String::from_utf8_lossy(&body));
         }
-        if kind == Kind::Token && outcome == Outcome::Good {
+        if kind == Kind::Token && outcome == Outcome::Success {
             let answer: Value = serde_json::from_slice(&body)?;
             let token = answer["access_token"].as_str().context("no token")?.to_owned();
             *self.newest_token.lock().unwrap_or_else(PoisonError::into_inner) = token;
@@ -146,18 +146,18 @@ impl Callers {
 
 fn outcome(response: &Response) -> Outcome {
     match response.status() {
-        StatusCode::OK => Outcome::Good,
+        StatusCode::OK => Outcome::Success,
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
             if response.headers().contains_key(RETRY_AFTER) =>
         {
-            Outcome::NotNow
+            Outcome::RetryLater
         }
-        _ => Outcome::Bad,
+        _ => Outcome::Failure,
     }
 }
 
-fn person(number: usize) -> String {
-    format!("person-{number}")
+fn username(number: usize) -> String {
+    format!("user-{number}")
 }
 
 fn create(latchkey: &Path, stack: &Stack, username: &str) -> anyhow::Result<()> {
@@ -168,6 +168,6 @@ fn create(latchkey: &Path, stack: &Stack, username: &str) -> anyhow::Result<()> 
         .stdout(Stdio::null())
         .spawn()?;
     command.stdin.take().context("no input")?.write_all(PASSWORD.as_bytes())?;
-    ensure!(command.wait()?.success(), "{username} could not be made");
+    ensure!(command.wait()?.success(), "cannot create {username}");
     Ok(())
 }

@@ -10,31 +10,29 @@ use tokio::time::interval;
 use crate::callers::{Callers, Kind};
 use crate::figures::{Mixed, Overload, Round, Samples, Seen, Tokens};
 
-/// Connections that ask for tokens as fast as they get them: enough that the stack never waits.
+/// Connections that request tokens in a loop, enough to keep the stack busy.
 const TOKEN_CONNECTIONS: usize = 8;
 
-/// Requests a second under mixed load: as much as leaves the machine half idle, so that what is seen is the
-/// stack and not a queue.
+/// Requests a second of the mixed load. They leave the machine half idle, so that no queue distorts the times.
 const RATES: [(Kind, u32); 4] =
     [(Kind::Token, 100), (Kind::Bearer, 200), (Kind::ApiKey, 200), (Kind::Login, 5)];
 
-/// Requests a second of those who must not notice the overload.
-const GENTLE: [(Kind, u32); 3] = [(Kind::Token, 50), (Kind::Bearer, 50), (Kind::ApiKey, 50)];
+/// Requests a second that the login overload must not slow down.
+const BACKGROUND: [(Kind, u32); 3] = [(Kind::Token, 50), (Kind::Bearer, 50), (Kind::ApiKey, 50)];
 
-/// Logins at once. A hash keeps a core busy for tens of milliseconds: two cores have work for a second.
+/// Concurrent logins. A hash keeps a core busy for tens of milliseconds, so two cores need a second for all.
 pub const LOGIN_CONNECTIONS: usize = 50;
 
-/// Calm and overload take turns, so that what disturbs the machine disturbs both.
+/// Rounds with and without overload alternate, so that a disturbance affects both.
 const ROUNDS: u32 = 5;
 
-/// Before each part, and not counted: caches fill, connections open, the last part's work ends.
+/// The time before each part that is not counted, while caches fill and connections open.
 const WARM_UP: Duration = Duration::from_secs(3);
-/// Before the mixed load, which is about what stays the same: a whole round of everything that is renewed
-/// every 15 s.
+/// The warm-up of the mixed load, which includes a reload of everything that is cached for 15 s.
 const LONG_WARM_UP: Duration = Duration::from_secs(20);
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Tokens for a client, as fast as they come.
+/// Requests tokens for a client as fast as possible.
 pub async fn tokens(callers: &Arc<Callers>, usage: &Usage, time: Duration) -> anyhow::Result<Tokens> {
     eprintln!("tokens, {} s", time.as_secs());
     closed(callers, Kind::Token, TOKEN_CONNECTIONS, WARM_UP).await;
@@ -43,7 +41,7 @@ pub async fn tokens(callers: &Arc<Callers>, usage: &Usage, time: Duration) -> an
     Ok(Tokens { samples, cpu: usage.cpu()? - cpu, took: began.elapsed() })
 }
 
-/// A bit of everything, at a steady rate.
+/// Sends every kind of request at a steady rate.
 pub async fn mixed(callers: &Arc<Callers>, usage: &Usage, time: Duration) -> anyhow::Result<Mixed> {
     eprintln!("mixed load, {} s", time.as_secs());
     steady(callers, &RATES, LONG_WARM_UP).await;
@@ -52,30 +50,30 @@ pub async fn mixed(callers: &Arc<Callers>, usage: &Usage, time: Duration) -> any
     Ok(Mixed { samples, seen: seen?, began, time })
 }
 
-/// More logins than the machine can take, beside callers who want little.
+/// Sends more logins than the machine can handle, with background requests.
 pub async fn overload(callers: &Arc<Callers>, usage: &Usage, time: Duration) -> anyhow::Result<Overload> {
-    let turn = time / (2 * ROUNDS);
+    let part = time / (2 * ROUNDS);
     let mut rounds = Vec::new();
     let mut memory = Vec::new();
     for round in 0..ROUNDS {
         eprintln!("overload, round {} of {ROUNDS}", round + 1);
-        steady(callers, &GENTLE, WARM_UP).await;
-        let calm = steady(callers, &GENTLE, turn).await;
-        let (beside, logins, seen) = tokio::join!(
+        steady(callers, &BACKGROUND, WARM_UP).await;
+        let before = steady(callers, &BACKGROUND, part).await;
+        let (during, logins, seen) = tokio::join!(
             async {
-                steady(callers, &GENTLE, WARM_UP).await;
-                steady(callers, &GENTLE, turn).await
+                steady(callers, &BACKGROUND, WARM_UP).await;
+                steady(callers, &BACKGROUND, part).await
             },
-            closed(callers, Kind::Login, LOGIN_CONNECTIONS, WARM_UP + turn),
-            watch(usage, WARM_UP + turn),
+            closed(callers, Kind::Login, LOGIN_CONNECTIONS, WARM_UP + part),
+            watch(usage, WARM_UP + part),
         );
         memory.extend(seen?.into_iter().map(|seen| seen.memory));
-        rounds.push(Round { calm, beside, logins });
+        rounds.push(Round { before, during, logins });
     }
-    Ok(Overload { rounds, time: WARM_UP + turn, memory: memory.into_iter().max().unwrap_or_default() })
+    Ok(Overload { rounds, time: WARM_UP + part, memory: memory.into_iter().max().unwrap_or_default() })
 }
 
-/// So many connections, each of which asks again when it has its answer.
+/// Sends requests over so many connections, each one after the last response.
 async fn closed(callers: &Arc<Callers>, kind: Kind, connections: usize, time: Duration) -> Samples {
     let end = Instant::now() + time;
     let mut asking = JoinSet::new();
@@ -92,7 +90,7 @@ async fn closed(callers: &Arc<Callers>, kind: Kind, connections: usize, time: Du
     Samples(asking.join_all().await.into_iter().flatten().collect())
 }
 
-/// So many requests a second of each kind, whether those before have their answers or not.
+/// Sends so many requests a second of each kind, without waiting for responses.
 async fn steady(callers: &Arc<Callers>, rates: &[(Kind, u32)], time: Duration) -> Samples {
     let mut asking = JoinSet::new();
     for &(kind, rate) in rates {
@@ -111,7 +109,7 @@ async fn steady(callers: &Arc<Callers>, rates: &[(Kind, u32)], time: Duration) -
     Samples(asking.join_all().await.into_iter().flatten().collect())
 }
 
-/// What the stack uses, again and again.
+/// Samples the stack's usage.
 async fn watch(usage: &Usage, time: Duration) -> anyhow::Result<Vec<Seen>> {
     let end = Instant::now() + time;
     let mut tick = interval(WATCH_INTERVAL);

@@ -1,11 +1,13 @@
-//! What was found.
+//! The measured figures.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use bench::stats::{median, percentile};
+
 use crate::callers::{Kind, Outcome, Sample};
 
-/// Requests and what came of them.
+/// Measured requests.
 pub struct Samples(pub Vec<Sample>);
 
 impl Samples {
@@ -13,33 +15,24 @@ impl Samples {
         self.0.iter().filter(|sample| sample.outcome == outcome).count()
     }
 
-    /// How long the requests of a kind took whose answer was good, in milliseconds: so many in a hundred took
-    /// no longer.
-    pub fn took(&self, kind: Kind, hundredth: usize) -> f64 {
-        percentile(self.0.iter().filter(|sample| sample.kind == kind), hundredth)
+    /// A percentile of the times of successful requests of a kind, in milliseconds.
+    pub fn took(&self, kind: Kind, percent: usize) -> f64 {
+        milliseconds(self.0.iter().filter(|sample| sample.kind == kind), percent)
     }
 
-    /// The same for those that began within a window.
-    fn took_within(&self, kind: Kind, hundredth: usize, from: Instant, to: Instant) -> f64 {
+    /// The same for requests that began within a window.
+    fn took_within(&self, kind: Kind, percent: usize, from: Instant, to: Instant) -> f64 {
         let within = |sample: &&Sample| sample.kind == kind && (from..to).contains(&sample.began);
-        percentile(self.0.iter().filter(within), hundredth)
+        milliseconds(self.0.iter().filter(within), percent)
     }
 }
 
-fn percentile<'a>(samples: impl Iterator<Item = &'a Sample>, hundredth: usize) -> f64 {
-    let good = samples.filter(|sample| sample.outcome == Outcome::Good);
-    let mut took: Vec<f64> = good.map(|sample| sample.took.as_secs_f64() * 1e3).collect();
-    took.sort_by(f64::total_cmp);
-    took.get(took.len().saturating_sub(1) * hundredth / 100).copied().unwrap_or(f64::NAN)
+fn milliseconds<'a>(samples: impl Iterator<Item = &'a Sample>, percent: usize) -> f64 {
+    let successful = samples.filter(|sample| sample.outcome == Outcome::Success);
+    percentile(successful.map(|sample| sample.took.as_secs_f64() * 1e3).collect(), percent)
 }
 
-/// The middle one.
-pub fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len().saturating_sub(1) / 2).copied().unwrap_or(f64::NAN)
-}
-
-/// Tokens as fast as they come.
+/// The result of [`crate::drive::tokens`].
 pub struct Tokens {
     pub samples: Samples,
     pub cpu: Duration,
@@ -47,26 +40,27 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Of the stack's own CPU: what else the machine does, the callers included, does not count.
-    pub fn a_cpu_second(&self) -> f64 {
-        self.samples.count(Outcome::Good) as f64 / self.cpu.as_secs_f64()
+    /// Tokens per second of the stack's CPU time, which excludes the callers.
+    pub fn per_cpu_second(&self) -> f64 {
+        self.samples.count(Outcome::Success) as f64 / self.cpu.as_secs_f64()
     }
 
-    pub fn a_second(&self) -> f64 {
-        self.samples.count(Outcome::Good) as f64 / self.took.as_secs_f64()
+    /// Tokens per second.
+    pub fn per_second(&self) -> f64 {
+        self.samples.count(Outcome::Success) as f64 / self.took.as_secs_f64()
     }
 }
 
-/// What the stack uses at a moment.
+/// The stack's usage at a moment.
 pub struct Seen {
     pub at: Instant,
-    /// In bytes.
+    /// The memory in bytes.
     pub memory: u64,
-    /// Since it was started.
+    /// The CPU time since its start.
     pub cpu: Duration,
 }
 
-/// A steady mixture.
+/// The result of the mixed load.
 pub struct Mixed {
     pub samples: Samples,
     pub seen: Vec<Seen>,
@@ -74,15 +68,15 @@ pub struct Mixed {
     pub time: Duration,
 }
 
-/// Parts of the mixed load that are looked at by themselves.
+/// The number of windows into which the mixed load is divided.
 pub const WINDOWS: u32 = 6;
-/// Slices whose 99th percentiles are taken before the middle one of them stands for a window: a moment in
-/// which somebody else had the machine is one slice's.
+/// The number of slices of a window. The window's p99 is the median of theirs, so that a short disturbance affects one
+/// slice only.
 const SLICES: u32 = 5;
 
-/// What a login leaves behind, in bytes: a session, until it expires. The item has 300 bytes, which take a
-/// kilobyte of the memory that the embedded store keeps them in; this is twice that, for its pages fill unevenly.
-const SESSION: f64 = 2e3;
+/// The memory of a token family in bytes. The item has 300 bytes, which take a kilobyte in the embedded store. This is
+/// twice that, because pages fill unevenly.
+const TOKEN_FAMILY: f64 = 2e3;
 
 impl Mixed {
     fn at(&self, part: u32, of: u32) -> Instant {
@@ -94,12 +88,12 @@ impl Mixed {
         self.seen.iter().filter(move |seen| within.contains(&seen.at))
     }
 
-    /// The memory in a window: the middle of what was seen, in bytes.
+    /// The median memory of a window in bytes.
     pub fn memory(&self, window: u32) -> f64 {
         median(self.seen(window..window + 1).map(|seen| seen.memory as f64).collect())
     }
 
-    /// How many cores the stack keeps busy.
+    /// The number of cores that the stack keeps busy.
     pub fn cores(&self, windows: Range<u32>) -> f64 {
         let mut seen = self.seen(windows);
         let Some((first, last)) = seen.next().and_then(|first| Some((first, seen.last()?))) else {
@@ -112,7 +106,7 @@ impl Mixed {
         self.samples.took_within(kind, 50, self.at(window, WINDOWS), self.at(window + 1, WINDOWS))
     }
 
-    /// The middle of its slices' 99th percentiles.
+    /// The median of the slices' 99th percentiles.
     pub fn p99(&self, kind: Kind, window: u32) -> f64 {
         median(self.slices(kind, window).collect())
     }
@@ -123,93 +117,93 @@ impl Mixed {
         (first..first + SLICES).map(slice)
     }
 
-    /// How much longer the slowest take in the last third than in the first. The calmest slice of each counts:
-    /// what other work on the machine adds to a slice says nothing, and what the stack itself adds is in all.
+    /// The p99 of the last third relative to the first. The fastest slice of each counts, because a slowdown of the stack
+    /// is in every slice and a disturbance is not.
     pub fn drift(&self, kind: Kind) -> f64 {
         let third = WINDOWS / 3;
-        let calmest = |windows: Range<u32>| {
+        let fastest = |windows: Range<u32>| {
             windows.flat_map(|window| self.slices(kind, window)).fold(f64::INFINITY, f64::min)
         };
-        calmest(WINDOWS - third..WINDOWS) / calmest(0..third)
+        fastest(WINDOWS - third..WINDOWS) / fastest(0..third)
     }
 
-    /// How much more of the CPU the same requests take in the last third than in the first.
-    pub fn effort(&self) -> f64 {
+    /// The CPU usage of the last third relative to the first.
+    pub fn cpu_growth(&self) -> f64 {
         let third = WINDOWS / 3;
         self.cores(WINDOWS - third..WINDOWS) / self.cores(0..third)
     }
 
-    /// How much the memory of the last window is, as a part of the first one's, without what logins leave.
-    pub fn growth(&self) -> f64 {
+    /// The memory of the last window, without its token families, relative to the first.
+    pub fn memory_growth(&self) -> f64 {
         let logins = self.samples.0.iter().filter(|sample| sample.kind == Kind::Login).count();
-        (self.memory(WINDOWS - 1) - logins as f64 * SESSION) / self.memory(0)
+        (self.memory(WINDOWS - 1) - logins as f64 * TOKEN_FAMILY) / self.memory(0)
     }
 }
 
-/// Calm and overload in turns.
+/// The result of the login overload.
 pub struct Overload {
     pub rounds: Vec<Round>,
-    /// How long each overload lasted.
+    /// The duration of each overload.
     pub time: Duration,
-    /// The most memory seen meanwhile, in bytes.
+    /// The peak memory during an overload in bytes.
     pub memory: u64,
 }
 
-/// One turn of each.
+/// A round: background requests before and during an overload, and its logins.
 pub struct Round {
-    pub calm: Samples,
-    pub beside: Samples,
+    pub before: Samples,
+    pub during: Samples,
     pub logins: Samples,
 }
 
 impl Overload {
-    /// How much longer a kind takes beside the overload: within a round, and the middle one of the rounds.
-    pub fn slower(&self, kind: Kind, hundredth: usize) -> f64 {
+    /// The median over the rounds of a kind's time during the overload relative to before.
+    pub fn slowdown(&self, kind: Kind, percent: usize) -> f64 {
         median(
             self.rounds
                 .iter()
-                .map(|round| round.beside.took(kind, hundredth) / round.calm.took(kind, hundredth))
+                .map(|round| round.during.took(kind, percent) / round.before.took(kind, percent))
                 .collect(),
         )
     }
 
-    pub fn calm(&self, kind: Kind, hundredth: usize) -> f64 {
-        median(self.rounds.iter().map(|round| round.calm.took(kind, hundredth)).collect())
+    pub fn before(&self, kind: Kind, percent: usize) -> f64 {
+        median(self.rounds.iter().map(|round| round.before.took(kind, percent)).collect())
     }
 
-    pub fn beside(&self, kind: Kind, hundredth: usize) -> f64 {
-        median(self.rounds.iter().map(|round| round.beside.took(kind, hundredth)).collect())
+    pub fn during(&self, kind: Kind, percent: usize) -> f64 {
+        median(self.rounds.iter().map(|round| round.during.took(kind, percent)).collect())
     }
 
-    /// How long the logins themselves take.
-    pub fn login(&self, hundredth: usize) -> f64 {
-        median(self.rounds.iter().map(|round| round.logins.took(Kind::Login, hundredth)).collect())
+    /// The time of the logins.
+    pub fn login(&self, percent: usize) -> f64 {
+        median(self.rounds.iter().map(|round| round.logins.took(Kind::Login, percent)).collect())
     }
 
     pub fn logins(&self, outcome: Outcome) -> usize {
         self.rounds.iter().map(|round| round.logins.count(outcome)).sum()
     }
 
-    /// Logins that were answered with a token, a second.
-    pub fn logins_a_second(&self) -> f64 {
-        self.logins(Outcome::Good) as f64 / (self.time.as_secs_f64() * self.rounds.len() as f64)
+    /// Successful logins per second.
+    pub fn logins_per_second(&self) -> f64 {
+        self.logins(Outcome::Success) as f64 / (self.time.as_secs_f64() * self.rounds.len() as f64)
     }
 }
 
-/// Everything.
-pub struct Found {
+/// The results of all three loads.
+pub struct Results {
     pub tokens: Tokens,
     pub mixed: Mixed,
     pub overload: Overload,
 }
 
-impl Found {
-    /// Answers that nobody should get: neither good nor a clear «not now». Only a login may be told that.
+impl Results {
+    /// Requests that failed. A login with `Retry-After` counts as handled.
     pub fn failures(&self) -> usize {
         let rounds = &self.overload.rounds;
         let others = [&self.tokens.samples, &self.mixed.samples].into_iter();
-        let cheap = others.chain(rounds.iter().flat_map(|round| [&round.calm, &round.beside]));
-        let refused: usize = cheap.map(|samples| samples.0.len() - samples.count(Outcome::Good)).sum();
-        refused + self.overload.logins(Outcome::Bad)
+        let cheap = others.chain(rounds.iter().flat_map(|round| [&round.before, &round.during]));
+        let failed: usize = cheap.map(|samples| samples.0.len() - samples.count(Outcome::Success)).sum();
+        failed + self.overload.logins(Outcome::Failure)
     }
 }

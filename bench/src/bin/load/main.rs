@@ -1,13 +1,13 @@
-//! Puts a whole local stack under load: what a token costs it, whether it keeps its pace and its memory, and
-//! whether a flood of logins slows down everybody else.
+//! Puts a local stack under load: the cost of a token, constant speed and memory under a mixed load, and the effect of
+//! too many logins on other requests.
 //!
-//! `docs/reliability.md` says what comes out and what to make of it.
+//! `docs/reliability.md` has the results.
 
-mod bars;
 mod callers;
 mod drive;
 mod figures;
 mod report;
+mod thresholds;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -19,17 +19,18 @@ use bench::usage::Usage;
 use clap::Parser;
 
 use self::callers::Callers;
-use self::figures::Found;
+use self::figures::Results;
+use self::thresholds::Threshold;
 
-/// The cheaper signature: with the dearer one there is less to see of everything else.
+/// The cheaper signature, so that it doesn't dominate the figures.
 const ALGORITHM: &str = "ES256";
 
-/// Put `latchkey dev` under load: a table on standard error, JSON on standard output.
+/// Put `latchkey dev` under load and print the results
 ///
-/// The exit status is 1 when a bar is missed.
+/// The exit status is 1 when a threshold is exceeded.
 #[derive(Parser)]
 struct Args {
-    /// How long the mixed load lasts; the other two parts take as long again, and a minute
+    /// Duration of the mixed load; the other two parts take as long, and a minute more
     #[arg(long, default_value_t = 60)]
     seconds: u32,
 }
@@ -40,19 +41,18 @@ fn main() -> anyhow::Result<ExitCode> {
     let stack = Stack::start(&latchkey, ALGORITHM)?;
     let usage = Usage::of(stack.pid());
     let whole = Duration::from_secs(args.seconds.into());
-    // One thread: two would leave nothing of a small machine to what is measured.
+    // One thread, because two would occupy all cores of a small machine.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let found: Found = runtime.block_on(async {
+    let results: Results = runtime.block_on(async {
         let callers = Arc::new(Callers::new(&latchkey, &stack).await?);
         let tokens = drive::tokens(&callers, &usage, whole / 6).await?;
-        // Before the mixed load, which is about what stays the same: the allocator has seen the worst then.
+        // Before the mixed load, so that the allocator's peak is not within it.
         let overload = drive::overload(&callers, &usage, whole).await?;
         let mixed = drive::mixed(&callers, &usage, whole).await?;
-        anyhow::Ok(Found { tokens, mixed, overload })
+        anyhow::Ok(Results { tokens, mixed, overload })
     })?;
-    let verdicts = bars::judge(&found);
-    eprintln!("\n{}\n", report::table(&found, &verdicts));
-    println!("{:#}", report::json(&verdicts));
-    let all_hold = verdicts.iter().all(bars::Verdict::holds);
+    let thresholds = thresholds::all(&results);
+    println!("{}", report::tables(&results, &thresholds));
+    let all_hold = thresholds.iter().all(Threshold::holds);
     Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,35 +1,34 @@
-//! What was found: tables for people, JSON for programs.
+//! The results as tables.
 
 use bench::table;
 use comfy_table::Table;
-use serde_json::{Value, json};
 
-use crate::bars::Verdict;
 use crate::callers::{Kind, Outcome};
-use crate::figures::{Found, Mixed, Overload, WINDOWS};
+use crate::figures::{Mixed, Overload, Results, WINDOWS};
+use crate::thresholds::Threshold;
 
-/// For people.
-pub fn table(found: &Found, verdicts: &[Verdict]) -> String {
-    let tokens = &found.tokens;
-    let mut bars = table::empty(&["", "found", "at most", ""]);
-    for verdict in verdicts {
-        bars.add_row([
-            verdict.what.clone(),
-            format!("{:.2}", verdict.found),
-            format!("{:.2}", verdict.at_most),
-            if verdict.holds() { String::new() } else { format!("exceeded: {}", verdict.why) },
+/// All tables.
+pub fn tables(results: &Results, thresholds: &[Threshold]) -> String {
+    let tokens = &results.tokens;
+    let mut limits = table::empty(&["", "found", "at most", ""]);
+    for threshold in thresholds {
+        limits.add_row([
+            threshold.what.clone(),
+            format!("{:.2}", threshold.found),
+            format!("{:.2}", threshold.at_most),
+            if threshold.holds() { String::new() } else { format!("exceeded: {}", threshold.why) },
         ]);
     }
     format!(
-        "tokens, as fast as they come: {:.0} a CPU second of the stack, {:.0} a second; p50 {:.1} ms, p99 {:.1} ms\n\n\
+        "tokens at full speed: {:.0} per second of the stack's CPU time, {:.0} per second; p50 {:.1} ms, p99 {:.1} ms\n\n\
          {}\n\n\
-         mixed load\n{}\n\n{bars}",
-        tokens.a_cpu_second(),
-        tokens.a_second(),
+         mixed load\n{}\n\n{limits}",
+        tokens.per_cpu_second(),
+        tokens.per_second(),
         tokens.samples.took(Kind::Token, 50),
         tokens.samples.took(Kind::Token, 99),
-        overload(&found.overload),
-        windows(&found.mixed),
+        overload(&results.overload),
+        windows(&results.mixed),
     )
 }
 
@@ -50,39 +49,25 @@ fn windows(mixed: &Mixed) -> Table {
 }
 
 fn overload(overload: &Overload) -> String {
-    let mut table = table::empty(&["p50 / p99, ms", "in calm", "beside the overload", "ratio"]);
+    let mut table = table::empty(&["p50 / p99, ms", "before", "during the overload", "ratio"]);
     for kind in Kind::CHEAP {
         let pair = |of: &dyn Fn(usize) -> f64| format!("{:.1} / {:.1}", of(50), of(99));
         table.add_row([
             kind.name().to_owned(),
-            pair(&|hundredth| overload.calm(kind, hundredth)),
-            pair(&|hundredth| overload.beside(kind, hundredth)),
-            pair(&|hundredth| overload.slower(kind, hundredth)),
+            pair(&|percent| overload.before(kind, percent)),
+            pair(&|percent| overload.during(kind, percent)),
+            pair(&|percent| overload.slowdown(kind, percent)),
         ]);
     }
     format!(
-        "login overload: {} logins, {:.0} a second, p50 {:.0} ms, p99 {:.0} ms; {} told to come again; {} failed; \
+        "login overload: {} logins, {:.0} per second, p50 {:.0} ms, p99 {:.0} ms; {} with Retry-After; {} failed; \
          at most {:.0} MB\n{table}",
-        overload.logins(Outcome::Good),
-        overload.logins_a_second(),
+        overload.logins(Outcome::Success),
+        overload.logins_per_second(),
         overload.login(50),
         overload.login(99),
-        overload.logins(Outcome::NotNow),
-        overload.logins(Outcome::Bad),
+        overload.logins(Outcome::RetryLater),
+        overload.logins(Outcome::Failure),
         overload.memory as f64 / 1e6,
     )
-}
-
-/// For programs.
-pub fn json(verdicts: &[Verdict]) -> Value {
-    let bars = verdicts.iter().map(|verdict| {
-        json!({
-            "what": verdict.what,
-            "found": verdict.found,
-            "at_most": verdict.at_most,
-            "why": verdict.why,
-            "holds": verdict.holds(),
-        })
-    });
-    json!({"bars": bars.collect::<Vec<_>>()})
 }

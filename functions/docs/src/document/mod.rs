@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reference_leads_somewhere_and_nothing_is_left_over() {
+    fn every_schema_is_referenced_and_every_reference_resolves() {
         for examples in [true, false] {
             let document = json!(describe(examples));
             let mut used = BTreeSet::new();
@@ -128,12 +128,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_said_to_be_null() {
+    fn no_schema_has_the_type_null() {
         assert!(!json!(describe(true)).to_string().contains("\"null\""));
     }
 
     #[test]
-    fn without_the_example_routes_there_is_no_word_of_them() {
+    fn disabled_example_routes_are_not_described() {
         let document = json!(describe(false)).to_string();
         for path in ["/todo\"", "/users\"", "/whoami\"", "/profile\"", "/get/clientinfo\"", "Examples"] {
             assert!(!document.contains(path), "{path}");
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn every_operation_has_a_name_of_its_own() {
+    fn operation_ids_are_unique() {
         let document = json!(describe(true));
         let operations = document["paths"]
             .as_object()

@@ -1,4 +1,4 @@
-//! Tokens that say whatever the fuzzer wants, signed with a good key.
+//! Tokens with any header and claims, signed with a valid key.
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
@@ -6,24 +6,24 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use shared::jose::key::PublicKey;
 
-/// The private key of RFC 8037 appendix A.1, which everybody knows.
+/// The public test key of RFC 8037 appendix A.1.
 const SEED: [u8; 32] = [
     0x9d, 0x61, 0xb1, 0x9d, 0xef, 0xfd, 0x5a, 0x60, 0xba, 0x84, 0x4a, 0xf4, 0x92, 0xec, 0x2c, 0xc4, 0x44,
     0x49, 0xc5, 0x69, 0x7b, 0x32, 0x69, 0x19, 0x70, 0x3b, 0xac, 0x03, 0x1c, 0xae, 0x7f, 0x60,
 ];
 
-/// A key and its public half.
+/// A private key with its public half.
 pub struct TestSigner {
     pair: Ed25519KeyPair,
     /// The public half.
     pub public_key: PublicKey,
-    /// The same as a JWK.
+    /// The public half as a JWK.
     pub jwk: Value,
 }
 
 thread_local! {
-    /// The one forge.
-    pub static FORGE: TestSigner = TestSigner::new();
+    /// The only signer.
+    pub static SIGNER: TestSigner = TestSigner::new();
 }
 
 impl TestSigner {
@@ -34,7 +34,7 @@ impl TestSigner {
         Self { pair, public_key, jwk }
     }
 
-    /// A token with just this header and these claims.
+    /// A token with this header and these claims as they are written.
     pub fn token(&self, header: &[u8], claims: &[u8]) -> String {
         let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
         let signature = URL_SAFE_NO_PAD.encode(self.pair.sign(input.as_bytes()));
@@ -42,8 +42,8 @@ impl TestSigner {
     }
 }
 
-/// A key that is known to be good.
+/// Parses a valid public key.
 pub fn public_key(jwk: &Value) -> PublicKey {
     let jwk = serde_json::from_value(jwk.clone()).expect("an object");
-    PublicKey::from_jwk(&jwk).expect("a good key")
+    PublicKey::from_jwk(&jwk).expect("a valid key")
 }
