@@ -54,7 +54,7 @@ impl Diagnosis {
         assert_eq!(stderr.lines().count(), lines, "{stderr}");
         let mut document: Value = serde_json::from_slice(&output.stdout).unwrap();
         let Value::Array(checks) = document["checks"].take() else { panic!("no checks") };
-        assert_eq!(checks.len(), 21, "all checks, even if one fails");
+        assert_eq!(checks.len(), 22, "all checks, even if one fails");
         Self { checks, status: output.status.code() }
     }
 

@@ -95,23 +95,25 @@ fn method(event: &Value) -> Option<&str> {
     event["methodArn"].as_str()?.split('/').nth(2).filter(|method| !method.is_empty())
 }
 
-fn names_a_route(event: &Value) -> bool {
-    match event["version"].as_str() {
-        Some("2.0") => {
-            let names = ["/rawPath", "/routeKey", "/requestContext/http/method"];
-            // The path can't be determined without a value for each parameter of the route.
-            let (_, path) =
-                event["routeKey"].as_str().unwrap_or_default().split_once(' ').unwrap_or_default();
-            let mut segments = path.split('/');
-            let has =
-                |name: &str| event["pathParameters"][name.strip_suffix('+').unwrap_or(name)].is_string();
-            names.iter().all(|name| event.pointer(name).is_some_and(Value::is_string))
-                && segments.all(|text| {
-                    let name = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
-                    name.is_none_or(has)
-                })
+fn names_a_route(asked: &Value) -> bool {
+    let text = |pointer: &str| asked.pointer(pointer).and_then(Value::as_str);
+    let is_path = |path: &str| path.starts_with('/') || path == "$default";
+    if text("/version") == Some("2.0") {
+        let key = text("/routeKey").unwrap_or_default();
+        let path = key.split_once(' ').map_or(key, |(_, path)| path);
+        return is_path(path) && text("/requestContext/http/method").is_some();
+    }
+    let Some(method) = method(asked) else { return false };
+    if text("/type") == Some("TOKEN") && text("/authorizationToken").is_some() {
+        return true;
+    }
+    match text("/resource") {
+        Some(path) => {
+            is_path(path) && (text("/httpMethod") == Some(method) || [method, path] == ["$default"; 2])
         }
-        // A method that begins with a dollar is a route key, of which only `$connect` is a route here.
-        _ => method(event).is_some_and(|method| method == "$connect" || !method.starts_with('$')),
+        None => {
+            let is_connect = text("/methodArn").is_some_and(|arn| arn.split('/').skip(2).eq(["$connect"]));
+            is_connect && text("/requestContext/routeKey") == Some("$connect")
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::text::filled;
 /// The number of inputs before a restart, because written items pile up and accounts get locked.
 const LIFE: usize = 10_000;
 
-/// Scopes for two routes of the recorded events. Any valid credential is enough for the others.
+/// Scopes for some routes of the recorded events. Any valid credential is enough for the others.
 const ROUTE_SCOPES: &str =
     r#"{"GET /todo":["todo:read"],"GET /users/{id}":["admin"],"ANY /all/{rest+}":["todo:read"]}"#;
 

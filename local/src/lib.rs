@@ -16,6 +16,7 @@ mod functions;
 mod gateway;
 pub mod google;
 mod guard;
+pub mod route_scopes;
 mod secrets_manager;
 mod server;
 #[cfg(test)]
@@ -87,6 +88,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let (folder, lock) = DataFolder::open(&options.data)?;
     let before = folder.read(env_file::NAME)?.map(|text| env_file::read(&text)).unwrap_or_default();
     let template = Template::read_with(TEMPLATE, &[("AllowedOrigins", LOOPBACK_ORIGINS)])?;
+    route_scopes::check(&template)?;
 
     let emulators = Emulators::start(&options, &folder, &before).await?;
     let mut environment = emulators.environment();

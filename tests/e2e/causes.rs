@@ -378,17 +378,17 @@ async fn access_tokens(stack: &Stack, rejections: &mut Rejections) {
             format!("Bearer {}", Holder::new().sign(r#"{"alg":"HS256"}"#, "{}")),
             None,
         ),
-        ("bound to a key and came as a bearer token", &deps, format!("Bearer {bound}"), None),
-        ("there is no DPoP proof", &deps, dpop.clone(), None),
+        ("the token requires the DPoP scheme", &deps, format!("Bearer {bound}"), None),
+        ("missing DPoP proof", &deps, dpop.clone(), None),
         ("claim htm", &deps, dpop.clone(), Some(holder.proof("POST", url, Some(bound)))),
         (
-            "the proof's key is not the token's",
+            "the key of the DPoP proof is not the key of the token",
             &deps,
             dpop.clone(),
             Some(Holder::new().proof("GET", url, Some(bound))),
         ),
         ("", &deps, dpop.clone(), Some(used.clone())),
-        ("the proof was used before", &deps, dpop.clone(), Some(used)),
+        ("DPoP proof reuse detected", &deps, dpop.clone(), Some(used)),
     ] {
         let id =
             if cause.is_empty() { "allowed".to_owned() } else { format!("rejection-{}", rejections.0.len()) };

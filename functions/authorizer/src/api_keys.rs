@@ -1,46 +1,45 @@
-//! API keys as a warm function knows them.
+//! A cache of API keys.
 
 use shared::identity::secrets::SecretDigest;
 use shared::runtime::bounded::{BoundedMap, bounded_map};
 use shared::store::api_keys::{ApiKey, ApiKeys};
 use shared::store::table::StoreError;
 
-/// Keys held at once. Invariant: a few hundred bytes each, so that no flood of keys takes the memory.
+/// The most entries. Invariant: an entry has a few hundred bytes, so a flood of keys can't fill the memory.
 const CAPACITY: usize = 1024;
 
-/// How long a key that was good is not read again, in seconds. Nothing about a key changes but that it is
-/// revoked, and that the trust bundle tells. Invariant: shorter than a revocation stays in the bundle, and so is
-/// twice as long: that is how long it may be while the clock is set back.
-const KEPT_FOR: u64 = 3600;
+/// How long an entry is fresh, in seconds. An API key never changes except that it is revoked, and the trust snapshot
+/// holds revocations. Invariant: a revocation stays in the snapshot longer than twice this time, because an entry can
+/// be fresh for twice this time if the clock is set back.
+const FRESH_FOR: u64 = 3600;
 
 #[derive(Clone)]
-struct Held {
+struct Entry {
     api_key: ApiKey,
-    read_at: u64,
+    loaded_at: u64,
 }
 
-/// The keys that were read lately, by their digest.
+/// The API keys that were found in the store, by their digest.
 pub struct ApiKeyCache {
     store: ApiKeys,
-    held: BoundedMap<SecretDigest, Held>,
+    entries: BoundedMap<SecretDigest, Entry>,
 }
 
 impl ApiKeyCache {
     /// An empty cache.
     pub fn new(store: ApiKeys) -> Self {
-        Self { store, held: bounded_map(CAPACITY) }
+        Self { store, entries: bounded_map(CAPACITY) }
     }
 
-    /// The key with that digest, as it was at most an hour ago. Whether it was revoked since is for the
-    /// trust bundle to say.
+    /// The API key with that digest, at most an hour old. The trust snapshot says whether it was revoked since.
     pub async fn get(&self, digest: &SecretDigest, now: u64) -> Result<Option<ApiKey>, StoreError> {
-        let held = self.held.get(digest).filter(|held| now.abs_diff(held.read_at) < KEPT_FOR);
-        if let Some(Held { api_key, .. }) = held {
+        let entry = self.entries.get(digest).filter(|entry| now.abs_diff(entry.loaded_at) < FRESH_FOR);
+        if let Some(Entry { api_key, .. }) = entry {
             return Ok(Some(api_key));
         }
         let found = self.store.get(digest).await?;
         if let Some(api_key) = &found {
-            self.held.insert(digest.clone(), Held { api_key: api_key.clone(), read_at: now });
+            self.entries.insert(digest.clone(), Entry { api_key: api_key.clone(), loaded_at: now });
         }
         Ok(found)
     }

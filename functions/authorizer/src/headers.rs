@@ -1,4 +1,4 @@
-//! The headers that are read, out of all that were sent.
+//! The headers of an event that the authorizer reads.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -6,16 +6,16 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use shared::trust::proof_of_possession;
 
-/// The headers that are read. Most requests have a dozen others, which cost nothing but to be passed over.
+/// Their names. Most requests have a dozen other headers: those are skipped, not stored.
 const READ: [&str; 3] = ["authorization", "x-api-key", proof_of_possession::HEADER];
 
-/// Headers by their names in lower case, in whichever case they were sent and as often.
+/// Headers by lower-case names. API Gateway keeps the caller's case, and names may differ in case alone.
 pub struct Headers<V>(Vec<(&'static str, V)>);
 
 impl<V> Headers<V> {
     /// All values of a header.
     pub fn get(&self, name: &str) -> impl Iterator<Item = &V> {
-        debug_assert!(READ.contains(&name), "{name} is not read");
+        debug_assert!(READ.contains(&name), "the header {name} is not in READ");
         self.0.iter().filter(move |(found, _)| *found == name).map(|(_, value)| value)
     }
 }
@@ -47,7 +47,7 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Headers<V> {
     }
 }
 
-/// The name of a header, if it is one that is read.
+/// The name of a header, if it is one of [`READ`].
 struct Name(Option<&'static str>);
 
 impl<'de> Deserialize<'de> for Name {

@@ -1,26 +1,27 @@
-//! Decides who may call a route, for every shape in which API Gateway asks.
+//! Decides who may call a route, for every event shape of API Gateway.
 //!
-//! It reads public keys, revocations and API keys, and nothing that could sign. A credential that is not
-//! good is a denial; an error is returned only where nothing can be decided, and is never a yes.
+//! The function reads public keys, revocations and API keys. It can read nothing that signs. A bad credential is a
+//! denial. [`handle`] returns an error only if keys or store are out of reach, and an error is never an allow.
 
 mod answer;
 mod api_keys;
-mod binding;
-mod caller;
 mod credential;
+mod deny_reason;
 mod event;
 mod headers;
-mod path;
-mod pattern;
-mod reason;
-mod resource;
-pub mod routes;
+mod policy_resource;
+mod principal;
+mod proof_of_possession;
+#[cfg(test)]
+mod properties;
+mod route;
+pub mod route_scopes;
 
 use shared::jose::jwt::JwtError;
 use shared::runtime::aws::Aws;
 use shared::runtime::cache::Unavailable;
 use shared::runtime::settings::{ConfigError, Issuer, Settings};
-use shared::runtime::telemetry::{Decision, Outcome, RequestLog, Telemetry};
+use shared::runtime::telemetry::{Decision as LogRecord, Outcome, RequestLog, Telemetry};
 use shared::store::api_keys::ApiKeys;
 use shared::store::replay::ReplayStore;
 use shared::store::table::Table;
@@ -29,19 +30,20 @@ use shared::trust::snapshot::TokenRejection;
 
 pub use self::answer::Answer;
 pub use self::event::Event;
+pub use self::route::RouteKey;
 
 use self::api_keys::ApiKeyCache;
-use self::caller::Caller;
 use self::credential::Credential;
-use self::reason::Reason;
-use self::routes::{Route, RoutePolicy};
+use self::deny_reason::DenyReason;
+use self::principal::Principal;
+use self::route_scopes::RouteScopes;
 
 /// What this function needs.
 pub struct Deps {
     trust: TrustCache,
-    seen: ReplayStore,
+    replay: ReplayStore,
     api_keys: ApiKeyCache,
-    routes: RoutePolicy,
+    route_scopes: RouteScopes,
     issuer: Issuer,
     audiences: Vec<String>,
     telemetry: Telemetry,
@@ -55,109 +57,109 @@ impl Deps {
         let refresh = settings.trust_refresh()?;
         Ok(Self {
             api_keys: ApiKeyCache::new(ApiKeys::new(table.clone())),
-            seen: ReplayStore::new(table.clone()),
+            replay: ReplayStore::new(table.clone()),
             trust: TrustCache::new(table, refresh),
-            routes: RoutePolicy::new(settings.route_scopes()?)?,
+            route_scopes: RouteScopes::from_settings(settings)?,
             issuer: settings.issuer()?,
             audiences: settings.audiences()?,
             telemetry: Telemetry::from_settings("authorizer", settings),
         })
     }
 
-    /// Loads the trust bundle before the first request. A failure is left to that request.
+    /// Loads the trust snapshot before the first request. If that fails, the first request tries again.
     pub async fn warm_up(&self, now: u64) {
         let _ = self.trust.snapshot(now).await;
     }
 }
 
-/// Why a call may not go on.
-pub(crate) enum Refusal {
-    /// It was decided. The cause, where there is more to say than the reason, is for the log.
-    Denied(Reason, Option<String>),
-    /// It can't be decided.
-    Undecidable(Unavailable),
+/// Why a credential gives no principal.
+pub(crate) enum DeniedOrUnavailable {
+    /// The credential is denied. The log also gets the cause, where it says more than the reason.
+    Denied(DenyReason, Option<String>),
+    /// The credential can't be checked: keys or store are out of reach.
+    Unavailable(Unavailable),
 }
 
-impl From<Reason> for Refusal {
-    fn from(reason: Reason) -> Self {
+impl From<DenyReason> for DeniedOrUnavailable {
+    fn from(reason: DenyReason) -> Self {
         Self::Denied(reason, None)
     }
 }
 
-impl From<JwtError> for Refusal {
+impl From<JwtError> for DeniedOrUnavailable {
     fn from(error: JwtError) -> Self {
         Self::Denied(error.into(), Some(error.to_string()))
     }
 }
 
-impl From<TokenRejection> for Refusal {
+impl From<TokenRejection> for DeniedOrUnavailable {
     fn from(error: TokenRejection) -> Self {
         match error {
             TokenRejection::Token(error) => error.into(),
-            TokenRejection::Revoked => Reason::Revoked.into(),
-            TokenRejection::Unavailable(error) => Self::Undecidable(error),
+            TokenRejection::Revoked => DenyReason::Revoked.into(),
+            TokenRejection::Unavailable(error) => Self::Unavailable(error),
         }
     }
 }
 
-impl From<Unavailable> for Refusal {
+impl From<Unavailable> for DeniedOrUnavailable {
     fn from(error: Unavailable) -> Self {
-        Self::Undecidable(error)
+        Self::Unavailable(error)
     }
 }
 
-/// What was found out about a call with a good credential.
-struct Verdict<'a> {
-    caller: Caller,
-    route: Route<'a>,
-    permitted: bool,
+/// The decision about a call with a valid credential.
+pub(crate) struct Decision {
+    principal: Principal,
+    /// Why the principal may not use the route, if so, for the log.
+    outcome: Result<(), &'static str>,
 }
 
-/// Answers one question.
+/// Answers an event.
 ///
 /// # Errors
-/// Only when it can't be decided: keys or store are out of reach. API Gateway makes that a 500.
+/// The call can't be decided: keys or store are out of reach, or the event names no route. API Gateway answers 500.
 pub async fn handle(deps: &Deps, event: Event, now: u64) -> Result<Answer, Unavailable> {
     let mut watch = deps.telemetry.watch(now);
-    let verdict = decide(deps, &event, now).await;
+    let decision = decide(deps, &event, now).await;
     watch.trust_age = deps.trust.age(now);
     watch.trust_entries = deps.trust.entries();
-    log(&watch, &event, &verdict);
-    match verdict {
-        Ok(Verdict { caller, route, permitted }) => {
-            Ok(Answer::for_caller(&event, &deps.routes, &route, permitted, caller))
-        }
-        Err(Refusal::Denied(..)) => Ok(Answer::deny(&event)),
-        Err(Refusal::Undecidable(error)) => Err(error),
+    log(&watch, &event, &decision);
+    match decision {
+        Ok(decision) => Ok(Answer::new(&event, &deps.route_scopes, decision)),
+        Err(DeniedOrUnavailable::Denied(..)) => Ok(Answer::deny(&event)),
+        Err(DeniedOrUnavailable::Unavailable(error)) => Err(error),
     }
 }
 
-/// What is shown; who shows it; what for; and whether that is open to them.
-async fn decide<'a>(deps: &Deps, event: &'a Event, now: u64) -> Result<Verdict<'a>, Refusal> {
+/// Finds the credential, the principal and the route, in this order, and compares the scopes.
+async fn decide(deps: &Deps, event: &Event, now: u64) -> Result<Decision, DeniedOrUnavailable> {
     let credential = Credential::presented(event)?;
-    let caller = Caller::identify(deps, credential, event, now).await?;
+    let principal = Principal::identify(deps, credential, event, now).await?;
     let route = event.route().ok_or_else(|| Unavailable::new("the event names no route"))?;
-    Ok(Verdict { permitted: deps.routes.permits(&route, &caller.scopes), caller, route })
+    Ok(Decision { outcome: deps.route_scopes.check(&route, &principal.scopes), principal })
 }
 
-fn log(watch: &RequestLog<'_>, event: &Event, verdict: &Result<Verdict<'_>, Refusal>) {
-    let (outcome, reason, cause) = match verdict {
-        Ok(Verdict { permitted: true, .. }) => (Outcome::Allowed, None, None),
-        Ok(Verdict { permitted: false, .. }) => (Outcome::Denied, Some(Reason::InsufficientScope), None),
-        Err(Refusal::Denied(reason, cause)) => (Outcome::Denied, Some(*reason), cause.clone()),
-        Err(Refusal::Undecidable(error)) => {
-            (Outcome::Failed, Some(Reason::KeysUnavailable), Some(error.to_string()))
+fn log(watch: &RequestLog<'_>, event: &Event, decision: &Result<Decision, DeniedOrUnavailable>) {
+    let (outcome, reason, cause) = match decision {
+        Ok(Decision { outcome: Ok(()), .. }) => (Outcome::Allowed, None, None),
+        Ok(Decision { outcome: Err(cause), .. }) => {
+            (Outcome::Denied, Some(DenyReason::InsufficientScope), Some((*cause).to_owned()))
+        }
+        Err(DeniedOrUnavailable::Denied(reason, cause)) => (Outcome::Denied, Some(*reason), cause.clone()),
+        Err(DeniedOrUnavailable::Unavailable(error)) => {
+            (Outcome::Failed, Some(DenyReason::KeysUnavailable), Some(error.to_string()))
         }
     };
-    let context = verdict.as_ref().ok().map(|verdict| &verdict.caller.context);
+    let context = decision.as_ref().ok().map(|decision| &decision.principal.context);
     let text = |name| context.and_then(|context| context.get(name)).map(String::as_str);
-    watch.log(&Decision {
-        reason: reason.map(Reason::word),
+    watch.log(&LogRecord {
+        reason: reason.map(DenyReason::word),
         request_id: event.request_id(),
         sub: text("sub"),
         client_id: text("client_id"),
         jti: text("jti"),
         cause: cause.as_deref(),
-        ..Decision::new(outcome)
+        ..LogRecord::new(outcome)
     });
 }

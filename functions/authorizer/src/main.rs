@@ -14,7 +14,7 @@ async fn main() -> Result<(), Error> {
     telemetry::install("authorizer");
     let deps = &Deps::from_settings(&Settings::from_process())?;
     deps.warm_up(clock::now()).await;
-    // Not `lambda_runtime::run`, which wraps every call in spans that nobody here records.
+    // `lambda_runtime::run` would wrap every call in spans, which nothing here records.
     let handler = service_fn(async |event: LambdaEvent<Event<_>>| {
         handle(deps, event.payload.0, clock::now()).await.map_err(Error::from)
     });

@@ -208,10 +208,10 @@ impl Settings {
         self.switch("DEPLOY_EXAMPLES", None)
     }
 
-    /// `ROUTE_SCOPES`: a JSON object from route key (`GET /todo`) to its scopes.
-    pub fn route_scopes(&self) -> Result<BTreeMap<String, Scopes>, ConfigError> {
-        let complaint = |problem: &str| ConfigError::new("ROUTE_SCOPES", problem);
-        let Some(json) = self.optional("ROUTE_SCOPES") else {
+    /// `ROUTE_SCOPES` or `ADDED_ROUTE_SCOPES`: a JSON object from route key (`GET /todo`) to its scopes.
+    pub fn route_scopes(&self, name: &'static str) -> Result<BTreeMap<String, Scopes>, ConfigError> {
+        let complaint = |problem: &str| ConfigError::new(name, problem);
+        let Some(json) = self.optional(name) else {
             return Ok(BTreeMap::new());
         };
         let members = serde_json::from_str(json).map(StrictObject::into_object);
@@ -424,10 +424,11 @@ mod tests {
 
     #[test]
     fn route_scopes_must_be_scopes() {
-        assert!(settings(&[("ROUTE_SCOPES", r#"{"GET /todo":["todo:read"]}"#)]).route_scopes().is_ok());
+        let read = |json| settings(&[("ROUTE_SCOPES", json)]).route_scopes("ROUTE_SCOPES");
+        assert!(read(r#"{"GET /todo":["todo:read"]}"#).is_ok());
         let twice = r#"{"GET /todo":["a"],"GET /todo":[]}"#;
         for bad in ["[]", "{", r#"{"GET /todo":"todo:read"}"#, r#"{"GET /todo":["a b"]}"#, twice] {
-            assert!(settings(&[("ROUTE_SCOPES", bad)]).route_scopes().is_err(), "{bad}");
+            assert!(read(bad).is_err(), "{bad}");
         }
     }
 }

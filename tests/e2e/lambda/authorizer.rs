@@ -14,7 +14,15 @@ lambda_contract_tests! {
     "authorizer",
     settings: [SCOPES],
     then: accept_a_sender_constrained_token,
-    bad_settings: [("TABLE_NAME", ""), ("AUDIENCE", ""), ("ROUTE_SCOPES", "canary")],
+    bad_settings: [
+        ("TABLE_NAME", ""),
+        ("AUDIENCE", ""),
+        ("ROUTE_SCOPES", "canary"),
+        ("ROUTE_SCOPES", r#"{"GET canary":[]}"#),
+        ("ROUTE_SCOPES", r#"{"GET /canary/{x}":[],"GET /canary/{y}":[]}"#),
+        ("ADDED_ROUTE_SCOPES", "canary"),
+        ("ADDED_ROUTE_SCOPES", r#"{"GET canary":[]}"#),
+    ],
 }
 
 async fn accept_a_sender_constrained_token(stack: &Stack, mut authorizer: Function) {
@@ -30,20 +38,20 @@ async fn accept_a_sender_constrained_token(stack: &Stack, mut authorizer: Functi
 }
 
 #[tokio::test]
-async fn a_warm_call_asks_the_store_nothing() {
+async fn a_warm_call_does_not_read_the_store() {
     let stack = Stack::start().await;
     let secret = stack.client("backend", "todo:read").await;
     let (token, key) = (stack.token("backend", &secret).await, stack.api_key("todo:read", None).await);
-    // Counted, because with the store stopped a cache would serve what it could not load anew.
+    // The requests are counted: with the store stopped, a cache would serve stale values.
     let proxy = Proxy::start(&stack.running.environment["AWS_ENDPOINT_URL_DYNAMODB"]).await;
     let settings = [SCOPES, ("TRUST_REFRESH_SECONDS", "300"), ("AWS_ENDPOINT_URL_DYNAMODB", &proxy.url)];
     let mut authorizer = Function::start(binary("authorizer"), &stack, &settings).await;
     let bearer = event("authorizer/http_v2_bearer_scoped_route.json", &[("ACCESS_TOKEN", &token)]);
     let api_key = event("authorizer/http_v2_api_key.json", &[("DEMO_API_KEY", &key)]);
     assert_eq!(authorizer.call(&bearer).await["isAuthorized"], true);
-    assert_eq!(proxy.count(), 1, "the trust bundle is read at init");
+    assert_eq!(proxy.count(), 1, "the function reads the trust snapshot at init");
     assert_eq!(authorizer.call(&api_key).await["isAuthorized"], true);
-    assert_eq!(proxy.count(), 2, "an API key is read when it is first seen");
+    assert_eq!(proxy.count(), 2, "the function reads an API key at its first call");
     for _ in 0..100 {
         assert_eq!(authorizer.call(&bearer).await["isAuthorized"], true);
         assert_eq!(authorizer.call(&api_key).await["isAuthorized"], true);

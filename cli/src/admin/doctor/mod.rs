@@ -159,6 +159,7 @@ fn check(stores: &Stores, api: &Api, template: &Template, now: u64) -> Vec<Check
         trust.as_ref().map(|trust| (&trust.schedule, trust.jwks.as_slice())),
         now,
     ));
+    checks.push(routes::check_scopes(template));
     checks.push(proxy::check(api.answers()));
     checks.push(clock::check(api.answers().chain(unsigned)));
     checks

@@ -11,9 +11,11 @@ use tokio::task::JoinSet;
 
 use super::check::Check;
 use super::http::Http;
+use local::route_scopes::findings;
 
 /// The check's name.
 pub const NAME: &str = "routes";
+const SCOPES_NAME: &str = "route scopes";
 
 /// The answer of a route to a request without credential and body.
 pub struct Probe {
@@ -91,6 +93,21 @@ pub fn validate(probes: &[Probe], template: &Template) -> Check {
     Check::problem(NAME, details.join("; "), *advice)
 }
 
+/// Checks that the keys of the template's route scopes name its routes. The deployment's own parameter `RouteScopes`
+/// can't be read from here.
+pub fn check_scopes(template: &Template) -> Check {
+    let findings = findings(template);
+    if !findings.errors.is_empty() {
+        let advice = "correct ROUTE_SCOPES in template.yaml and deploy it again (`sam deploy`)";
+        return Check::problem(SCOPES_NAME, findings.errors.join("; "), advice);
+    }
+    if !findings.warnings.is_empty() {
+        let advice = "add a key for each of them to ROUTE_SCOPES in template.yaml, or `*` for all";
+        return Check::warning(SCOPES_NAME, findings.warnings.join("; "), advice);
+    }
+    Check::ok(SCOPES_NAME, "every key names a route of the template")
+}
+
 impl Probe {
     /// What is wrong with an answer, and what to do.
     fn wrong(&self) -> Option<(String, &'static str)> {
@@ -158,6 +175,22 @@ mod tests {
             assert!(!is_a_functions_error(body));
         }
         assert_eq!(filled("/a/{id}/b/{proxy+}"), "/a/doctor/b/doctor");
+    }
+
+    #[test]
+    fn route_scopes_must_name_routes() {
+        let check = |keys: &str| {
+            let text = TEMPLATE.replace(r#"'{"GET /todo":["todo:read"]}'"#, &format!("'{keys}'"));
+            check_scopes(
+                &Template::read(&text.replace("Method: GET, Path: /users,", "Method: ANY, Path: /users,"))
+                    .unwrap(),
+            )
+        };
+        assert_eq!(check(r#"{"GET /todo":["todo:read"]}"#).status, Status::Ok);
+        let check_of_a_typo = check(r#"{"GET /tood":["todo:read"]}"#);
+        assert!(check_of_a_typo.status == Status::Problem && check_of_a_typo.detail.contains("`GET /tood`"));
+        let other_methods = check(r#"{"GET /users":["users:read"]}"#);
+        assert!(other_methods.status == Status::Warning && other_methods.detail.contains("`ANY /users`"));
     }
 
     #[test]

@@ -1,29 +1,29 @@
-//! Why a call was denied: a fixed set of words for the log.
+//! Why a call is denied: a fixed set of words for the log.
 
 use shared::jose::jwt::JwtError;
 
 /// The reasons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// No credential at all.
+pub enum DenyReason {
+    /// There is no credential.
     MissingToken,
-    /// A credential that can't be read, that nobody has, or two of them.
+    /// The credential is malformed or unknown, or there are two.
     InvalidToken,
-    /// Its time is over.
+    /// The credential has expired.
     TokenExpired,
-    /// The signature is not of one of our keys.
+    /// The signature is not from one of our keys.
     InvalidSignature,
-    /// It was not made for us.
+    /// The token is for another issuer or audience, or lacks a claim.
     InvalidClaims,
-    /// It does not open this route.
+    /// The scopes do not open the route.
     InsufficientScope,
-    /// It, or whoever it belongs to, was shut out.
+    /// The credential is revoked, or its subject or client is.
     Revoked,
-    /// It can't be judged: keys or store are out of reach.
+    /// The credential can't be checked: keys or store are out of reach.
     KeysUnavailable,
 }
 
-impl Reason {
+impl DenyReason {
     /// The word in the log.
     pub fn word(self) -> &'static str {
         match self {
@@ -39,7 +39,7 @@ impl Reason {
     }
 }
 
-impl From<JwtError> for Reason {
+impl From<JwtError> for DenyReason {
     fn from(error: JwtError) -> Self {
         match error {
             JwtError::Malformed | JwtError::InvalidHeader(_) => Self::InvalidToken,

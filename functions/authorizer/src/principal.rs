@@ -1,4 +1,6 @@
-//! Who the caller is, once the credential was found good.
+//! The principal: who the caller is, once the credential is verified.
+
+use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret, SecretString};
 use shared::identity::secrets::{SecretDigest, SecretKind};
@@ -8,65 +10,62 @@ use shared::runtime::cache::{Unavailable, display_chain};
 use shared::store::api_keys::ApiKey;
 use shared::trust::access_token::{AccessClaims, Expected};
 
-use crate::answer::Context;
-use crate::binding::{self, Scheme};
 use crate::credential::Credential;
+use crate::deny_reason::DenyReason;
 use crate::event::Event;
-use crate::reason::Reason;
-use crate::{Deps, Refusal};
+use crate::proof_of_possession::{PresentedToken, TokenScheme};
+use crate::{DeniedOrUnavailable, Deps};
 
-/// A caller that is who it says.
-pub(crate) struct Caller {
-    /// What it may do.
+/// What the back end gets about the caller: flat strings, and nothing that the caller sent as a header.
+pub(crate) type Context = BTreeMap<String, String>;
+
+/// A verified caller.
+pub(crate) struct Principal {
+    /// The scopes of the credential.
     pub scopes: Scopes,
-    /// What the route's function learns of it.
+    /// What the back end gets.
     pub context: Context,
 }
 
-impl Caller {
-    /// Finds out who shows this credential.
+impl Principal {
+    /// Verifies a credential.
     pub(crate) async fn identify(
         deps: &Deps,
         credential: Credential,
         event: &Event,
         now: u64,
-    ) -> Result<Self, Refusal> {
-        match credential {
-            Credential::Bearer(token) => Self::by_token(deps, &token, Scheme::Bearer, event, now).await,
-            Credential::Dpop(token) => Self::by_token(deps, &token, Scheme::Dpop, event, now).await,
-            Credential::ApiKey(key) => Self::by_api_key(deps, &key, now).await,
-        }
+    ) -> Result<Self, DeniedOrUnavailable> {
+        let (scheme, token) = match &credential {
+            Credential::Bearer(token) => (TokenScheme::Bearer, token),
+            Credential::Dpop(token) => (TokenScheme::Dpop, token),
+            Credential::ApiKey(key) => return Self::by_api_key(deps, key, now).await,
+        };
+        Self::by_token(deps, PresentedToken { scheme, text: token.expose_secret(), event }, now).await
     }
 
-    async fn by_token(
-        deps: &Deps,
-        token: &SecretString,
-        scheme: Scheme,
-        event: &Event,
-        now: u64,
-    ) -> Result<Self, Refusal> {
-        let issuer = deps.issuer.resolve(event.domain());
+    async fn by_token(deps: &Deps, token: PresentedToken<'_>, now: u64) -> Result<Self, DeniedOrUnavailable> {
+        let issuer = deps.issuer.resolve(token.event.domain());
         let issuer =
             issuer.ok_or_else(|| Unavailable::new("ISSUER is empty and the event names no domain"))?;
-        let (expected, text) =
-            (Expected { issuer: Some(&issuer), audiences: Some(&deps.audiences) }, token.expose_secret());
-        let claims = deps.trust.accept(text, &expected, now).await?.into_claims();
-        binding::check(&claims.confirmation, scheme, text, event, &deps.issuer, &deps.seen, now).await?;
+        let expected = Expected { issuer: Some(&issuer), audiences: Some(&deps.audiences) };
+        let claims = deps.trust.accept(token.text, &expected, now).await?.into_claims();
+        token.check(&claims.confirmation, deps, now).await?;
         Ok(Self { scopes: claims.scopes.clone(), context: token_context(claims) })
     }
 
-    async fn by_api_key(deps: &Deps, key: &SecretString, now: u64) -> Result<Self, Refusal> {
-        // A malformed key is nobody's: it is refused before any look-up.
-        let digest = SecretDigest::of(SecretKind::ApiKey, key).ok_or(Reason::InvalidToken)?;
+    async fn by_api_key(deps: &Deps, key: &SecretString, now: u64) -> Result<Self, DeniedOrUnavailable> {
+        // A malformed API key has no digest, so it costs no look-up.
+        let digest = SecretDigest::of(SecretKind::ApiKey, key).ok_or(DenyReason::InvalidToken)?;
         let trust = deps.trust.snapshot(now).await?;
         let api_key =
             deps.api_keys.get(&digest, now).await.map_err(|error| Unavailable::new(display_chain(&error)))?;
-        let api_key = api_key.filter(|found| found.digest.matches(&digest)).ok_or(Reason::InvalidToken)?;
+        let api_key =
+            api_key.filter(|found| found.digest.matches(&digest)).ok_or(DenyReason::InvalidToken)?;
         if api_key.disabled || trust.is_revoked_for(&api_key.id, now) {
-            return Err(Reason::Revoked.into());
+            return Err(DenyReason::Revoked.into());
         }
         if !api_key.is_active(now) {
-            return Err(Reason::TokenExpired.into());
+            return Err(DenyReason::TokenExpired.into());
         }
         Ok(Self { context: api_key_context(&api_key), scopes: api_key.scopes })
     }
@@ -88,7 +87,7 @@ fn token_context(claims: AccessClaims) -> Context {
     context
 }
 
-/// A key is its own subject: its owner is a note, not somebody who signed in.
+/// An API key is its own subject: its owner is a note, not a user who signed in.
 fn api_key_context(api_key: &ApiKey) -> Context {
     Context::from(
         [
