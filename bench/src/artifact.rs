@@ -13,6 +13,7 @@ const DEFLATE_LEVEL: u8 = 6;
 
 /// A built binary.
 pub struct Artifact {
+    /// Its path.
     pub path: PathBuf,
     /// The size in a deployment package, in bytes.
     pub zipped: u64,

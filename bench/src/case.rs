@@ -136,6 +136,7 @@ fn signing_key(algorithm: &str) -> anyhow::Result<String> {
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
+/// The cases of one stack. Each argument is one input that all cases share.
 fn of_stack(
     artifacts: &BTreeMap<&'static str, Artifact>,
     algorithm: &'static str,

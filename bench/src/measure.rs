@@ -102,6 +102,7 @@ fn cold(case: &Case, stack: &Stack, tokens: &mut Tokens, figures: &mut Figures) 
     Ok(())
 }
 
+/// Runs one batch. Each argument has another owner.
 fn batch(
     case: &Case,
     process: &mut Process,
@@ -114,7 +115,7 @@ fn batch(
     let mut answers = process.answers(warm_up)?;
     let before = process.usage().cpu()?;
     let timed = process.answers(counted)?;
-    let spent = process.usage().cpu()? - before;
+    let spent = process.usage().cpu()?.checked_sub(before).unwrap();
     let times: Vec<f64> = timed.iter().map(|answer| microseconds(answer.took)).collect();
     answers.extend(timed);
     for answer in &answers {

@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 pub struct Usage(u32);
 
 impl Usage {
+    /// Of this process.
     pub fn of(pid: u32) -> Self {
         Self(pid)
     }

@@ -50,7 +50,7 @@ impl Diagnosis {
     fn of(environment: &Environment, changes: &[(&str, &str)], args: &[&str]) -> Self {
         let output = run(environment, changes, &[args, &["--output", "json"]].concat());
         let stderr = String::from_utf8(output.stderr).unwrap();
-        let lines = if output.status.success() { 0 } else { 1 };
+        let lines = usize::from(!output.status.success());
         assert_eq!(stderr.lines().count(), lines, "{stderr}");
         let mut document: Value = serde_json::from_slice(&output.stdout).unwrap();
         let Value::Array(checks) = document["checks"].take() else { panic!("no checks") };

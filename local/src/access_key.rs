@@ -11,7 +11,7 @@ use aws_lc_rs::hmac;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use secrecy::{ExposeSecret, SecretString};
-use shared::identity::secrets::{hex, random_id};
+use shared::identity::secrets::random_id;
 
 use super::env_file::Environment;
 
@@ -55,8 +55,10 @@ impl AccessKey {
     pub fn kept_or_new(before: &Environment) -> Self {
         let kept = before.get(ID).zip(before.get(SECRET));
         let kept = kept.filter(|(id, secret)| id.starts_with(PREFIX) && !secret.is_empty());
-        kept.map(|(id, secret)| Self { id: id.clone(), secret: secret.as_str().into() })
-            .unwrap_or_else(Self::generate)
+        kept.map_or_else(Self::generate, |(id, secret)| Self {
+            id: id.clone(),
+            secret: secret.as_str().into(),
+        })
     }
 
     /// The access key's part of `dev.env` and of each function's environment.
@@ -83,11 +85,11 @@ impl AccessKey {
     fn signature(&self, signed: &Signed<'_>, request: &Parts, body: &[u8]) -> String {
         let [date, region, service] = signed.scope;
         let time = header_values(request, "x-amz-date");
-        let canonical = hex(digest(&SHA256, canonical(signed, request, body).as_bytes()).as_ref());
+        let canonical = hex::encode(digest(&SHA256, canonical(signed, request, body).as_bytes()).as_ref());
         let to_sign = format!("{ALGORITHM}\n{time}\n{date}/{region}/{service}/{TERMINATOR}\n{canonical}");
         let first = format!("AWS4{}", self.secret.expose_secret()).into_bytes();
         let key = [date, region, service, TERMINATOR].iter().fold(first, |key, part| mac(&key, part));
-        hex(&mac(&key, &to_sign))
+        hex::encode(mac(&key, &to_sign))
     }
 }
 
@@ -118,10 +120,10 @@ impl<'a> Signed<'a> {
 
 /// The canonical request. Neither service uses a path or a query, so a request with a query does not verify.
 fn canonical(signed: &Signed<'_>, request: &Parts, body: &[u8]) -> String {
-    let headers: String =
-        signed.headers.split(';').map(|name| format!("{name}:{}\n", header_values(request, name))).collect();
+    let header = |name| format!("{name}:{}\n", header_values(request, name));
+    let headers = signed.headers.split(';').map(header).collect::<Vec<_>>().concat();
     let (method, path) = (request.method.as_str(), request.uri.path());
-    let body = hex(digest(&SHA256, body).as_ref());
+    let body = hex::encode(digest(&SHA256, body).as_ref());
     format!("{method}\n{path}\n\n{headers}\n{}\n{body}", signed.headers)
 }
 

@@ -118,7 +118,7 @@ pub async fn create_table(client: &Client, name: &str, table: &Table) -> anyhow:
     match client.describe_table().table_name(name).send().await {
         Ok(_) => return Ok(()),
         Err(error)
-            if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {}
+            if error.as_service_error().is_some_and(aws_sdk_dynamodb::operation::describe_table::DescribeTableError::is_resource_not_found_exception) => {}
         Err(error) => {
             let advice = "DynamoDB does not answer. Check AWS_ENDPOINT_URL_DYNAMODB, or unset it for the embedded engine. \
                 Cause";

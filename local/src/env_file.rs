@@ -10,10 +10,8 @@ pub const NAME: &str = "dev.env";
 
 /// The file's text, for `source`.
 pub fn write(environment: &Environment) -> String {
-    environment
-        .iter()
-        .map(|(name, value)| format!("export {name}='{}'\n", value.replace('\'', r"'\''")))
-        .collect()
+    let line = |(name, value): (_, &String)| format!("export {name}='{}'\n", value.replace('\'', r"'\''"));
+    environment.iter().map(line).collect::<Vec<_>>().concat()
 }
 
 /// Reads what [`write`] wrote. Other lines are skipped.

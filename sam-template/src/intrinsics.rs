@@ -40,9 +40,9 @@ impl Scope {
             .collect::<Result<BTreeMap<_, _>>>()?;
         for (name, value) in values {
             let parameter = parameters.get_mut(*name);
-            *parameter
-                .ok_or_else(|| TemplateError::new("Parameters", format!("{name} is not a parameter")))? =
-                (*value).to_owned();
+            let parameter = parameter
+                .ok_or_else(|| TemplateError::new("Parameters", format!("{name} is not a parameter")))?;
+            (*value).clone_into(parameter);
         }
         let resources = section("Resources").into_iter().map(|(name, _)| name).collect();
         Ok(Self { parameters, conditions: section("Conditions"), resources })
@@ -169,7 +169,7 @@ impl Scope {
                 .ok_or_else(|| TemplateError::new(place, "Fn::Sub has a ${ without a }"))?;
             result.push_str(before);
             match name.strip_prefix('!') {
-                Some(literal) => result.push_str(&format!("${{{literal}}}")),
+                Some(literal) => result.extend(["${", literal, "}"]),
                 None if name.contains('.') => result.push_str(self.attribute(place, name)?),
                 None => result.push_str(self.reference(place, name)?),
             }

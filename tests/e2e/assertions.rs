@@ -175,7 +175,7 @@ async fn rejected_assertions_get_one_response_and_cost_one_fetch() {
     let broken = serving(ResponseTemplate::new(500)).await;
     let empty = serving(ResponseTemplate::new(200).set_body_json(json!({"keys": []}))).await;
     let garbage = serving(ResponseTemplate::new(200).set_body_string("<html>")).await;
-    let silent = serving(ResponseTemplate::new(200).set_delay(Duration::from_secs(60))).await;
+    let silent = serving(ResponseTemplate::new(200).set_delay(Duration::from_mins(1))).await;
     for (id, url) in [
         ("dead", "http://127.0.0.1:9/jwks".to_owned()),
         ("slow", slow.uri()),

@@ -158,7 +158,7 @@ async fn assertions(stack: &Stack, rejections: &mut Rejections) {
         ("claim jti", Some("app"), with(&own, "jti", json!(""))),
         ("has expired", Some("app"), {
             assertion(stack, &own, |claims| {
-                (claims["iat"], claims["exp"]) = (json!(now - 90), json!(now - 40))
+                (claims["iat"], claims["exp"]) = (json!(now - 90), json!(now - 40));
             })
         }),
         ("claim typ", Some("app"), typed.expose_secret().to_owned()),
@@ -311,7 +311,7 @@ async fn refresh_tokens(stack: &Stack, rejections: &mut Rejections) {
         let handle = |request| token::handle(&deps, request, now);
         let (status, body) = status_and_body(&call(&refresh(&used, json!({})), handle).await);
         assert_eq!(status, 200, "{body}");
-        used = body["refresh_token"].as_str().unwrap().to_owned();
+        body["refresh_token"].as_str().unwrap().clone_into(&mut used);
     }
     for (cause, client_id, token, headers, now) in [
         ("malformed refresh token", None, "x", json!({}), now),

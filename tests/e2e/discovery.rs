@@ -13,7 +13,7 @@ fn empty_arrays(document: &Value, place: &str, found: &mut Vec<String>) {
         Value::Array(items) if items.is_empty() => found.push(place.to_owned()),
         Value::Array(items) => items.iter().for_each(|item| empty_arrays(item, place, found)),
         Value::Object(members) => {
-            members.iter().for_each(|(name, member)| empty_arrays(member, &format!("{place}/{name}"), found))
+            members.iter().for_each(|(name, member)| empty_arrays(member, &format!("{place}/{name}"), found));
         }
         _ => {}
     }

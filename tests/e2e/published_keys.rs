@@ -72,7 +72,7 @@ fn shapes(key: &PrivateKey) -> Vec<(&'static str, String)> {
         (
             "java",
             set(json!([{
-                "kty": "RSA", "n": with_zero, "e": "AAEAAQ", "kid": kid, "exp": 4102444800_u64, "nbf": 0, "iat": 0,
+                "kty": "RSA", "n": with_zero, "e": "AAEAAQ", "kid": kid, "exp": 4_102_444_800_u64, "nbf": 0, "iat": 0,
             }])),
         ),
         (

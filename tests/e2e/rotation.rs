@@ -25,7 +25,7 @@ use crate::events::{basic, post_token};
 const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 const GRANT: [(&str, &str); 1] = [("grant_type", "client_credentials")];
 
-/// Runs one step of a rotation.
+/// Runs one step of a rotation. Its arguments are the function, its stack, and what Secrets Manager sends.
 async fn try_step(
     deps: &rotation::Deps,
     stack: &Stack,

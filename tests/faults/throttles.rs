@@ -28,7 +28,8 @@ struct Outcome {
     throttled: usize,
 }
 
-/// Sends requests one after the other through one proxy, first without and then with throttling.
+/// Sends requests one after the other through one proxy, first without and then with throttling. Each argument is one
+/// setting of the measurement.
 async fn measure(stack: &Stack, kind: Kind, number: usize, share: u64, times: usize) -> Outcome {
     let mut flow = Flow::start(stack, kind, number).await;
     let now = clock::now();
@@ -44,6 +45,7 @@ async fn measure(stack: &Stack, kind: Kind, number: usize, share: u64, times: us
     Outcome { tally, baseline, requests: flow.proxy.count() - before, throttled: flow.proxy.faults() }
 }
 
+/// Sends that many requests, one a second from a moment on. Each argument is one setting of the measurement.
 async fn ask(stack: &Stack, flow: &mut Flow, name: &str, from: u64, times: usize) -> Tally {
     let mut tally = Tally::default();
     for round in 0..times {

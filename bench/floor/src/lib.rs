@@ -16,11 +16,14 @@ pub const MESSAGE: [u8; 400] = [b'A'; 400];
 
 /// The key in `SIGNING_KEY` with the algorithm in `SIGNING_ALGORITHM`.
 pub enum SigningKey {
+    /// `RS256`
     Rsa(RsaKeyPair),
+    /// `ES256`
     Ecdsa(EcdsaKeyPair),
 }
 
 impl SigningKey {
+    /// Reads both variables.
     pub fn from_environment() -> Result<Self, Box<dyn Error + Send + Sync>> {
         let der = STANDARD.decode(env::var("SIGNING_KEY")?)?;
         Ok(match env::var("SIGNING_ALGORITHM")?.as_str() {

@@ -18,6 +18,7 @@ use self::output::Format;
 
 /// One command for each noun, and `doctor`.
 #[derive(Subcommand)]
+#[expect(missing_docs, reason = "clap shows the documentation of the arguments")]
 pub enum AdminCommand {
     Client(client::ClientArgs),
     User(user::UserArgs),

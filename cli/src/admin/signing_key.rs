@@ -109,7 +109,7 @@ async fn run(
     match command {
         SigningKeyCommand::Status => {}
         SigningKeyCommand::Rotate(RotateArgs { lead, algorithm }) => {
-            keys.rotate(lead.as_secs(), algorithm).await?
+            keys.rotate(lead.as_secs(), algorithm).await?;
         }
         SigningKeyCommand::Revoke { key_id } => keys.revoke(&key_id).await?,
     }

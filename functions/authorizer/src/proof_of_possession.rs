@@ -109,8 +109,8 @@ impl PresentedToken<'_> {
 fn client_certificate(event: &Event) -> Option<&str> {
     let context = event.request_context.as_ref()?;
     // HTTP APIs call the connection `authentication`, REST APIs `identity`.
-    let connections = [&context.authentication, &context.identity].into_iter().flatten();
-    let certificate = connections.filter_map(|connection| connection.client_cert.as_ref()).next()?;
+    let mut connections = [&context.authentication, &context.identity].into_iter().flatten();
+    let certificate = connections.find_map(|connection| connection.client_cert.as_ref())?;
     certificate.client_cert_pem.as_deref()
 }
 

@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sam_template::policy::covers;
 use proptest::prelude::*;
+use sam_template::policy::covers;
 use serde_json::{Value, json};
 use shared::oauth::scope::Scopes;
 use shared::runtime::settings::Settings;

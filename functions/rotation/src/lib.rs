@@ -63,8 +63,11 @@ pub enum Failure {
 pub async fn handle(deps: &Deps, event: Event, now: u64) -> Result<(), Failure> {
     let watch = deps.telemetry.watch(now);
     let (step, result) = match &event {
-        Event::Rotation { step, secret_id, client_request_token } => {
-            (step.word(), rotate(deps, *step, secret_id, client_request_token, now).await.map(|()| None))
+        Event::Rotation { step, secret_id, .. } if *secret_id != deps.secret_id => {
+            (step.word(), Err(Failure::OtherSecret))
+        }
+        Event::Rotation { step, client_request_token, .. } => {
+            (step.word(), rotate(deps, *step, client_request_token, now).await.map(|()| None))
         }
         Event::Daily { .. } => ("daily", look_after(deps, now).await),
     };
@@ -79,10 +82,7 @@ pub async fn handle(deps: &Deps, event: Event, now: u64) -> Result<(), Failure> 
     result.map(drop)
 }
 
-async fn rotate(deps: &Deps, step: Step, secret_id: &str, token: &str, now: u64) -> Result<(), Failure> {
-    if secret_id != deps.secret_id {
-        return Err(Failure::OtherSecret);
-    }
+async fn rotate(deps: &Deps, step: Step, token: &str, now: u64) -> Result<(), Failure> {
     let taken = match step {
         Step::Create => deps.rotation.create(token, deps.algorithm, now).await,
         Step::Publish => deps.rotation.publish(token, now).await,

@@ -33,7 +33,7 @@ impl Person {
     ) -> anyhow::Result<SecretString> {
         let mut token_id = [0; 20];
         rand::fill(&mut token_id).map_err(|_| anyhow!("the random number generator failed"))?;
-        let token_id: String = token_id.iter().map(|byte| format!("{byte:02x}")).collect();
+        let token_id = hex::encode(token_id);
         let name = self.email.split('@').next().unwrap_or_default();
         let mut claims = json!({
             "iss": "https://accounts.google.com",

@@ -97,7 +97,7 @@ pub(crate) fn with_checksum(kind: SecretKind, characters: &str) -> (SecretString
 
 /// The digest of a text as lower-case hex, for texts that must not be stored.
 pub fn hex_digest(text: &str) -> String {
-    hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
+    hex::encode(digest::digest(&digest::SHA256, text.as_bytes()))
 }
 
 /// A new id: the prefix and 131 random bits.
@@ -136,16 +136,6 @@ fn checksum(body: &str) -> String {
         number /= 62;
     }
     characters.iter().collect()
-}
-
-/// Bytes in hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string can't fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -239,7 +239,7 @@ fn truncate_times(payload: &[u8], claims: &mut StrictObject) -> Result<(), JwtEr
         #[serde(borrow)]
         nbf: Option<&'a RawValue>,
     }
-    if !["iat", "exp", "nbf"].iter().any(|name| claims.get(name).is_some_and(|time| time.is_f64())) {
+    if !["iat", "exp", "nbf"].iter().any(|name| claims.get(name).is_some_and(serde_json::Value::is_f64)) {
         return Ok(());
     }
     let Times { iat, exp, nbf } = serde_json::from_slice(payload).map_err(|_| JwtError::Malformed)?;

@@ -171,10 +171,7 @@ mod tests {
             "e35d28419ed02025cfa69038cd623962458da5c695fbdea3c22b0bfb25897092",
             "568d6905a2c88708a4b3025190edcfedb1974a606a13c6e5290fcb2ae63edab5",
         ];
-        let of = |root| -> String {
-            let fingerprint = digest::digest(&digest::SHA256, root);
-            fingerprint.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-        };
+        let of = |root| hex::encode(digest::digest(&digest::SHA256, root));
         assert_eq!(AMAZON_ROOTS.map(of), fingerprints);
     }
 }

@@ -151,7 +151,7 @@ impl RequestLog<'_> {
             latency: (latency.as_secs_f64() * 1e6).round() / 1e3,
             issued: (decision.outcome == Outcome::Issued).then_some(1),
             refused: (refused > 0).then_some(1),
-            failed: self.is_failure(decision).then_some(1),
+            failed: Self::is_failure(decision).then_some(1),
             cold_start: self.cold.then_some(1),
             trust_age: self.trust_age,
             trust_entries: self.trust_entries,
@@ -164,7 +164,7 @@ impl RequestLog<'_> {
 
     /// Whether a caller got no answer. A failed rotation step has no waiting caller, and the function's error has a
     /// separate alarm.
-    fn is_failure(&self, decision: &Decision<'_>) -> bool {
+    fn is_failure(decision: &Decision<'_>) -> bool {
         decision.outcome == Outcome::Failed && decision.step.is_none()
     }
 
@@ -184,7 +184,7 @@ impl RequestLog<'_> {
         let is = |outcome| decision.outcome == outcome;
         let by_function = [(true, "Latency", "Milliseconds"), (is(Outcome::Issued), "Issued", "Count")];
         let overall = [
-            (self.is_failure(decision), "Failed", "Count"),
+            (Self::is_failure(decision), "Failed", "Count"),
             (self.cold, "ColdStart", "Count"),
             (self.trust_age.is_some(), "TrustAge", "Seconds"),
             (self.trust_entries.is_some(), "TrustEntries", "Count"),
@@ -286,7 +286,7 @@ mod tests {
         let mut watch = telemetry.watch(1_000);
         set(&mut watch);
         let line = watch.line(decision, Duration::from_micros(1_234)).unwrap();
-        assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+        assert_eq!(line.split(|byte| *byte == b'\n').count(), 2);
         serde_json::from_slice(&line).unwrap()
     }
 

@@ -70,7 +70,7 @@ impl IssuedToken {
             token_type: self.claims.confirmation.token_type(),
             expires_in: self.claims.expires_at - self.claims.issued_at,
             scope: self.claims.scopes.to_claim(),
-            refresh_token: self.refresh_token.as_ref().map(|token| token.expose_secret()),
+            refresh_token: self.refresh_token.as_ref().map(secrecy::ExposeSecret::expose_secret),
             issued_token_type: self.issued_token_type,
         }
     }

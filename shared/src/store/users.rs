@@ -68,30 +68,30 @@ impl User {
     }
 }
 
-/// A user without the password.
+/// A user without the password hash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
-    /// The user's name; of somebody whom another issuer vouches for the same as `sub`.
+    /// Username. Of a federated user it equals `sub`.
     pub username: String,
-    /// Our `sub` for them: `usr_` + an id.
+    /// Subject: `usr_` and an id.
     pub sub: String,
-    /// The email address: of a federated user the one that was verified at the first sign-in.
+    /// Email address. Of a federated user, the verified one of the first sign-in.
     pub email: Option<String>,
     /// The scopes that a sign-in gets.
     pub scopes: Scopes,
-    /// Somebody who is disabled can't sign in.
+    /// A disabled user can't sign in.
     pub disabled: bool,
-    /// Random, and another when the password is changed and when the user is disabled: no token family
-    /// outlives its epoch.
+    /// A random value, which changes with the password and when the user is disabled. A token family ends with its
+    /// epoch.
     #[serde(default)]
     pub epoch: String,
-    /// Seconds since 1970.
+    /// Time of creation, in seconds since 1970.
     pub created_at: u64,
 }
 
 impl Account {
-    /// Whether another issuer signs the user in. Such users are named by their `sub`; no user with a password can be,
-    /// whatever a user's item holds (see [`Users::with_password`]).
+    /// Whether a trusted issuer signs the user in. The username of such a user is its `sub`, which no user with a
+    /// password can have, whatever the item contains (see [`Users::with_password`]).
     pub fn is_federated(&self) -> bool {
         self.username == self.sub
     }

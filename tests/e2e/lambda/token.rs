@@ -27,7 +27,7 @@ async fn issue_within_a_quota_and_reject_a_reused_refresh_token(stack: &Stack, m
     let mut last = first.clone();
     for _ in 0..2 {
         let (_, body) = status_and_body(&token.call(&refresh(&last)).await);
-        last = body["refresh_token"].as_str().expect("a refresh token").to_owned();
+        body["refresh_token"].as_str().expect("a refresh token").clone_into(&mut last);
     }
     assert_eq!(status_and_body(&token.call(&refresh(&first)).await).0, 400);
     assert_eq!(status_and_body(&token.call(&refresh(&last)).await).0, 400, "for the owner too");

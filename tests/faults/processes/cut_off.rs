@@ -78,7 +78,8 @@ fn serves_from_caches(function: &str, warm: bool) -> bool {
 }
 
 /// The responses of a process during the outage of its stores, and the time from their return to the next success.
-/// Unavailability is an error of the authorizer, whose response has no status, and 503 of the other functions.
+/// Unavailability is an error of the authorizer, whose response has no status, and 503 of the other functions. Each
+/// argument is one part of the case.
 async fn outage(
     function: &str,
     warm: bool,

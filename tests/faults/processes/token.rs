@@ -42,7 +42,7 @@ async fn a_retry_succeeds_after_a_kill_at_any_step_of_a_refresh() {
     for round in 0..rounds {
         stores.dynamodb.cut(Cut { after: round % STEPS, applied: round / STEPS % 2 == 1 });
         victim.send(&refresh(&token));
-        let cut = timeout(Duration::from_secs(60), stores.dynamodb.was_cut()).await;
+        let cut = timeout(Duration::from_mins(1), stores.dynamodb.was_cut()).await;
         cut.unwrap_or_else(|_| panic!("round {round} was not cut off"));
         victim.kill().await;
         victim = started(&stores, &stack).await;

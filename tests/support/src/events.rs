@@ -110,7 +110,7 @@ fn effect_of(event: &Value, answer: &Value) -> Value {
     let called = event["methodArn"].as_str().expect("the ARN of a call");
     let says = |effect: &str| {
         let statements = statements.iter().filter(|statement| statement["Effect"] == effect);
-        let mut resources = statements.flat_map(|statement| statement["Resource"].as_array()).flatten();
+        let mut resources = statements.filter_map(|statement| statement["Resource"].as_array()).flatten();
         resources.any(|resource| covers(resource.as_str().expect("an ARN"), called))
     };
     json!(if says("Allow") && !says("Deny") { "Allow" } else { "Deny" })

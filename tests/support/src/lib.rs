@@ -4,6 +4,8 @@
 //! It depends on `local` and `sam-template`. It must not depend on the command line, and no function may depend on it,
 //! because `local` links every function.
 
+#![expect(missing_docs, reason = "the names of helpers say what they do")]
+
 pub mod events;
 pub mod faults;
 pub mod lambda;

@@ -154,7 +154,7 @@ fn accesses(target: &str, request: &Value) -> Option<BTreeMap<String, Access>> {
             }
         }
         ("DynamoDB_20120810", _) => {
-            accesses.entry(format!("dynamodb:{operation}")).or_default().add(request)?
+            accesses.entry(format!("dynamodb:{operation}")).or_default().add(request)?;
         }
         _ => return None,
     }

@@ -38,7 +38,7 @@ pub async fn tokens(callers: &Arc<Callers>, usage: &Usage, time: Duration) -> an
     closed(callers, Kind::Token, TOKEN_CONNECTIONS, WARM_UP).await;
     let (cpu, began) = (usage.cpu()?, Instant::now());
     let samples = closed(callers, Kind::Token, TOKEN_CONNECTIONS, time).await;
-    Ok(Tokens { samples, cpu: usage.cpu()? - cpu, took: began.elapsed() })
+    Ok(Tokens { samples, cpu: usage.cpu()?.checked_sub(cpu).unwrap(), took: began.elapsed() })
 }
 
 /// Sends every kind of request at a steady rate.

@@ -99,7 +99,7 @@ impl Mixed {
         let Some((first, last)) = seen.next().and_then(|first| Some((first, seen.last()?))) else {
             return f64::NAN;
         };
-        (last.cpu - first.cpu).as_secs_f64() / (last.at - first.at).as_secs_f64()
+        last.cpu.checked_sub(first.cpu).unwrap().as_secs_f64() / (last.at - first.at).as_secs_f64()
     }
 
     pub fn p50(&self, kind: Kind, window: u32) -> f64 {

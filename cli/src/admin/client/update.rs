@@ -106,10 +106,10 @@ impl UpdateArgs {
             scopes: if scopes.is_empty() { None } else { Some(validation::scopes(&scopes)?) },
             audiences: given(settings.audiences, Vec::is_empty, removals.no_audience),
             token_ttl: given(settings.token_ttl, Option::is_none, removals.no_token_ttl),
-            claims: given(claims, |claims| claims.is_empty(), removals.no_claim),
+            claims: given(claims, std::collections::BTreeMap::is_empty, removals.no_claim),
             grants: given(
                 settings.grants.into_iter().collect(),
-                |grants| grants.is_empty(),
+                std::collections::BTreeSet::is_empty,
                 removals.no_grant,
             ),
             public_keys: given(public_keys, Option::is_none, removals.no_public_key),

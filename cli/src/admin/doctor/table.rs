@@ -222,7 +222,7 @@ fn missing_attributes<'a>(seen: &GlobalSecondaryIndexDescription, index: &'a Ind
     if projection.and_then(|projection| projection.projection_type()) == Some(&ProjectionType::All) {
         return Vec::new();
     }
-    let copied = projection.map(|projection| projection.non_key_attributes()).unwrap_or_default();
+    let copied = projection.map(aws_sdk_dynamodb::types::Projection::non_key_attributes).unwrap_or_default();
     let wanted = index.attributes.iter().filter(|attribute| !copied.contains(attribute));
     wanted.map(String::as_str).collect()
 }

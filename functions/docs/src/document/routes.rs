@@ -20,8 +20,8 @@ use super::answers::{MALFORMED, answers, empty_answer, guarded, json};
 use super::forms;
 use super::security::Needs;
 
-const PEOPLE: &str = "Users";
-const MACHINES: &str = "Tokens";
+const USERS: &str = "Users";
+const TOKENS: &str = "Tokens";
 const DISCOVERY: &str = "Discovery";
 const EXAMPLES: &str = "Examples";
 
@@ -32,12 +32,22 @@ pub(super) struct Route {
     pub(super) is_example: bool,
 }
 
+impl Route {
+    /// The route in a group of Swagger UI.
+    fn tagged(mut self, tag: &str) -> Self {
+        for operation in [&mut self.item.get, &mut self.item.post].into_iter().flatten() {
+            operation.tags = Some(vec![tag.to_owned()]);
+        }
+        self
+    }
+}
+
 /// The groups of routes in Swagger UI.
 pub(super) fn tags(examples: bool) -> Vec<Tag> {
     let tag = |name, about: &str| TagBuilder::new().name(name).description(Some(about)).build();
     let mut tags = vec![
-        tag(PEOPLE, "Sign-in of users."),
-        tag(MACHINES, "Issue, refresh, exchange, revoke and introspect tokens."),
+        tag(USERS, "Sign-in of users."),
+        tag(TOKENS, "Issue, refresh, exchange, revoke and introspect tokens."),
         tag(DISCOVERY, "Public keys and metadata of the issuer."),
     ];
     tags.extend(examples.then(|| tag(EXAMPLES, "Example API. Each route returns the caller.")));
@@ -46,10 +56,12 @@ pub(super) fn tags(examples: bool) -> Vec<Tag> {
 
 /// All routes.
 pub(super) fn routes() -> Vec<Route> {
-    [people(), tokens(), discovery(), examples()].into_iter().flatten().collect()
+    let groups =
+        [(USERS, users()), (TOKENS, tokens()), (DISCOVERY, discovery()), (EXAMPLES, examples())];
+    groups.into_iter().flat_map(|(tag, routes)| routes.into_iter().map(|route| route.tagged(tag))).collect()
 }
 
-fn people() -> Vec<Route> {
+fn users() -> Vec<Route> {
     let refusals = with_malformed(&[SignInFailed, InvalidDpopProof, TooManyRequests, TemporarilyUnavailable]);
     let form_refusals = with(&refusals, &[UnsupportedGrantType, InvalidScope, InvalidTarget]);
     let login = RequestBodyBuilder::new().content("application/json", json::<LoginRequest>());
@@ -58,7 +70,7 @@ fn people() -> Vec<Route> {
         .content("application/json", json::<GoogleRequest>())
         .content("application/x-www-form-urlencoded", forms::google());
     vec![
-        post("/login", PEOPLE, "Sign in with username and password", Needs::Nothing, |operation| {
+        post("/login", "Sign in with username and password", Needs::Nothing, |operation| {
             operation.request_body(Some(login.required(Some(Required::True)).build())).responses(answers::<
                 LoginResponse<'_>,
             >(
@@ -66,7 +78,7 @@ fn people() -> Vec<Route> {
                 &refusals,
             ))
         }),
-        post("/token", PEOPLE, "Sign in with username and password (form)", Needs::Nothing, |operation| {
+        post("/token", "Sign in with username and password (form)", Needs::Nothing, |operation| {
             operation
                 .description(Some(
                     "For FastAPI clients and the *Authorize* dialog. The OAuth 2.0 token \
@@ -75,7 +87,7 @@ fn people() -> Vec<Route> {
                 .request_body(Some(forms::login()))
                 .responses(answers::<TokenResponse<'_>>("The token response.", &form_refusals))
         }),
-        post("/google", PEOPLE, "Sign in with a Google ID token", Needs::Nothing, |operation| {
+        post("/google", "Sign in with a Google ID token", Needs::Nothing, |operation| {
             let refusals = with_malformed(&[SignInFailed, InvalidDpopProof, TemporarilyUnavailable]);
             operation
                 .request_body(Some(google.build()))
@@ -99,19 +111,19 @@ fn tokens() -> Vec<Route> {
     );
     let granted = with(&own, &[InvalidGrant]);
     vec![
-        post("/oauth2/token", MACHINES, "Issue a token", Needs::Client, |operation| {
+        post("/oauth2/token", "Issue a token", Needs::Client, |operation| {
             operation
                 .description(Some("The OAuth 2.0 token endpoint (RFC 6749 §3.2)."))
                 .request_body(Some(forms::token()))
                 .responses(answers::<TokenResponse<'_>>("The token response.", &granted))
         }),
-        post("/oauth2/authorize", MACHINES, "Issue a token to a client", Needs::Client, |operation| {
+        post("/oauth2/authorize", "Issue a token to a client", Needs::Client, |operation| {
             operation
                 .description(Some("Alternative path of the client credentials grant, for existing callers."))
                 .request_body(Some(forms::client_credentials()))
                 .responses(answers::<TokenResponse<'_>>("The token response.", &own))
         }),
-        post("/oauth2/revoke", MACHINES, "Revoke a token", Needs::Client, |operation| {
+        post("/oauth2/revoke", "Revoke a token", Needs::Client, |operation| {
             let refusals = with(&client, &[UnauthorizedClient, InvalidDpopProof]);
             operation
                 .description(Some(
@@ -120,7 +132,7 @@ fn tokens() -> Vec<Route> {
                 .request_body(Some(forms::token_in_question()))
                 .responses(empty_answer("The token is revoked, or was already invalid.", &refusals))
         }),
-        post("/oauth2/introspect", MACHINES, "Introspect a token", Needs::Client, |operation| {
+        post("/oauth2/introspect", "Introspect a token", Needs::Client, |operation| {
             operation
                 .description(Some(
                     "RFC 7662. A client may introspect its own tokens, and all tokens \
@@ -134,7 +146,7 @@ fn tokens() -> Vec<Route> {
 
 fn discovery() -> Vec<Route> {
     let published = |path, summary, responses: Responses| {
-        get(path, DISCOVERY, summary, Needs::Nothing, |operation| operation.responses(responses))
+        get(path, summary, Needs::Nothing, |operation| operation.responses(responses))
     };
     let refusals = [TemporarilyUnavailable];
     let resource = || answers::<ProtectedResource<'_>>("The metadata.", &[NotFound, TemporarilyUnavailable]);
@@ -157,7 +169,6 @@ fn discovery() -> Vec<Route> {
         ),
         get(
             "/.well-known/oauth-protected-resource/{proxy}",
-            DISCOVERY,
             "Metadata of a protected resource with a path (RFC 9728)",
             Needs::Nothing,
             |operation| operation.parameter(path_of_resource()).responses(resource()),
@@ -182,7 +193,7 @@ fn path_of_resource() -> Parameter {
 fn examples() -> Vec<Route> {
     let example = |path, summary, needs| {
         let answers = guarded::<AuthorizerContext>("The caller.");
-        let route = get(path, EXAMPLES, summary, needs, |operation| operation.responses(answers));
+        let route = get(path, summary, needs, |operation| operation.responses(answers));
         Route { is_example: true, ..route }
     };
     vec![
@@ -204,38 +215,29 @@ fn with_malformed(kinds: &[ErrorKind]) -> Vec<ErrorKind> {
 
 fn post(
     path: &'static str,
-    tag: &str,
     summary: &str,
     needs: Needs,
     fill: impl FnOnce(OperationBuilder) -> OperationBuilder,
 ) -> Route {
-    route(HttpMethod::Post, path, tag, summary, needs, fill)
+    let item = PathItem::new(HttpMethod::Post, fill(operation(path, summary, needs)));
+    Route { path, item, is_example: false }
 }
 
 fn get(
     path: &'static str,
-    tag: &str,
     summary: &str,
     needs: Needs,
     fill: impl FnOnce(OperationBuilder) -> OperationBuilder,
 ) -> Route {
-    route(HttpMethod::Get, path, tag, summary, needs, fill)
+    let item = PathItem::new(HttpMethod::Get, fill(operation(path, summary, needs)));
+    Route { path, item, is_example: false }
 }
 
-fn route(
-    method: HttpMethod,
-    path: &'static str,
-    tag: &str,
-    summary: &str,
-    needs: Needs,
-    fill: impl FnOnce(OperationBuilder) -> OperationBuilder,
-) -> Route {
+fn operation(path: &str, summary: &str, needs: Needs) -> OperationBuilder {
     // Each path has one method, so the words of the path are a unique operation id.
     let id: Vec<_> = path.split(['/', '.', '-', '{', '}']).filter(|word| !word.is_empty()).collect();
-    let operation = OperationBuilder::new()
+    OperationBuilder::new()
         .operation_id(Some(id.join("_")))
-        .tag(tag)
         .summary(Some(summary))
-        .securities(Some(needs.requirements()));
-    Route { path, item: PathItem::new(method, fill(operation)), is_example: false }
+        .securities(Some(needs.requirements()))
 }
