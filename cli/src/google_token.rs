@@ -4,7 +4,7 @@ use std::env;
 
 use anyhow::Context;
 use clap::Args;
-use local::google::{CLIENT_ID, KEY_VARIABLE, Person, parse_key};
+use local::google::{CLIENT_ID, GoogleAccount, KEY_VARIABLE, parse_key};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use shared::runtime::clock;
@@ -56,7 +56,7 @@ impl GoogleTokenArgs {
             )
         })?;
         let issued_at = clock::now().saturating_sub(if self.expired { LONG_AGO } else { 0 });
-        let person = Person { email: self.email, hosted_domain: self.hd };
+        let person = GoogleAccount { email: self.email, hosted_domain: self.hd };
         format.print(&Issued { id_token: person.id_token(&key, CLIENT_ID, issued_at)? })
     }
 }

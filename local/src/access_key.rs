@@ -35,7 +35,7 @@ pub struct AccessKey {
 
 /// Why the signature of a request is rejected.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Unproven {
+pub enum SignatureError {
     /// The request is not signed.
     Unsigned,
     /// The request is signed with another access key.
@@ -52,7 +52,7 @@ impl AccessKey {
 
     /// The access key that the last run wrote into `dev.env`, or a new one. The first release wrote the same access key
     /// on all machines, which is replaced.
-    pub fn kept_or_new(before: &Environment) -> Self {
+    pub fn restored_or_new(before: &Environment) -> Self {
         let kept = before.get(ID).zip(before.get(SECRET));
         let kept = kept.filter(|(id, secret)| id.starts_with(PREFIX) && !secret.is_empty());
         kept.map_or_else(Self::generate, |(id, secret)| Self {
@@ -71,15 +71,15 @@ impl AccessKey {
     ///
     /// # Errors
     /// An unsigned request, another access key, and a wrong signature.
-    pub fn verify(&self, request: &Parts, body: &[u8]) -> Result<(), Unproven> {
+    pub fn verify(&self, request: &Parts, body: &[u8]) -> Result<(), SignatureError> {
         let authorization = request.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let signed = authorization.and_then(Signed::read).ok_or(Unproven::Unsigned)?;
+        let signed = authorization.and_then(Signed::read).ok_or(SignatureError::Unsigned)?;
         if verify_slices_are_equal(signed.id.as_bytes(), self.id.as_bytes()).is_err() {
-            return Err(Unproven::OtherKey);
+            return Err(SignatureError::OtherKey);
         }
         let expected = self.signature(&signed, request, body);
         verify_slices_are_equal(expected.as_bytes(), signed.signature.as_bytes())
-            .map_err(|_| Unproven::BadSignature)
+            .map_err(|_| SignatureError::BadSignature)
     }
 
     fn signature(&self, signed: &Signed<'_>, request: &Parts, body: &[u8]) -> String {
@@ -170,18 +170,21 @@ mod tests {
     fn aws_own_signature_is_verified() {
         let key = key("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY");
         assert_eq!(key.verify(&vanilla(|_| {}), b""), Ok(()));
-        assert_eq!(key.verify(&vanilla(|_| {}), b"{}"), Err(Unproven::BadSignature));
+        assert_eq!(key.verify(&vanilla(|_| {}), b"{}"), Err(SignatureError::BadSignature));
         let host = |parts: &mut Parts| {
             parts.headers.insert("host", "evil.example".parse().unwrap());
         };
-        assert_eq!(key.verify(&vanilla(host), b""), Err(Unproven::BadSignature));
+        assert_eq!(key.verify(&vanilla(host), b""), Err(SignatureError::BadSignature));
     }
 
     #[test]
     fn other_access_key_and_unsigned_request_are_rejected() {
         let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
-        assert_eq!(key("AKIDOTHER", secret).verify(&vanilla(|_| {}), b""), Err(Unproven::OtherKey));
-        assert_eq!(key("AKIDEXAMPLE", "other").verify(&vanilla(|_| {}), b""), Err(Unproven::BadSignature));
+        assert_eq!(key("AKIDOTHER", secret).verify(&vanilla(|_| {}), b""), Err(SignatureError::OtherKey));
+        assert_eq!(
+            key("AKIDEXAMPLE", "other").verify(&vanilla(|_| {}), b""),
+            Err(SignatureError::BadSignature)
+        );
         for header in [
             "",
             "Basic AKIDEXAMPLE",
@@ -192,18 +195,22 @@ mod tests {
             let parts = vanilla(|parts| {
                 parts.headers.insert(AUTHORIZATION, header.parse().unwrap());
             });
-            assert_eq!(key("AKIDEXAMPLE", secret).verify(&parts, b""), Err(Unproven::Unsigned), "{header}");
+            assert_eq!(
+                key("AKIDEXAMPLE", secret).verify(&parts, b""),
+                Err(SignatureError::Unsigned),
+                "{header}"
+            );
         }
     }
 
     #[test]
     fn access_key_is_kept_and_the_fixed_one_of_the_first_release_is_replaced() {
-        let first = AccessKey::kept_or_new(&Environment::new());
-        let again = AccessKey::kept_or_new(&first.environment());
+        let first = AccessKey::restored_or_new(&Environment::new());
+        let again = AccessKey::restored_or_new(&first.environment());
         assert_eq!(first.environment(), again.environment());
         let fixed = [(ID, "latchkeydev"), (SECRET, "latchkeydev")];
         let fixed = fixed.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        let new = AccessKey::kept_or_new(&fixed);
+        let new = AccessKey::restored_or_new(&fixed);
         assert!(new.id.len() == 30 && new.secret.expose_secret().len() == 22);
         assert_ne!(new.id, first.id);
         assert!(new.id.bytes().all(|byte| byte.is_ascii_alphanumeric()));

@@ -57,7 +57,7 @@ pub async fn create_identities(table: &Table, before: &Environment, now: u64) ->
 }
 
 async fn create_client(table: &Table, kept: Option<SecretString>, now: u64) -> anyhow::Result<SecretString> {
-    let (secret, digest) = kept_or_new(SecretKind::ClientSecret, kept);
+    let (secret, digest) = restored_or_new(SecretKind::ClientSecret, kept);
     let clients = Clients::new(table.clone());
     if let Some(client) = clients.get(CLIENT_ID).await? {
         if client.secrets.iter().any(|secret| secret.digest.matches(&digest) && secret.expires_at.is_none()) {
@@ -94,12 +94,12 @@ async fn create_user(table: &Table, kept: Option<SecretString>, now: u64) -> any
     {
         return Ok(kept.clone());
     }
-    let kept = kept.and_then(|kept| Some((PasswordHash::of(USERNAME, &kept).ok()?, kept)));
+    let kept = kept.and_then(|kept| Some((PasswordHash::new(USERNAME, &kept).ok()?, kept)));
     let (hash, password) = match kept {
         Some(kept) => kept,
         None => {
             let password = SecretString::from(random_id(""));
-            (PasswordHash::of(USERNAME, &password)?, password)
+            (PasswordHash::new(USERNAME, &password)?, password)
         }
     };
     match user {
@@ -122,7 +122,7 @@ async fn create_user(table: &Table, kept: Option<SecretString>, now: u64) -> any
 }
 
 async fn create_api_key(table: &Table, kept: Option<SecretString>, now: u64) -> anyhow::Result<SecretString> {
-    let (secret, digest) = kept_or_new(SecretKind::ApiKey, kept);
+    let (secret, digest) = restored_or_new(SecretKind::ApiKey, kept);
     let api_keys = ApiKeys::new(table.clone());
     if api_keys.get(&digest).await?.is_none() {
         let api_key = ApiKey {
@@ -140,7 +140,7 @@ async fn create_api_key(table: &Table, kept: Option<SecretString>, now: u64) -> 
 }
 
 /// The kept secret, if it is of this kind, or a new one.
-fn kept_or_new(kind: SecretKind, kept: Option<SecretString>) -> (SecretString, SecretDigest) {
+fn restored_or_new(kind: SecretKind, kept: Option<SecretString>) -> (SecretString, SecretDigest) {
     let digest = kept.as_ref().and_then(|kept| SecretDigest::of(kind, kept));
     kept.zip(digest).unwrap_or_else(|| generate(kind))
 }

@@ -42,7 +42,7 @@ impl Emulators {
     /// Data that can't be used.
     pub async fn start(options: &Options, folder: &DataFolder, before: &Environment) -> anyhow::Result<Self> {
         let kept = (!options.ephemeral).then_some(folder);
-        let access_key = AccessKey::kept_or_new(before);
+        let access_key = AccessKey::restored_or_new(before);
         let listener = listen_again(before.get(SECRETS_MANAGER_URL)).await?;
         let secrets_manager = secrets_manager::start(listener, access_key.clone(), kept.cloned()).await?;
 

@@ -17,7 +17,7 @@ use axum::http::{HeaderValue, Response, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use serde_json::json;
 
-use super::access_key::{AccessKey, Unproven};
+use super::access_key::{AccessKey, SignatureError};
 
 /// The loopback names. The port is not compared, because a page can't choose it, and a tunnel to this machine may have
 /// another one.
@@ -39,33 +39,33 @@ pub enum Guard {
 impl Guard {
     /// Puts the guard in front of a router.
     pub fn before(self, router: Router) -> Router {
-        router.layer(from_fn_with_state(Arc::new(self), admit))
+        router.layer(from_fn_with_state(Arc::new(self), check_request))
     }
 
     /// Checks everything but the access key.
-    fn check(&self, request: &Parts) -> Result<(), Refusal> {
+    fn check(&self, request: &Parts) -> Result<(), Rejection> {
         if !is_for_this_machine(request) {
-            return Err(Refusal::Host);
+            return Err(Rejection::Host);
         }
         match self {
             Self::Programs | Self::KeyHolders(_) if request.headers.contains_key(ORIGIN) => {
-                Err(Refusal::Origin)
+                Err(Rejection::Origin)
             }
             _ => Ok(()),
         }
     }
 }
 
-async fn admit(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response<Body> {
+async fn check_request(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response<Body> {
     let (parts, body) = request.into_parts();
     if let Err(refusal) = guard.check(&parts) {
         return refusal.into_response();
     }
     let Guard::KeyHolders(key) = &*guard else { return next.run(Request::from_parts(parts, body)).await };
-    let Ok(body) = to_bytes(body, MAX_BODY).await else { return Refusal::Body.into_response() };
+    let Ok(body) = to_bytes(body, MAX_BODY).await else { return Rejection::Body.into_response() };
     match key.verify(&parts, &body) {
         Ok(()) => next.run(Request::from_parts(parts, body.into())).await,
-        Err(unproven) => Refusal::Unproven(unproven).into_response(),
+        Err(unproven) => Rejection::Unproven(unproven).into_response(),
     }
 }
 
@@ -82,14 +82,14 @@ fn is_for_this_machine(request: &Parts) -> bool {
 }
 
 /// Why a request is rejected.
-enum Refusal {
+enum Rejection {
     Host,
     Origin,
     Body,
-    Unproven(Unproven),
+    Unproven(SignatureError),
 }
 
-impl Refusal {
+impl Rejection {
     /// The error response of AWS JSON 1.0 and 1.1, which has the error code in `__type`. The statuses for the access key
     /// are DynamoDB's
     /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>).
@@ -111,19 +111,19 @@ impl Refusal {
                 "ValidationException",
                 "the body is longer than 16 MiB, or incomplete",
             ),
-            Self::Unproven(Unproven::Unsigned) => (
+            Self::Unproven(SignatureError::Unsigned) => (
                 StatusCode::BAD_REQUEST,
                 "MissingAuthenticationTokenException",
                 "the request is not signed. Source the dev.env of the running `latchkey dev`, and use an AWS SDK or the \
                  AWS CLI",
             ),
-            Self::Unproven(Unproven::OtherKey) => (
+            Self::Unproven(SignatureError::OtherKey) => (
                 StatusCode::BAD_REQUEST,
                 "UnrecognizedClientException",
                 "the request is signed with an access key of another `latchkey dev`. Source the running one's dev.env \
                  again",
             ),
-            Self::Unproven(Unproven::BadSignature) => (
+            Self::Unproven(SignatureError::BadSignature) => (
                 StatusCode::BAD_REQUEST,
                 "InvalidSignatureException",
                 "the signature does not match AWS_SECRET_ACCESS_KEY of the running `latchkey dev`. Source its dev.env \
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_page_is_served_by_the_gateway_alone() {
-        let key = AccessKey::kept_or_new(&Default::default());
+        let key = AccessKey::restored_or_new(&Default::default());
         for origin in ["https://evil.example", "http://localhost:3000", "null", ""] {
             let headers = [("host", "localhost:3000"), ("origin", origin)];
             assert_eq!(status(&Guard::Pages, "/", &headers), None, "{origin}");

@@ -1,10 +1,11 @@
 //! Checks of the template's route scopes. A mistyped key would leave a route open to every valid credential.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::ensure;
-use authorizer::RouteKey;
-use authorizer::route_scopes::{ADDED, OTHER_ROUTES, OWN, RouteScopes};
+use authorizer::route_scopes::{ADDED_KEYS, DEFAULT_KEY, RouteScopes, TEMPLATE_KEYS};
+use authorizer::{RouteKey, literal_prefix};
+use shared::oauth::scope::Scopes;
 use shared::runtime::settings::Settings;
 
 use sam_template::{Route, Template};
@@ -33,7 +34,8 @@ pub fn findings(template: &Template) -> Findings {
             authorizer.is_some_and(|authorizer| authorizer.function == *id)
         };
         let routes: Vec<_> = template.routes.iter().filter(is_its_own).map(Route::key).collect();
-        findings.compare(&keys(&settings, OWN), &keys(&settings, ADDED), &routes);
+        findings.compare(&keys(&settings, TEMPLATE_KEYS), &keys(&settings, ADDED_KEYS), &routes);
+        findings.warn_of_open_catch_alls(&settings, &routes);
     }
     findings
 }
@@ -62,14 +64,14 @@ impl Findings {
             };
             if !routes.iter().any(|(_, route)| is_it(route)) {
                 self.errors.push(format!(
-                    "{OWN} has the key `{text}`, but no route with this authorizer has that method and path: correct \
+                    "{TEMPLATE_KEYS} has the key `{text}`, but no route with this authorizer has that method and path: correct \
                      the key, or move it to the parameter RouteScopes if the route belongs to another stack"
                 ));
             }
         }
         let all: Vec<_> = own.iter().chain(added).collect();
         let keys: BTreeSet<_> = all.iter().filter_map(|key| RouteKey::parse(key)).collect();
-        if all.iter().any(|key| *key == OTHER_ROUTES) {
+        if all.iter().any(|key| *key == DEFAULT_KEY) {
             return;
         }
         for (text, route) in routes {
@@ -80,8 +82,42 @@ impl Findings {
                 || route.method == "HEAD" && has_key("GET");
             if !is_covered && keys.iter().any(|key| key.path == route.path) {
                 self.warnings.push(format!(
-                    "`{text}` has no key in {OWN}, though other methods of the path have one: any valid credential \
+                    "`{text}` has no key in {TEMPLATE_KEYS}, though other methods of the path have one: any valid credential \
                      opens the methods without a key"
+                ));
+            }
+        }
+    }
+}
+
+impl Findings {
+    /// A catch-all takes every spelling of a path that no finer route takes, such as `//todo`, and every method. A back
+    /// end that serves both then serves the finer route by the scopes of the catch-all.
+    fn warn_of_open_catch_alls(&mut self, settings: &Settings, routes: &[String]) {
+        let of = |setting| settings.route_scopes(setting).unwrap_or_default().into_iter();
+        let scopes: BTreeMap<String, Scopes> = of(TEMPLATE_KEYS).chain(of(ADDED_KEYS)).collect();
+        let keys: Vec<_> =
+            scopes.iter().filter_map(|(text, scopes)| Some((text, RouteKey::parse(text)?, scopes))).collect();
+        let needed = |method: &str, path: &str| {
+            let of_key =
+                |method: &str| keys.iter().find(|(_, key, _)| key.path == path && key.method == method);
+            let found = of_key(method).or_else(|| of_key("ANY")).map(|(.., scopes)| *scopes);
+            found.or_else(|| scopes.get(DEFAULT_KEY)).cloned().unwrap_or_default()
+        };
+        for (text, route) in routes.iter().filter_map(|text| Some((text, RouteKey::parse(text)?))) {
+            if !route.path.ends_with("{+}") && route.path != "$default" {
+                continue;
+            }
+            let is_closer = |(_, key, scopes): &&(&String, RouteKey, &Scopes)| {
+                key.path != route.path
+                    && key.path.starts_with('/')
+                    && literal_prefix(&key.path).starts_with(literal_prefix(&route.path))
+                    && !needed(&key.method, &route.path).contains_all(scopes)
+            };
+            if let Some((key, ..)) = keys.iter().find(is_closer) {
+                self.warnings.push(format!(
+                    "`{text}` needs fewer scopes than `{key}` and takes other spellings of its path, such as `//…`: remove \
+                     it, or give it a key with those scopes"
                 ));
             }
         }
@@ -151,5 +187,23 @@ mod tests {
         assert_eq!(warned(&["GET /b"]), 1, "HEAD needs the scopes of GET");
         assert_eq!(warned(&["GET /a/{y}", "ANY /a/{y}", "GET /b", "POST /b", "GET /c"]), 0);
         assert_eq!(warned(&["GET /a/{y}", "GET /b", "*"]), 0);
+    }
+
+    #[test]
+    fn an_open_catch_all_beside_a_closed_route_is_a_warning() {
+        let warned = |own: &str, routes: &[&str]| {
+            let settings: Settings = [(TEMPLATE_KEYS, own)].into_iter().collect();
+            let routes: Vec<_> = routes.iter().map(|route| (*route).to_owned()).collect();
+            let mut findings = Findings::default();
+            findings.warn_of_open_catch_alls(&settings, &routes);
+            findings.warnings.len()
+        };
+        let routes = ["GET /todo", "ANY /{proxy+}"];
+        assert_eq!(warned(r#"{"GET /todo":["todo:read"]}"#, &routes), 1);
+        assert_eq!(warned(r#"{"GET /todo":["todo:read"]}"#, &["GET /todo", "$default"]), 1);
+        assert_eq!(warned(r#"{"GET /todo":["todo:read"],"ANY /{proxy+}":["none"]}"#, &routes), 1);
+        assert_eq!(warned(r#"{"GET /todo":["todo:read"],"ANY /{proxy+}":["todo:read"]}"#, &routes), 0);
+        assert_eq!(warned(r#"{"GET /todo":["todo:read"],"*":["todo:read"]}"#, &routes), 0);
+        assert_eq!(warned(r#"{"GET /todo":["todo:read"]}"#, &["GET /todo", "ANY /files/{proxy+}"]), 0);
     }
 }

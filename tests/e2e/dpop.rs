@@ -123,7 +123,7 @@ async fn a_proof_is_recorded_only_when_the_request_succeeds() {
     };
     join_all((0..10).map(|_| sign_in("wrong password"))).await;
     assert_eq!(sign_in(PASSWORD).await.0, 401, "locked");
-    Attempts::new(stack.table()).forget("ada").await.unwrap();
+    Attempts::new(stack.table()).reset("ada").await.unwrap();
     assert_eq!(sign_in(PASSWORD).await.0, 200);
     assert_eq!(sign_in(PASSWORD).await.1["error"], "invalid_dpop_proof");
 

@@ -1,6 +1,6 @@
 //! Google sign-in: accepted and rejected ID tokens, and outages of Google's JWKS endpoint.
 
-use local::google::{CLIENT_ID, Person};
+use local::google::{CLIENT_ID, GoogleAccount};
 use reqwest::header::COOKIE;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ async fn an_id_token_that_is_not_for_us_is_rejected() {
             read(stack.post("/google").bearer_auth(id_token_with(&stack, name, value.clone()))).await;
         assert_eq!((status, &body["error"]), (401, &json!("invalid_grant")), "{name} {value}");
     }
-    let person = Person { email: "ada@example.com".to_owned(), hosted_domain: None };
+    let person = GoogleAccount { email: "ada@example.com".to_owned(), hosted_domain: None };
     let ours = stack.google_key();
     let expired = person.id_token(&ours, CLIENT_ID, now - 7200).unwrap();
     assert_eq!(status(&stack, expired.expose_secret()).await, 401);
@@ -265,7 +265,7 @@ async fn only_rs256_is_accepted_from_google() {
     let others = [Algorithm::Es256, Algorithm::EdDsa].map(test_support::proofs::key);
     let keys: Vec<_> = [&rsa].into_iter().chain(&others).collect();
     serve(&server, jwks(&keys)).await;
-    let person = Person { email: "ada@example.com".to_owned(), hosted_domain: None };
+    let person = GoogleAccount { email: "ada@example.com".to_owned(), hosted_domain: None };
     let now = clock::now();
     for (number, key) in keys.into_iter().enumerate() {
         let token = person.id_token(key, CLIENT_ID, now).unwrap();
@@ -292,7 +292,7 @@ async fn a_rotated_key_is_found_and_unknown_keys_cost_one_fetch() {
         (test_support::proofs::key(Algorithm::Rs256), test_support::proofs::key(Algorithm::Rs256));
     let now = clock::now();
     serve(&server, jwks(&[&old])).await;
-    let person = Person { email: "ada@example.com".to_owned(), hosted_domain: None };
+    let person = GoogleAccount { email: "ada@example.com".to_owned(), hosted_domain: None };
     let by = |key: &PrivateKey| person.id_token(key, CLIENT_ID, now).unwrap().expose_secret().to_owned();
     assert_eq!(exchange(&deps, &by(&old), now).await, 200);
     serve(&server, jwks(&[&old, &key])).await;

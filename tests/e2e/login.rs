@@ -138,7 +138,7 @@ async fn a_password_matches_in_every_unicode_form() {
     let stack = Stack::start().await;
     let (decomposed, composed) = ("re\u{301}sume\u{301} 42", "r\u{e9}sum\u{e9} 42");
     let full_width = "r\u{e9}sum\u{e9}\u{3000}\u{ff14}\u{ff12}";
-    stack.user_with("ada", "a", PasswordHash::of("ada", &decomposed.into()).unwrap()).await;
+    stack.user_with("ada", "a", PasswordHash::new("ada", &decomposed.into()).unwrap()).await;
     for typed in [decomposed, composed, full_width] {
         assert_eq!(login(&stack, &json!({"username": "ada", "password": typed})).await.0, 200, "{typed:?}");
     }

@@ -247,14 +247,14 @@ async fn changing_or_disabling_a_user_revokes_the_token_families() {
     let (stack, deps, _) = start().await;
     let now = clock::now();
     let users = Users::new(stack.table());
-    let hash = PasswordHash::of("ada", &PASSWORD.into()).unwrap();
+    let hash = PasswordHash::new("ada", &PASSWORD.into()).unwrap();
 
     let token = stack.refresh_token("ada", PASSWORD).await;
     let read = users.get("ada").await.unwrap().unwrap().password_hash.unwrap();
-    users.renew_hash("ada", &read, &hash).await.unwrap();
-    users.renew_hash("ada", &read, &hash).await.expect("a retry succeeds");
-    let late = PasswordHash::of("ada", &PASSWORD.into()).unwrap();
-    assert!(users.renew_hash("ada", &read, &late).await.is_err(), "the hash was replaced meanwhile");
+    users.replace_hash("ada", &read, &hash).await.unwrap();
+    users.replace_hash("ada", &read, &hash).await.expect("a retry succeeds");
+    let late = PasswordHash::new("ada", &PASSWORD.into()).unwrap();
+    assert!(users.replace_hash("ada", &read, &late).await.is_err(), "the hash was replaced meanwhile");
     assert_eq!(
         refresh_at(&deps, &token, now).await.0,
         200,

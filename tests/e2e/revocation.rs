@@ -317,7 +317,7 @@ async fn introspection_reports_expired_and_revoked_tokens_as_inactive() {
     assert!(!active(access, now).await, "its user is blocked");
     let other = stack.token("server", &secret).await;
     assert!(active(&other, now).await);
-    let key_id = stack.timeline().await.iter().last().unwrap().key.kid.clone();
+    let key_id = stack.key_schedule().await.iter().last().unwrap().key.kid.clone();
     stack.rotation().revoke(&key_id, Algorithm::Es256, now).await.unwrap();
     assert!(!active(&other, now).await, "its key is revoked");
 }

@@ -99,12 +99,14 @@ async fn every_verifier_accepts_every_token_across_a_rotation() {
         if let Some(index @ 0..4) = moment.checked_sub(30) {
             step(&rotating, &stack, STEPS[usize::try_from(index).unwrap()], &"rotation".repeat(5), now).await;
         }
-        let timeline = stack.timeline().await;
+        let schedule = stack.key_schedule().await;
         for (signer, _) in signers.iter().zip(begins).filter(|(_, begin)| *begin <= now) {
             let token = issue(signer, &secret, now).await.expect("a key signs at every moment");
             let kid = key_id(&token);
-            let published =
-                timeline.iter().find(|timed| timed.key.kid == kid).map(|timed| timed.published_at);
+            let published = schedule
+                .iter()
+                .find(|scheduled| scheduled.key.kid == kid)
+                .map(|scheduled| scheduled.published_at);
             assert!(published.is_some_and(|published| published <= now), "{moment}: not published");
             for (verifier, _) in verifiers.iter().zip(begins).filter(|(_, begin)| *begin <= now) {
                 assert_eq!(bearer(verifier, &token, now).await["isAuthorized"], true, "{moment}");
@@ -130,8 +132,8 @@ async fn every_verifier_accepts_every_token_across_a_rotation() {
     }
     assert!(count > 1_500, "{count}");
     assert_eq!(signed_by.len(), 2, "both keys signed");
-    let timeline = stack.timeline().await;
-    let new = timeline.iter().last().unwrap();
+    let schedule = stack.key_schedule().await;
+    let new = schedule.iter().last().unwrap();
     assert_eq!((new.key.algorithm(), &new.key.kid), (Some(Algorithm::Es256), &signed_by[1]));
     println!("{count} tokens across a rotation, each verified by up to 5 verifiers");
 }
@@ -222,7 +224,7 @@ async fn a_rotation_interrupted_at_any_request_converges_when_repeated() {
         for after in 0..count {
             for applied in [false, true] {
                 let token = format!("a-rotation-cut-off-{index}-{after}-{applied}-somewhere");
-                let before = stack.timeline().await.iter().count();
+                let before = stack.key_schedule().await.iter().count();
                 proxy.cut(Cut { after, applied });
                 tokio::select! {
                     () = all(&doomed, &token) => panic!("{token} was not cut off"),
@@ -235,13 +237,13 @@ async fn a_rotation_interrupted_at_any_request_converges_when_repeated() {
                 all(&healthy, &token).await;
                 let current = stack.secret().current().await.unwrap().unwrap();
                 assert_eq!(current.id, token);
-                let timeline = stack.timeline().await;
+                let schedule = stack.key_schedule().await;
                 assert_eq!(
-                    timeline.iter().count(),
+                    schedule.iter().count(),
                     before + 1,
                     "{token}: one new key, however many attempts"
                 );
-                let newest = &timeline.iter().last().unwrap().key.kid;
+                let newest = &schedule.iter().last().unwrap().key.kid;
                 assert_eq!(newest, current.document.keys.last().unwrap().key_id(), "{token}");
             }
         }
@@ -258,21 +260,21 @@ async fn concurrent_rotations_lose_no_key() {
         let (one, other) = tokio::join!(rotate(), rotate());
         for result in [&one, &other] {
             assert!(
-                matches!(result, Ok(()) | Err(RotationError::Overtaken | RotationError::NotCreated)),
+                matches!(result, Ok(()) | Err(RotationError::Superseded | RotationError::NotCreated)),
                 "{result:?}"
             );
         }
         assert!(one.is_ok() || other.is_ok() || round > 0, "{one:?} {other:?}");
         let held = stack.secret().current().await.unwrap().unwrap().document;
-        let timeline = stack.timeline().await;
+        let schedule = stack.key_schedule().await;
         for later in [0, DEFAULT_LEAD, DEFAULT_LEAD + FALLBACK_WINDOW + 1, 400 * 86_400] {
             assert!(rotation.signs(now + later).await.unwrap(), "after {later} s");
         }
-        let newest = timeline.iter().filter(|timed| timed.signs_from.is_some()).last().unwrap();
+        let newest = schedule.iter().filter(|scheduled| scheduled.signs_from.is_some()).last().unwrap();
         assert!(held.holds(&newest.key.kid), "the newest key is in the secret");
         for key in &held.keys {
             assert!(
-                timeline.iter().any(|timed| timed.key.kid == key.key_id()),
+                schedule.iter().any(|scheduled| scheduled.key.kid == key.key_id()),
                 "every key of the secret is published"
             );
         }
@@ -296,7 +298,7 @@ async fn a_revoked_key_is_rejected_within_the_trust_interval_and_another_signs()
 
         let revoked = key_id(&leaked);
         stack.rotation().revoke(&revoked, Algorithm::Es256, now).await.unwrap();
-        assert_eq!(stack.timeline().await.iter().count(), 2, "the pending key or a new one replaces it");
+        assert_eq!(stack.key_schedule().await.iter().count(), 2, "the pending key or a new one replaces it");
         assert_eq!(
             bearer(&verifier, &leaked, now + 14).await["isAuthorized"],
             true,
@@ -326,7 +328,7 @@ async fn an_interrupted_rotation_does_not_restore_a_revoked_key() {
     let token = "cut-off-when-its-key-was-published";
     step(&deps, &stack, "createSecret", token, now).await;
     step(&deps, &stack, "setSecret", token, now).await;
-    let leaked = stack.timeline().await.iter().last().unwrap().key.kid.clone();
+    let leaked = stack.key_schedule().await.iter().last().unwrap().key.kid.clone();
     stack.rotation().revoke(&leaked, Algorithm::Es256, now).await.unwrap();
     // Completing the rotation would activate the revoked key, so it is abandoned and another one starts.
     for name in &STEPS[1..] {
@@ -334,11 +336,11 @@ async fn an_interrupted_rotation_does_not_restore_a_revoked_key() {
     }
     stack.rotation().rotate(Algorithm::Es256, DEFAULT_LEAD, now + 2).await.unwrap();
     let held = stack.secret().current().await.unwrap().unwrap().document;
-    let newest = stack.timeline().await.iter().last().unwrap().key.clone();
+    let newest = stack.key_schedule().await.iter().last().unwrap().key.clone();
     assert!(!held.holds(&leaked) && held.holds(&newest.kid));
-    let timeline = stack.timeline().await;
+    let schedule = stack.key_schedule().await;
     assert!(
-        timeline.iter().any(|timed| timed.key.kid == leaked && timed.revoked),
+        schedule.iter().any(|scheduled| scheduled.key.kid == leaked && scheduled.revoked),
         "the schedule keeps the revoked key"
     );
 }
@@ -376,11 +378,11 @@ async fn a_superseded_rotation_does_not_block_the_next() {
 async fn a_key_is_revoked_though_no_replacement_can_be_stored() {
     let stack = Stack::start().await;
     let now = clock::now();
-    let kid = stack.timeline().await.iter().last().unwrap().key.kid.clone();
+    let kid = stack.key_schedule().await.iter().last().unwrap().key.kid.clone();
     let down = stack.secret_at("http://127.0.0.1:9");
     let rotation = shared::signing::rotation::Rotation::new(down, TrustStore::new(stack.table()));
     assert!(matches!(rotation.revoke(&kid, Algorithm::Es256, now).await, Err(RotationError::Secret(_))));
-    assert!(!stack.timeline().await.iter().any(|timed| timed.is_trusted(now)));
+    assert!(!stack.key_schedule().await.iter().any(|scheduled| scheduled.is_trusted(now)));
     stack.rotate(Algorithm::Es256, DEFAULT_LEAD).await;
     assert!(
         stack.rotation().signs(clock::now()).await.unwrap(),

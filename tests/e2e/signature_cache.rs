@@ -53,9 +53,9 @@ impl VerifiedToken {
     async fn change_keys(&self, change: impl Fn(&mut ScheduledKey<PublishedKey>)) {
         let store = self.store();
         let revised = store.update_keys(|keys| {
-            let changed = keys.iter().cloned().map(|mut timed| {
-                change(&mut timed);
-                timed
+            let changed = keys.iter().cloned().map(|mut scheduled| {
+                change(&mut scheduled);
+                scheduled
             });
             *keys =
                 serde_json::from_value(serde_json::to_value(changed.collect::<Vec<_>>()).unwrap()).unwrap();
@@ -133,7 +133,7 @@ async fn a_revoked_token_is_rejected() {
 #[tokio::test]
 async fn a_revoked_key_verifies_nothing() {
     let verified = VerifiedToken::start(RELOAD_AT_EVERY_CALL).await;
-    let key_id = verified.stack.timeline().await.iter().next().unwrap().key.kid.clone();
+    let key_id = verified.stack.key_schedule().await.iter().next().unwrap().key.kid.clone();
     verified.stack.rotation().revoke(&key_id, Algorithm::Rs256, verified.now).await.unwrap();
     assert_eq!(verified.rejection(verified.now).await, text(JwtError::UnknownKey));
 }
@@ -160,7 +160,7 @@ async fn a_key_retires_while_the_snapshot_is_fresh() {
 #[tokio::test]
 async fn another_key_with_the_same_id_invalidates_the_cached_signature() {
     let verified = VerifiedToken::start(RELOAD_AT_EVERY_CALL).await;
-    let other = Stack::start().await.timeline().await.iter().next().unwrap().key.jwk.clone();
+    let other = Stack::start().await.key_schedule().await.iter().next().unwrap().key.jwk.clone();
     verified.change_keys(|key| key.key.jwk = other.clone()).await;
     assert_eq!(verified.rejection(verified.now).await, text(JwtError::InvalidSignature));
 }

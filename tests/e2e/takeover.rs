@@ -93,7 +93,7 @@ async fn a_token_family_grants_no_scope_that_its_user_lacks() {
 #[tokio::test]
 async fn a_federated_user_cannot_sign_in_with_a_password() {
     let stack = Stack::start().await;
-    let hash = PasswordHash::of("grace", &PASSWORD.into()).unwrap();
+    let hash = PasswordHash::new("grace", &PASSWORD.into()).unwrap();
     let item = json!({
         "username": "usr_forged", "sub": "usr_forged", "password_hash": hash, "scopes": ["admin"],
         "disabled": false, "epoch": "", "created_at": 1,
@@ -111,7 +111,7 @@ async fn a_password_hash_in_a_federated_users_item_blocks_no_sign_in() {
     let stack = Stack::start().await;
     let sign_in = async || read(stack.post("/google").bearer_auth(stack.id_token("grace@example.com"))).await;
     let sub = claims(sign_in().await.1["access_token"].as_str().unwrap())["sub"].as_str().unwrap().to_owned();
-    let hash = PasswordHash::of("grace", &PASSWORD.into()).unwrap();
+    let hash = PasswordHash::new("grace", &PASSWORD.into()).unwrap();
     let key = Key::new("USER#", &canonicalize(&sub), "PROFILE");
     stack.table().set(key, &json!({"password_hash": hash})).await.unwrap();
     assert_eq!(sign_in().await.0, 200);

@@ -232,9 +232,9 @@ async fn password_attempts_are_counted_exactly() {
         for source in 0..8 {
             // Twelve concurrent attempts, of which the limit allows ten.
             let source = format!("10.0.{account}.{source}");
-            let turns = join_all((0..12).map(|_| attempts.reserve(&name, &source, hour))).await;
-            let failed = turns.iter().filter(|turn| turn.is_err()).count();
-            let mut taken: Vec<_> = turns.into_iter().filter_map(reservation).collect();
+            let outcomes = join_all((0..12).map(|_| attempts.reserve(&name, &source, hour))).await;
+            let failed = outcomes.iter().filter(|outcome| outcome.is_err()).count();
+            let mut taken: Vec<_> = outcomes.into_iter().filter_map(reservation).collect();
             assert!(taken.len() <= 10 && taken.len() + failed >= 10, "{name} from {source}: {}", taken.len());
             (reserved, lost) = (reserved + taken.len(), lost + failed);
             if source.ends_with('7') {
@@ -263,8 +263,8 @@ async fn password_attempts_are_counted_exactly() {
     );
 }
 
-fn reservation(turn: Result<AttemptOutcome, StoreError>) -> Option<Reservation> {
-    match turn {
+fn reservation(outcome: Result<AttemptOutcome, StoreError>) -> Option<Reservation> {
+    match outcome {
         Ok(AttemptOutcome::Reserved(reservation)) => Some(reservation),
         Ok(AttemptOutcome::Locked | AttemptOutcome::TooMany(_)) | Err(_) => None,
     }

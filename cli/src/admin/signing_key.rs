@@ -142,7 +142,8 @@ impl Keys<'_> {
     async fn revoke(&self, key_id: &str) -> anyhow::Result<()> {
         let algorithm = newest_algorithm(&self.schedule().await?);
         if let Err(error) = self.rotation.revoke(key_id, algorithm, self.now).await {
-            let is_it = |timed: &ScheduledKey<PublishedKey>| timed.key.kid == key_id && timed.revoked;
+            let is_it =
+                |scheduled: &ScheduledKey<PublishedKey>| scheduled.key.kid == key_id && scheduled.revoked;
             let revoked = self.schedule().await.is_ok_and(|keys| keys.iter().any(is_it));
             let error = self.connection.explain(error.into());
             let words = "the key is revoked, but there may be no active key. Run `latchkey signing-key rotate`. Cause";
@@ -159,20 +160,20 @@ impl Keys<'_> {
     async fn publish_next(&self, algorithm: Algorithm) -> anyhow::Result<()> {
         let schedule = self.schedule().await?;
         let active = schedule.eligible_signers(self.now).next();
-        let active = schedule.iter().find(|timed| Some(&timed.key) == active);
+        let active = schedule.iter().find(|scheduled| Some(&scheduled.key) == active);
         if active.is_some_and(|active| self.now < active.published_at + MAX_KEY_CACHE_AGE) {
             warn(
                 "the active key was published a short while ago. Verifiers with an old cache reject its tokens",
             );
         }
-        if !schedule.iter().any(|timed| timed.is_pending(self.now)) {
+        if !schedule.iter().any(|scheduled| scheduled.is_pending(self.now)) {
             self.rotation.rotate(algorithm, DEFAULT_LEAD, self.now).await?;
         }
         Ok(())
     }
 
     async fn schedule(&self) -> Result<KeySchedule<PublishedKey>, StoreError> {
-        self.connection.trust.timeline().await
+        self.connection.trust.key_schedule().await
     }
 }
 
@@ -182,5 +183,5 @@ fn warn(words: &str) {
 
 /// The algorithm of the newest key, which a rotation keeps.
 fn newest_algorithm(schedule: &KeySchedule<PublishedKey>) -> Algorithm {
-    schedule.iter().last().and_then(|timed| timed.key.algorithm()).unwrap_or(Algorithm::Rs256)
+    schedule.iter().last().and_then(|scheduled| scheduled.key.algorithm()).unwrap_or(Algorithm::Rs256)
 }

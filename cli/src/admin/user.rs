@@ -157,7 +157,7 @@ async fn run(command: UserCommand, connection: &Connection, format: Format) -> a
         }
         UserCommand::Unlock { name } => {
             let user = find(connection, &name).await?;
-            connection.attempts.forget(&user.username).await?;
+            connection.attempts.reset(&user.username).await?;
             let sentence = format!("User {} is unlocked.", user.username);
             let fields = [("username", user.username.into()), ("unlocked", true.into())];
             format.print(&Done::new(fields, sentence))
@@ -205,7 +205,7 @@ pub async fn create(
 }
 
 fn hash(username: &str, password: &SecretString) -> anyhow::Result<PasswordHash> {
-    PasswordHash::of(username, password).map_err(|error| anyhow!("{error}. Choose another password"))
+    PasswordHash::new(username, password).map_err(|error| anyhow!("{error}. Choose another password"))
 }
 
 fn taken(name: &str) -> String {

@@ -18,7 +18,7 @@ const MAX_WITH_CONTEXT: usize = 6656;
 
 /// The answer.
 #[derive(Debug, Serialize)]
-pub struct Answer(Body);
+pub struct AuthorizerResponse(Body);
 
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
@@ -30,7 +30,7 @@ enum Body {
     Policy(Value),
 }
 
-impl Answer {
+impl AuthorizerResponse {
     /// Denies every call with the credential.
     pub(crate) fn deny(event: &Event) -> Self {
         if event.is_simple() {

@@ -14,7 +14,7 @@ const CAPACITY: usize = 1024;
 const FRESH_FOR: u64 = 3600;
 
 #[derive(Clone)]
-struct Entry {
+struct CachedApiKey {
     api_key: ApiKey,
     loaded_at: u64,
 }
@@ -22,7 +22,7 @@ struct Entry {
 /// The API keys that were found in the store, by their digest.
 pub struct ApiKeyCache {
     store: ApiKeys,
-    entries: BoundedMap<SecretDigest, Entry>,
+    entries: BoundedMap<SecretDigest, CachedApiKey>,
 }
 
 impl ApiKeyCache {
@@ -34,12 +34,12 @@ impl ApiKeyCache {
     /// The API key with that digest, at most an hour old. The trust snapshot says whether it was revoked since.
     pub async fn get(&self, digest: &SecretDigest, now: u64) -> Result<Option<ApiKey>, StoreError> {
         let entry = self.entries.get(digest).filter(|entry| now.abs_diff(entry.loaded_at) < FRESH_FOR);
-        if let Some(Entry { api_key, .. }) = entry {
+        if let Some(CachedApiKey { api_key, .. }) = entry {
             return Ok(Some(api_key));
         }
         let found = self.store.get(digest).await?;
         if let Some(api_key) = &found {
-            self.entries.insert(digest.clone(), Entry { api_key: api_key.clone(), loaded_at: now });
+            self.entries.insert(digest.clone(), CachedApiKey { api_key: api_key.clone(), loaded_at: now });
         }
         Ok(found)
     }

@@ -25,7 +25,7 @@ pub enum DenyReason {
 
 impl DenyReason {
     /// The word in the log.
-    pub fn word(self) -> &'static str {
+    pub fn code(self) -> &'static str {
         match self {
             Self::MissingToken => "missing_token",
             Self::InvalidToken => "invalid_token",

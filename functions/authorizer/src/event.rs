@@ -1,4 +1,4 @@
-//! What API Gateway asks, in any of its five event shapes
+//! The authorizer event, in any of its five event shapes
 //! (docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html and
 //! …/api-gateway-lambda-authorizer-input.html).
 

@@ -21,16 +21,16 @@ use shared::jose::jwt::JwtError;
 use shared::runtime::aws::Aws;
 use shared::runtime::cache::Unavailable;
 use shared::runtime::settings::{ConfigError, Issuer, Settings};
-use shared::runtime::telemetry::{Decision as LogRecord, Outcome, RequestLog, Telemetry};
+use shared::runtime::telemetry::{LogRecord, Outcome, RequestLog, Telemetry};
 use shared::store::api_keys::ApiKeys;
 use shared::store::replay::ReplayStore;
 use shared::store::table::Table;
 use shared::trust::cache::TrustCache;
 use shared::trust::snapshot::TokenRejection;
 
-pub use self::answer::Answer;
+pub use self::answer::AuthorizerResponse;
 pub use self::event::Event;
-pub use self::route::RouteKey;
+pub use self::route::{RouteKey, literal_prefix};
 
 use self::api_keys::ApiKeyCache;
 use self::credential::Credential;
@@ -119,15 +119,15 @@ pub(crate) struct Decision {
 ///
 /// # Errors
 /// The call can't be decided: keys or store are out of reach, or the event names no route. API Gateway answers 500.
-pub async fn handle(deps: &Deps, event: Event, now: u64) -> Result<Answer, Unavailable> {
-    let mut watch = deps.telemetry.watch(now);
+pub async fn handle(deps: &Deps, event: Event, now: u64) -> Result<AuthorizerResponse, Unavailable> {
+    let mut request_log = deps.telemetry.begin(now);
     let decision = decide(deps, &event, now).await;
-    watch.trust_age = deps.trust.age(now);
-    watch.trust_entries = deps.trust.entries();
-    log(&watch, &event, &decision);
+    request_log.trust_age = deps.trust.age(now);
+    request_log.trust_entries = deps.trust.entries();
+    log(&request_log, &event, &decision);
     match decision {
-        Ok(decision) => Ok(Answer::new(&event, &deps.route_scopes, decision)),
-        Err(DeniedOrUnavailable::Denied(..)) => Ok(Answer::deny(&event)),
+        Ok(decision) => Ok(AuthorizerResponse::new(&event, &deps.route_scopes, decision)),
+        Err(DeniedOrUnavailable::Denied(..)) => Ok(AuthorizerResponse::deny(&event)),
         Err(DeniedOrUnavailable::Unavailable(error)) => Err(error),
     }
 }
@@ -140,7 +140,7 @@ async fn decide(deps: &Deps, event: &Event, now: u64) -> Result<Decision, Denied
     Ok(Decision { outcome: deps.route_scopes.check(&route, &principal.scopes), principal })
 }
 
-fn log(watch: &RequestLog<'_>, event: &Event, decision: &Result<Decision, DeniedOrUnavailable>) {
+fn log(request_log: &RequestLog<'_>, event: &Event, decision: &Result<Decision, DeniedOrUnavailable>) {
     let (outcome, reason, cause) = match decision {
         Ok(Decision { outcome: Ok(()), .. }) => (Outcome::Allowed, None, None),
         Ok(Decision { outcome: Err(cause), .. }) => {
@@ -153,8 +153,8 @@ fn log(watch: &RequestLog<'_>, event: &Event, decision: &Result<Decision, Denied
     };
     let context = decision.as_ref().ok().map(|decision| &decision.principal.context);
     let text = |name| context.and_then(|context| context.get(name)).map(String::as_str);
-    watch.log(&LogRecord {
-        reason: reason.map(DenyReason::word),
+    request_log.log(&LogRecord {
+        reason: reason.map(DenyReason::code),
         request_id: event.request_id(),
         sub: text("sub"),
         client_id: text("client_id"),

@@ -1,4 +1,4 @@
-//! Resources of a policy. API Gateway caches the policy and asks it about other calls with the same credential.
+//! Resources of a policy. API Gateway caches the policy and applies it to other calls with the same credential.
 
 use crate::event::MethodArn;
 use crate::route::is_unsafe;
@@ -21,7 +21,7 @@ pub struct Resources {
 impl Resources {
     /// The routes that the caller's scopes open, and the call itself. If they exceed the budget, the call alone.
     pub fn new(arn: &MethodArn<'_>, open: Vec<String>, is_permitted: bool, budget: usize) -> Self {
-        let call = of_call(arn);
+        let call = call_resource(arn);
         let (mut allowed, mut denied) = (open, Vec::new());
         // A wildcard comes with denials of ambiguous paths. It is left out where they would deny this call though it
         // is permitted, and where this call must be denied but no resource can name it.
@@ -46,7 +46,7 @@ impl Resources {
 
 /// What a policy with a wildcard denies: dot segments, and paths that a back end can read as another path.
 fn ambiguous(stage: &str) -> impl Iterator<Item = String> {
-    let plain = ["*/./*", "*/.", "*/../*", "*/..", "*;*", "*#*"].map(str::to_owned);
+    let plain = ["*/./*", "*/.", "*/../*", "*/..", r"*\*", "*;*", "*#*"].map(str::to_owned);
     let encoded = AMBIGUOUS.map(|digit| format!("*%{digit}*"));
     plain.into_iter().chain(encoded).map(move |path| format!("{stage}/{path}"))
 }
@@ -59,7 +59,7 @@ fn is_ambiguous(path: &str) -> bool {
 
 /// The resource for this call alone. None if it is too long, or if the caller wrote a wildcard or a variable into it
 /// (docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html).
-fn of_call(arn: &MethodArn<'_>) -> Option<String> {
+fn call_resource(arn: &MethodArn<'_>) -> Option<String> {
     let is_literal = !arn.whole.contains(['*', '?']) && !arn.whole.contains("${");
     (is_literal && arn.whole.len() <= MAX_LENGTH).then(|| arn.whole.to_owned())
 }

@@ -11,7 +11,7 @@ use shared::oauth::scope::Scopes;
 use shared::runtime::settings::Settings;
 
 use crate::Decision;
-use crate::answer::Answer;
+use crate::answer::AuthorizerResponse;
 use crate::event::Event;
 use crate::principal::{Context, Principal};
 use crate::route::is_unsafe;
@@ -118,7 +118,7 @@ fn event(shape: Shape, method: &str, path: &str, route: &ApiRoute) -> Event {
 }
 
 /// How API Gateway may read a path: as sent, decoded as a whole, or decoded segment by segment.
-const READINGS: [fn(&str) -> String; 3] = [str::to_owned, decoded, |path| {
+const DECODINGS: [fn(&str) -> String; 3] = [str::to_owned, decoded, |path| {
     // An encoded slash is part of its segment.
     let segments = path.split('/').map(|text| decoded(text).replace('/', "\u{2215}"));
     segments.collect::<Vec<_>>().join("/")
@@ -145,7 +145,8 @@ fn is_permitted(route_scopes: &RouteScopes, event: &Event, scopes: &Scopes) -> b
 fn answer(route_scopes: &RouteScopes, event: &Event, scopes: &Scopes) -> Value {
     let outcome = route_scopes.check(&event.route().unwrap(), scopes);
     let principal = Principal { scopes: scopes.clone(), context: Context::new() };
-    serde_json::to_value(Answer::new(event, route_scopes, Decision { principal, outcome })).unwrap()
+    serde_json::to_value(AuthorizerResponse::new(event, route_scopes, Decision { principal, outcome }))
+        .unwrap()
 }
 
 fn resources<'a>(policy: &'a Value, effect: &str) -> Vec<&'a str> {
@@ -202,7 +203,7 @@ fn path() -> impl Strategy<Value = String> {
     let segment = prop_oneof![
         8 => "[abc]",
         1 => "%61|%62|a%2Fb|a%2fb|%2561|a;b|%3B|a%3Fb|a#b|\\*|\\$\\{x\\}",
-        1 => "\\.\\.|\\.|%2e%2E|\\.\\.;x|\\.\\.%2fa||%5Ca",
+        1 => "\\.\\.|\\.|%2e%2E|%252e%252e|a\\\\b|\\.\\.;x|\\.\\.%2fa||%5Ca",
     ];
     proptest::collection::vec(segment, 0..5).prop_map(|segments| format!("/{}", segments.join("/")))
 }
@@ -252,7 +253,7 @@ proptest! {
         let Case { routes, keys, scopes, calls } = case;
         let (route_scopes, held) = (route_scopes(&keys), held(&scopes));
         for ((method, path), shape) in calls.iter().flat_map(|call| SHAPES.map(|shape| (call, shape))) {
-            for read in READINGS {
+            for read in DECODINGS {
                 let Some(route) = choose(&routes, shape, method, &read(path)) else { continue };
                 let has_scopes = needed(&keys, method, route).is_subset(&scopes);
                 let permitted = is_permitted(&route_scopes, &event(shape, method, path, route), &held);
@@ -272,7 +273,7 @@ proptest! {
         let (route_scopes, held) = (route_scopes(&keys), held(&scopes));
         let ((method, path), probes) = calls.split_first().unwrap();
         for shape in [Shape::Http1, Shape::Request, Shape::Token] {
-            for read in READINGS {
+            for read in DECODINGS {
                 let Some(route) = choose(&routes, shape, method, &read(path)) else { continue };
                 let event = event(shape, method, path, route);
                 let policy = answer(&route_scopes, &event, &held);
@@ -330,7 +331,7 @@ proptest! {
         let context = Context::from([("sub".to_owned(), "usr_1".to_owned()), ("a".to_owned(), "x".repeat(context))]);
         let principal = Principal { scopes: Scopes::parse("r").unwrap(), context };
         let outcome = route_scopes.check(&event.route().unwrap(), &principal.scopes);
-        let answer = Answer::new(&event, &route_scopes, Decision { principal, outcome });
+        let answer = AuthorizerResponse::new(&event, &route_scopes, Decision { principal, outcome });
         let answer = serde_json::to_value(answer).unwrap();
         prop_assert!(answer.to_string().len() <= MAX_ANSWER);
         let all = [resources(&answer, "Allow"), resources(&answer, "Deny")].concat();

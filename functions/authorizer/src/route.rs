@@ -40,6 +40,7 @@ impl RouteKey {
         let is_odd = |c: char| c.is_whitespace() || c.is_control() || "{}*?%\\;#".contains(c);
         let is_path = path.starts_with('/')
             && path.find("{+}").is_none_or(|at| path[at..].len() == 3)
+            && !path[1..].split_inclusive('/').any(|text| ["/", "./", "../", ".", ".."].contains(&text))
             && path.split('/').all(|text| ["{}", "{+}"].contains(&text) || !text.contains(is_odd));
         let is_method = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase());
         (is_method && (is_path || !has_path))
@@ -71,7 +72,7 @@ pub fn specificity(path: &str) -> impl Ord + use<> {
     path.split('/').map(rank).collect::<Vec<u8>>()
 }
 
-/// Whether the path of a call is one of the route's.
+/// Whether a route matches the path of a call.
 pub fn matches(route: &str, called: &str) -> bool {
     let mut called = called.split('/');
     for text in route.split('/') {
@@ -90,15 +91,26 @@ pub fn literal_prefix(route: &str) -> &str {
     literal.strip_suffix('/').unwrap_or(literal)
 }
 
-/// Whether a text holds a dot segment, a backslash or a control character, as it is or decoded once. A back end that
-/// normalizes paths would find another path in it. Some cut a segment at `;`, `?` or `#` first.
+/// How often a text may be percent-encoded. Invariant: at least as often as any back end decodes.
+const MAX_ENCODINGS: usize = 3;
+
+/// Whether a text holds a dot segment, a backslash or a control character, as sent or decoded. A back end that
+/// normalizes paths would resolve it to another path. Some cut a segment at `;`, `?` or `#` first.
 pub fn is_unsafe(text: &str) -> bool {
     let is_dot_segment =
         |segment: &str| matches!(segment.split([';', '?', '#']).next().map(str::trim), Some("." | ".."));
-    let decoded = percent_decode_str(text).decode_utf8_lossy();
-    [text, &decoded].into_iter().any(|text| {
-        text.contains(|c: char| c == '\\' || c.is_control()) || text.split('/').any(is_dot_segment)
-    })
+    let mut text = Cow::Borrowed(text);
+    for _ in 0..=MAX_ENCODINGS {
+        if text.contains(|c: char| c == '\\' || c.is_control()) || text.split('/').any(is_dot_segment) {
+            return true;
+        }
+        let decoded = percent_decode_str(&text).decode_utf8_lossy().into_owned();
+        if decoded == text {
+            return false;
+        }
+        text = decoded.into();
+    }
+    true
 }
 
 #[cfg(test)]
@@ -140,6 +152,9 @@ mod tests {
             "GET /${x}",
             "GET /{id}.json",
             "GET /{rest+}/a",
+            "GET /a/./b",
+            "GET /..",
+            "GET /a//b",
         ] {
             assert_eq!(RouteKey::parse(key), None, "{key:?}");
         }
@@ -172,8 +187,24 @@ mod tests {
     #[test]
     fn dot_segments_backslashes_and_control_characters_are_unsafe() {
         for text in [
-            ".", "..", "../a", "a/..", "a/./b", "%2e%2E/a", "a%2F..", "..;x/a", "..%3bx", "..?", "a\\b",
-            "%5Ca", "a\n", "%00", "%7f",
+            ".",
+            "..",
+            "../a",
+            "a/..",
+            "a/./b",
+            "%2e%2E/a",
+            "a%2F..",
+            "..;x/a",
+            "..%3bx",
+            "..?",
+            "a\\b",
+            "%5Ca",
+            "%252e%252e",
+            "%25252E",
+            "%252525252e",
+            "a\n",
+            "%00",
+            "%7f",
         ] {
             assert!(is_unsafe(text), "{text:?}");
         }

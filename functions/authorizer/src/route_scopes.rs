@@ -1,6 +1,6 @@
 //! Route scopes: the scopes that a call needs, looked up by the route that API Gateway chose.
 //!
-//! Needed are the scopes of the key `METHOD path`, else of `ANY path`, else of `"*"`. Without a key `HEAD path`, `HEAD`
+//! A call needs the scopes of the key `METHOD path`, else of `ANY path`, else of `"*"`. Without a key `HEAD path`, `HEAD`
 //! needs those of `GET path` and of `ANY path` together. Without a key and without `"*"`, a valid credential is enough.
 
 use std::cmp::Reverse;
@@ -14,11 +14,11 @@ use crate::policy_resource::MAX_LENGTH;
 use crate::route::{CONNECT, Route, RouteKey, literal_prefix, matches, specificity, without_names};
 
 /// The setting with the keys of the template's routes.
-pub const OWN: &str = "ROUTE_SCOPES";
+pub const TEMPLATE_KEYS: &str = "ROUTE_SCOPES";
 /// The setting with the keys of other stacks' routes.
-pub const ADDED: &str = "ADDED_ROUTE_SCOPES";
+pub const ADDED_KEYS: &str = "ADDED_ROUTE_SCOPES";
 /// The key for routes without a key.
-pub const OTHER_ROUTES: &str = "*";
+pub const DEFAULT_KEY: &str = "*";
 
 const BAD_KEY: &str =
     "has a key that is not like `GET /path`, `ANY /path/{id}`, `$connect`, `$default` or `*`";
@@ -48,9 +48,9 @@ impl RouteScopes {
     /// A key that is no route, two keys for one route, and `ADDED_ROUTE_SCOPES` without `"*"`.
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
         let (mut keys, mut other_routes) = (BTreeMap::new(), None);
-        for setting in [OWN, ADDED] {
+        for setting in [TEMPLATE_KEYS, ADDED_KEYS] {
             for (key, scopes) in settings.route_scopes(setting)? {
-                let duplicate = if key == OTHER_ROUTES {
+                let duplicate = if key == DEFAULT_KEY {
                     other_routes.replace(scopes)
                 } else {
                     let key = RouteKey::parse(&key).ok_or_else(|| ConfigError::new(setting, BAD_KEY))?;
@@ -61,8 +61,8 @@ impl RouteScopes {
                 }
             }
         }
-        if other_routes.is_none() && settings.optional(ADDED).is_some() {
-            return Err(ConfigError::new(ADDED, NO_OTHER_ROUTES));
+        if other_routes.is_none() && settings.optional(ADDED_KEYS).is_some() {
+            return Err(ConfigError::new(ADDED_KEYS, NO_OTHER_ROUTES));
         }
         let mut paths: HashMap<String, HashMap<String, Scopes>> = HashMap::new();
         for (key, scopes) in &keys {
@@ -148,12 +148,12 @@ impl RouteScopes {
         let methods = if key.method == "ANY" { METHODS.as_slice() } else { &[key.method.as_str()] };
         let methods = methods.iter().filter(|_| key.path.starts_with('/'));
         let path = key.path.replace("{+}", "*").replace("{}", "*");
-        methods.map(|method| (format!("{method}{path}"), self.to_be_listed(method, &key.path))).collect()
+        methods.map(|method| (format!("{method}{path}"), self.listing_scopes(method, &key.path))).collect()
     }
 
     /// The scopes that a caller needs before a cached policy lists a route. A parameter is a `*` there, which matches
     /// slashes and the empty text too. So the caller needs the scopes of every key that such a resource might match.
-    fn to_be_listed(&self, method: &str, path: &str) -> Scopes {
+    fn listing_scopes(&self, method: &str, path: &str) -> Scopes {
         let own = self.of_key(method, path).cloned().unwrap_or_default();
         if !path.contains('{') {
             return own;
@@ -181,7 +181,7 @@ mod tests {
             let keys: BTreeMap<_, _> = keys.iter().map(|(key, text)| (*key, scopes(text))).collect();
             if keys.is_empty() { String::new() } else { serde_json::to_string(&keys).unwrap() }
         };
-        [(OWN, json(own)), (ADDED, json(added))].into_iter().collect()
+        [(TEMPLATE_KEYS, json(own)), (ADDED_KEYS, json(added))].into_iter().collect()
     }
 
     fn route_scopes(keys: &[(&str, &str)]) -> RouteScopes {

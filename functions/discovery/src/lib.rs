@@ -14,14 +14,14 @@ use shared::oauth::response::json_response;
 use shared::runtime::aws::Aws;
 use shared::runtime::cache::{Cache, Limits, Loaded};
 use shared::runtime::call::Call;
-use shared::runtime::response::{decision, error_response};
+use shared::runtime::response::{error_response, log_record};
 use shared::runtime::settings::{ConfigError, Issuer, Settings};
 use shared::runtime::telemetry::{Outcome, Telemetry};
 use shared::store::table::{StoreError, Table};
 use shared::trust::store::TrustStore;
 
 /// Lets clients and proxies cache the documents.
-static KEPT_BY_OTHERS: LazyLock<HeaderValue> = LazyLock::new(|| {
+static CACHEABLE: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::try_from(format!("public, max-age={MAX_AGE}"))
         .expect("letters and digits are a header's value")
 });
@@ -47,14 +47,14 @@ impl Deps {
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
         let aws = Aws::from_settings(settings)?;
         let table = Table::new(aws.dynamodb(), settings.table_name()?);
-        let refreshed = settings.refresh_token_ttl()?.map(|_| REFRESH_TOKEN);
-        let exchanged = settings.trusts_issuers().then_some(TOKEN_EXCHANGE);
+        let refresh = settings.refresh_token_ttl()?.map(|_| REFRESH_TOKEN);
+        let exchange = settings.trusts_issuers().then_some(TOKEN_EXCHANGE);
         Ok(Self {
             trust: TrustStore::new(table),
             keys: Cache::new(LIMITS),
             issuer: settings.issuer()?,
             audiences: settings.audiences()?,
-            grants: [Some(CLIENT_CREDENTIALS), refreshed, exchanged].into_iter().flatten().collect(),
+            grants: [Some(CLIENT_CREDENTIALS), refresh, exchange].into_iter().flatten().collect(),
             telemetry: Telemetry::from_settings("discovery", settings),
         })
     }
@@ -77,18 +77,18 @@ impl Deps {
 
 /// Handles one request.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
-    let watch = deps.telemetry.watch(now);
+    let request_log = deps.telemetry.begin(now);
     let call = Call::new(&request, now);
     match document(deps, call).await {
         Ok(document) => {
-            watch.log(&decision(Outcome::Served, call));
+            request_log.log(&log_record(Outcome::Served, call));
             let mut response = json_response(StatusCode::OK, &document);
             let headers = response.headers_mut();
-            headers.insert(header::CACHE_CONTROL, KEPT_BY_OTHERS.clone());
+            headers.insert(header::CACHE_CONTROL, CACHEABLE.clone());
             headers.remove(header::PRAGMA);
             response
         }
-        Err(error) => error_response(&watch, call, error),
+        Err(error) => error_response(&request_log, call, error),
     }
 }
 
@@ -122,9 +122,9 @@ async fn document(deps: &Deps, call: Call<'_>) -> Result<Value, OAuthError> {
 fn protected_resource(deps: &Deps, call: Call<'_>, path: &str) -> Result<Value, OAuthError> {
     let issuer = deps.issuer.of_call(call)?;
     let own = call.domain().map(|domain| deps.issuer.own_url(domain, ""));
-    let is_meant =
+    let has_path =
         |audience: &&String| own.as_ref().is_some_and(|own| path_below(own, audience) == Some(path));
-    let resource = deps.audiences.iter().find(is_meant);
+    let resource = deps.audiences.iter().find(has_path);
     let resource =
         resource.ok_or_else(|| OAuthError::new(ErrorKind::NotFound, "unknown protected resource"))?;
     Ok(json!(ProtectedResource {

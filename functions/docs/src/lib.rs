@@ -9,7 +9,7 @@ use lambda_http::http::{HeaderValue, header};
 use lambda_http::{Body, Request, Response};
 use shared::oauth::error::{ErrorKind, OAuthError};
 use shared::runtime::call::Call;
-use shared::runtime::response::{decision, error_response};
+use shared::runtime::response::{error_response, log_record};
 use shared::runtime::settings::{ConfigError, Settings};
 use shared::runtime::telemetry::{Outcome, Telemetry};
 
@@ -61,11 +61,11 @@ impl Deps {
 
 /// Handles one request.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
-    let watch = deps.telemetry.watch(now);
+    let request_log = deps.telemetry.begin(now);
     let call = Call::new(&request, now);
     match deps.find(call) {
         Some(file) => {
-            watch.log(&decision(Outcome::Served, call));
+            request_log.log(&log_record(Outcome::Served, call));
             let mut response = file.answer(&request);
             let headers = response.headers_mut();
             headers.insert(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
@@ -74,7 +74,7 @@ pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
         }
         None => {
             let error = OAuthError::new(ErrorKind::NotFound, "not found");
-            error_response(&watch, call, error)
+            error_response(&request_log, call, error)
         }
     }
 }

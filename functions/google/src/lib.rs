@@ -8,7 +8,7 @@ use shared::federation::issuers::TrustedIssuers;
 use shared::federation::sign_in;
 use shared::identity::subjects::FIRST_PARTY_CLIENT_ID;
 use shared::jose::confirmation::Confirmation;
-use shared::oauth::body::{is_content_type, read_json, refuse_in_query};
+use shared::oauth::body::{is_content_type, read_json, reject_in_query};
 use shared::oauth::credentials::Credentials;
 use shared::oauth::error::{ErrorKind, OAuthError};
 use shared::oauth::form::Form;
@@ -45,7 +45,7 @@ impl Deps {
         let aws = Aws::from_settings(settings)?;
         let table = Table::new(aws.dynamodb(), settings.table_name()?);
         Ok(Self {
-            google: TrustedIssuers::google_alone(settings)?,
+            google: TrustedIssuers::google_only(settings)?,
             identities: Identities::new(table.clone()),
             sessions: Sessions::from_settings(settings, &aws, &table)?,
             telemetry: Telemetry::from_settings("google", settings),
@@ -60,11 +60,11 @@ impl Deps {
 
 /// Handles one request.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
-    let mut watch = deps.telemetry.watch(now);
+    let mut request_log = deps.telemetry.begin(now);
     let call = Call::new(&request, now);
     let result = issue(deps, call).await;
-    watch.keys_age = deps.sessions.signer().keys_age(now);
-    token_response(&watch, call, result, IssuedToken::to_json)
+    request_log.keys_age = deps.sessions.signer().keys_age(now);
+    token_response(&request_log, call, result, IssuedToken::to_json)
 }
 
 async fn issue(deps: &Deps, call: Call<'_>) -> Result<IssuedToken, OAuthError> {
@@ -73,13 +73,13 @@ async fn issue(deps: &Deps, call: Call<'_>) -> Result<IssuedToken, OAuthError> {
     let federated = match deps.google.verify(id_token.expose_secret(), ID_TOKEN_TYPE, call.now).await {
         Ok(federated) if federated.may_be_exchanged_by(None) => federated,
         Ok(_) => {
-            return Err(refused()
+            return Err(rejected()
                 .with_cause("GOOGLE_CLIENT_IDS reserves the token's audience for registered clients"));
         }
         Err(IssuerError::Keys(error)) => return Err(error.into()),
-        Err(error) => return Err(refused().with_cause(error)),
+        Err(error) => return Err(rejected().with_cause(error)),
     };
-    let signed_in = sign_in::sign_in(&deps.identities, federated, refused, call.now).await?;
+    let signed_in = sign_in::sign_in(&deps.identities, federated, rejected, call.now).await?;
     let key = possession.key();
     let token_request = TokenRequest {
         client_id: FIRST_PARTY_CLIENT_ID.to_owned(),
@@ -96,7 +96,7 @@ async fn issue(deps: &Deps, call: Call<'_>) -> Result<IssuedToken, OAuthError> {
 
 /// The ID token from the header, the JSON body or the form.
 fn presented(request: &Request) -> Result<SecretString, OAuthError> {
-    refuse_in_query(request, &["id_token", "credential"])?;
+    reject_in_query(request, &["id_token", "credential"])?;
     if let Credentials::Bearer(token) = Credentials::read(request.headers())? {
         return Ok(token);
     }
@@ -136,6 +136,6 @@ fn check_csrf(request: &Request, field: Option<&str>) -> Result<(), OAuthError> 
     }
 }
 
-fn refused() -> OAuthError {
+fn rejected() -> OAuthError {
     OAuthError::new(ErrorKind::SignInFailed, "ID token rejected")
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use shared::clients::authentication::ClientAuth;
 use shared::identity::refresh_token::RefreshToken;
 use shared::identity::subjects::FIRST_PARTY_CLIENT_ID;
-use shared::oauth::body::refuse_in_query;
+use shared::oauth::body::reject_in_query;
 use shared::oauth::error::OAuthError;
 use shared::oauth::form::Form;
 use shared::oauth::introspection::Introspection;
@@ -64,31 +64,31 @@ impl Deps {
 
 /// Handles one request.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
-    let mut watch = deps.telemetry.watch(now);
+    let mut request_log = deps.telemetry.begin(now);
     let call = Call::new(&request, now);
     let result = introspect(deps, call).await;
-    watch.trust_age = deps.trust.age(now);
+    request_log.trust_age = deps.trust.age(now);
     // As a JSON value, which cannot contain a duplicate member.
     let answer = result.map(|(client_id, answer)| (client_id, json!(answer)));
-    client_response(&watch, Outcome::Introspected, call, answer)
+    client_response(&request_log, Outcome::Introspected, call, answer)
 }
 
 /// Authenticates the client and introspects the token. Returns the client id and the response.
 async fn introspect(deps: &Deps, call: Call<'_>) -> Result<(String, Introspection), OAuthError> {
-    refuse_in_query(call.request, &["client_id", "client_secret", "client_assertion", "token"])?;
+    reject_in_query(call.request, &["client_id", "client_secret", "client_assertion", "token"])?;
     let mut form = Form::read(call.request)?;
     let client = deps.clients.authenticate(&mut form, call).await?.client;
     let token = form.secret("token").ok_or_else(|| OAuthError::invalid_request("missing token"))?;
-    let told = match RefreshToken::parse(token.clone()) {
-        Some(token) => about_refresh_token(deps, &token, &client, call.now).await,
-        None => about_access_token(deps, &token, &client, call).await,
+    let response = match RefreshToken::parse(token.clone()) {
+        Some(token) => introspect_refresh_token(deps, &token, &client, call.now).await,
+        None => introspect_access_token(deps, &token, &client, call).await,
     };
-    let told = told.map_err(|error| error.with_client_id(&client.client_id))?;
+    let response = response.map_err(|error| error.with_client_id(&client.client_id))?;
     // One response for unknown, expired, revoked and other clients' tokens (RFC 7662 §2.2).
-    Ok((client.client_id, told.unwrap_or_default()))
+    Ok((client.client_id, response.unwrap_or_default()))
 }
 
-async fn about_access_token(
+async fn introspect_access_token(
     deps: &Deps,
     token: &SecretString,
     client: &Client,
@@ -104,16 +104,16 @@ async fn about_access_token(
     };
     let claims = verified.claims();
     // RFC 7662 §2.2: an expired token is inactive. The leeway of `exp` is for the clocks of verifiers.
-    if !may_know(client, &claims.client_id) || claims.expires_at <= now {
+    if !may_introspect(client, &claims.client_id) || claims.expires_at <= now {
         return Ok(None);
     }
     // The caller wants the current state, so revocations are read from the store and not from the trust cache.
-    let snapshot = deps.store.snapshot_about(claims, now).await?;
-    Ok(snapshot.accept_text(token, &expected, now).ok().map(|token| told_of(token.claims())))
+    let snapshot = deps.store.snapshot_for(claims, now).await?;
+    Ok(snapshot.accept_text(token, &expected, now).ok().map(|token| active_response(token.claims())))
 }
 
 /// The response for an active access token.
-fn told_of(claims: &AccessClaims) -> Introspection {
+fn active_response(claims: &AccessClaims) -> Introspection {
     Introspection {
         active: true,
         token_type: Some(claims.confirmation.token_type()),
@@ -134,7 +134,7 @@ fn told_of(claims: &AccessClaims) -> Introspection {
     }
 }
 
-async fn about_refresh_token(
+async fn introspect_refresh_token(
     deps: &Deps,
     token: &RefreshToken,
     client: &Client,
@@ -143,7 +143,7 @@ async fn about_refresh_token(
     let family = deps.families.get(token.family()).await?;
     let family = family.filter(|family| {
         family.token_status(token, deps.life, now) == TokenStatus::Current
-            && may_know(client, &family.client_id)
+            && may_introspect(client, &family.client_id)
     });
     let Some(mut family) = family else { return Ok(None) };
     if family.client_id != FIRST_PARTY_CLIENT_ID {
@@ -170,6 +170,6 @@ async fn about_refresh_token(
     }))
 }
 
-fn may_know(client: &Client, owner: &str) -> bool {
+fn may_introspect(client: &Client, owner: &str) -> bool {
     owner == client.client_id || client.scopes.iter().any(|scope| scope == INTROSPECT_ALL)
 }

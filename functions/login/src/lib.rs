@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use shared::identity::subjects::FIRST_PARTY_CLIENT_ID;
 use shared::jose::confirmation::Confirmation;
-use shared::oauth::body::{read_json, refuse_in_query};
+use shared::oauth::body::{read_json, reject_in_query};
 use shared::oauth::error::{ErrorKind, OAuthError};
 use shared::oauth::form::Form;
 use shared::oauth::identifiers::PASSWORD;
@@ -57,31 +57,35 @@ impl Deps {
 
 /// Handles one request.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
-    let mut watch = deps.telemetry.watch(now);
+    let mut request_log = deps.telemetry.begin(now);
     let call = Call::new(&request, now);
-    let (asked, body): (_, fn(&IssuedToken) -> Value) = match call.route_path() {
+    let (request_parameters, body): (_, fn(&IssuedToken) -> Value) = match call.route_path() {
         "/login" => (from_json(&request), login_response),
         "/token" => (from_form(&request), IssuedToken::to_json),
         _ => (Err(OAuthError::new(ErrorKind::NotFound, "not found")), IssuedToken::to_json),
     };
-    let result = match asked {
-        Ok(asked) => issue(deps, asked, call).await,
+    let result = match request_parameters {
+        Ok(request_parameters) => issue(deps, request_parameters, call).await,
         Err(error) => Err(error),
     };
-    watch.keys_age = deps.sessions.signer().keys_age(now);
-    token_response(&watch, call, result, body)
+    request_log.keys_age = deps.sessions.signer().keys_age(now);
+    token_response(&request_log, call, result, body)
 }
 
 /// The parameters of a sign-in request.
-struct Asked {
+struct SignInRequest {
     username: String,
     password: SecretString,
     scope: Option<String>,
     resource: Option<String>,
 }
 
-async fn issue(deps: &Deps, asked: Asked, call: Call<'_>) -> Result<IssuedToken, OAuthError> {
-    let Asked { username, password, scope, resource: target } = asked;
+async fn issue(
+    deps: &Deps,
+    request_parameters: SignInRequest,
+    call: Call<'_>,
+) -> Result<IssuedToken, OAuthError> {
+    let SignInRequest { username, password, scope, resource: target } = request_parameters;
     let possession = Possession::of(call, deps.sessions.signer().issuer())?;
     let source = proxy::source(call, deps.proxy.as_ref());
     let attempt = SignIn { username, password, source };
@@ -105,17 +109,17 @@ async fn issue(deps: &Deps, asked: Asked, call: Call<'_>) -> Result<IssuedToken,
 }
 
 /// Parses the JSON body.
-fn from_json(request: &Request) -> Result<Asked, OAuthError> {
-    refuse_credentials_in_query(request)?;
+fn from_json(request: &Request) -> Result<SignInRequest, OAuthError> {
+    reject_credentials_in_query(request)?;
     let LoginRequest { username, password } = read_json(request)?;
-    let username = needed(Some(username).filter(|name| !name.is_empty()))?;
-    let password = needed(Some(password).filter(|password| !password.expose_secret().is_empty()))?;
-    Ok(Asked { username, password, scope: None, resource: None })
+    let username = required(Some(username).filter(|name| !name.is_empty()))?;
+    let password = required(Some(password).filter(|password| !password.expose_secret().is_empty()))?;
+    Ok(SignInRequest { username, password, scope: None, resource: None })
 }
 
 /// Parses the form of FastAPI clients and Swagger UI (RFC 6749 §4.3.2, without a client).
-fn from_form(request: &Request) -> Result<Asked, OAuthError> {
-    refuse_credentials_in_query(request)?;
+fn from_form(request: &Request) -> Result<SignInRequest, OAuthError> {
+    reject_credentials_in_query(request)?;
     let mut form = Form::read(request)?;
     if form.text("grant_type").is_some_and(|grant_type| grant_type != PASSWORD) {
         return Err(OAuthError::new(
@@ -123,21 +127,21 @@ fn from_form(request: &Request) -> Result<Asked, OAuthError> {
             "only grant_type=password is supported here; use /oauth2/token",
         ));
     }
-    let password = needed(form.secret("password"))?;
+    let password = required(form.secret("password"))?;
     let owned = |text: Option<&str>| text.map(str::to_owned);
-    Ok(Asked {
-        username: needed(owned(form.text("username")))?,
+    Ok(SignInRequest {
+        username: required(owned(form.text("username")))?,
         password,
         scope: owned(form.text("scope")),
         resource: owned(form.target()?),
     })
 }
 
-fn refuse_credentials_in_query(request: &Request) -> Result<(), OAuthError> {
-    refuse_in_query(request, &["username", "password"])
+fn reject_credentials_in_query(request: &Request) -> Result<(), OAuthError> {
+    reject_in_query(request, &["username", "password"])
 }
 
-fn needed<T>(value: Option<T>) -> Result<T, OAuthError> {
+fn required<T>(value: Option<T>) -> Result<T, OAuthError> {
     value.ok_or_else(|| OAuthError::invalid_request("missing username or password"))
 }
 

@@ -7,7 +7,7 @@ use shared::clients::authentication::{ClientAuth, ClientIdentity};
 use shared::identity::refresh_token::RefreshToken;
 use shared::identity::subjects::FIRST_PARTY_CLIENT_ID;
 use shared::jose::jwt::{JwtError, UnverifiedJwt};
-use shared::oauth::body::refuse_in_query;
+use shared::oauth::body::reject_in_query;
 use shared::oauth::error::{ErrorKind, OAuthError};
 use shared::oauth::form::Form;
 use shared::runtime::aws::Aws;
@@ -32,7 +32,7 @@ pub struct Deps {
     trust: TrustCache,
     store: TrustStore,
     revocations: Revocations,
-    replays: ReplayStore,
+    replay_store: ReplayStore,
     issuer: Issuer,
     telemetry: Telemetry,
 }
@@ -47,7 +47,7 @@ impl Deps {
             families: TokenFamilies::new(table.clone()),
             trust: TrustCache::of_keys(table.clone(), settings.trust_refresh()?),
             store: TrustStore::new(table.clone()),
-            replays: ReplayStore::new(table.clone()),
+            replay_store: ReplayStore::new(table.clone()),
             revocations: Revocations::new(table),
             issuer: settings.issuer()?,
             telemetry: Telemetry::from_settings("revoke", settings),
@@ -62,17 +62,17 @@ impl Deps {
 
 /// Handles one request.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
-    let mut watch = deps.telemetry.watch(now);
+    let mut request_log = deps.telemetry.begin(now);
     let call = Call::new(&request, now);
     let result = revoke(deps, call).await;
-    watch.trust_age = deps.trust.age(now);
+    request_log.trust_age = deps.trust.age(now);
     let answer = result.map(|client_id| (client_id, json!({})));
-    client_response(&watch, Outcome::Revoked, call, answer)
+    client_response(&request_log, Outcome::Revoked, call, answer)
 }
 
 /// Authenticates the client and revokes the token if it belongs to the client. Returns the client id.
 async fn revoke(deps: &Deps, call: Call<'_>) -> Result<String, OAuthError> {
-    refuse_in_query(call.request, &["client_id", "client_secret", "client_assertion", "token"])?;
+    reject_in_query(call.request, &["client_id", "client_secret", "client_assertion", "token"])?;
     let mut form = Form::read(call.request)?;
     let owner = match deps.clients.identify(&mut form, call).await? {
         ClientIdentity::Client(authenticated) => Owner::Client(authenticated.client.client_id),
@@ -145,7 +145,7 @@ async fn end_family(
                 "refresh token is bound to a key; send a DPoP proof signed with that key",
             ));
         }
-        possession.record_use(&deps.replays).await?;
+        possession.record_use(&deps.replay_store).await?;
     }
     // An expired family is revoked too, because the clock of another function may differ. The access tokens are revoked
     // even if the family already is, because an earlier request may have stopped in between.
@@ -171,13 +171,13 @@ async fn end_token(deps: &Deps, token: &SecretString, owner: &Owner, now: u64) -
         // The cached keys may be older than the key of this token, and an active token must not get a success without a
         // revocation.
         Err(TokenRejection::Token(JwtError::UnknownKey)) => {
-            keys_now(deps, token, now).await?.accept_text(token, &expected, now)
+            read_keys(deps, token, now).await?.accept_text(token, &expected, now)
         }
         accepted => accepted,
     };
     let token = match accepted {
         Ok(token) => token,
-        Err(TokenRejection::Token(JwtError::InvalidClaim("iat"))) => return Err(behind()),
+        Err(TokenRejection::Token(JwtError::InvalidClaim("iat"))) => return Err(clock_behind()),
         Err(TokenRejection::Token(_) | TokenRejection::Revoked) => return Ok(()),
         Err(TokenRejection::Unavailable(error)) => return Err(error.into()),
     };
@@ -197,18 +197,18 @@ async fn end_token(deps: &Deps, token: &SecretString, owner: &Owner, now: u64) -
 ///
 /// # Errors
 /// The key of the token is published in the future by the local clock.
-async fn keys_now(deps: &Deps, token: &str, now: u64) -> Result<TrustSnapshot, OAuthError> {
-    let timeline = deps.store.timeline().await?;
+async fn read_keys(deps: &Deps, token: &str, now: u64) -> Result<TrustSnapshot, OAuthError> {
+    let schedule = deps.store.key_schedule().await?;
     let jwt = UnverifiedJwt::parse(token, MAX_ACCESS_TOKEN).ok();
     let key_id = jwt.as_ref().and_then(UnverifiedJwt::key_id);
-    let mut of_the_future = timeline.iter().filter(|timed| timed.published_at > now);
-    if of_the_future.any(|timed| key_id == Some(&timed.key.kid)) {
-        return Err(behind());
+    let mut not_yet_published = schedule.iter().filter(|scheduled| scheduled.published_at > now);
+    if not_yet_published.any(|scheduled| key_id == Some(&scheduled.key.kid)) {
+        return Err(clock_behind());
     }
-    Ok(TrustSnapshot::of_keys(&timeline)?)
+    Ok(TrustSnapshot::of_keys(&schedule)?)
 }
 
 /// The local clock is behind the clock of the function that issued the token. The token may be valid elsewhere.
-fn behind() -> OAuthError {
+fn clock_behind() -> OAuthError {
     OAuthError::unavailable("token is not valid yet by the local clock")
 }

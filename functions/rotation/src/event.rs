@@ -45,7 +45,7 @@ pub enum Step {
 
 impl Step {
     /// The name of the step in Secrets Manager and in the log.
-    pub fn word(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Create => "createSecret",
             Self::Publish => "setSecret",

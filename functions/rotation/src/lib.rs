@@ -7,7 +7,7 @@ use shared::jose::algorithm::Algorithm;
 use shared::runtime::aws::Aws;
 use shared::runtime::cache::display_chain;
 use shared::runtime::settings::{ConfigError, Settings};
-use shared::runtime::telemetry::{Decision, Outcome, Telemetry};
+use shared::runtime::telemetry::{LogRecord, Outcome, Telemetry};
 use shared::signing::rotation::{DEFAULT_LEAD, Rotation, RotationError};
 use shared::signing::signing_secret::SigningSecret;
 use shared::store::table::Table;
@@ -61,43 +61,43 @@ pub enum Failure {
 /// # Errors
 /// The step failed. Every step can be repeated.
 pub async fn handle(deps: &Deps, event: Event, now: u64) -> Result<(), Failure> {
-    let watch = deps.telemetry.watch(now);
+    let request_log = deps.telemetry.begin(now);
     let (step, result) = match &event {
         Event::Rotation { step, secret_id, .. } if *secret_id != deps.secret_id => {
-            (step.word(), Err(Failure::OtherSecret))
+            (step.name(), Err(Failure::OtherSecret))
         }
         Event::Rotation { step, client_request_token, .. } => {
-            (step.word(), rotate(deps, *step, client_request_token, now).await.map(|()| None))
+            (step.name(), rotate(deps, *step, client_request_token, now).await.map(|()| None))
         }
-        Event::Daily { .. } => ("daily", look_after(deps, now).await),
+        Event::Daily { .. } => ("daily", complete_rotation(deps, now).await),
     };
     let outcome = if result.is_ok() { Outcome::Done } else { Outcome::Failed };
     let cause = result.as_ref().err().map(|error| display_chain(error));
-    watch.log(&Decision {
+    request_log.log(&LogRecord {
         step: Some(step),
         cause: cause.as_deref(),
         days_to_rotation: result.as_ref().ok().copied().flatten(),
-        ..Decision::new(outcome)
+        ..LogRecord::new(outcome)
     });
     result.map(drop)
 }
 
 async fn rotate(deps: &Deps, step: Step, token: &str, now: u64) -> Result<(), Failure> {
-    let taken = match step {
+    let result = match step {
         Step::Create => deps.rotation.create(token, deps.algorithm, now).await,
         Step::Publish => deps.rotation.publish(token, now).await,
         Step::Test => deps.rotation.test(token).await,
         Step::Finish => deps.rotation.finish(token, DEFAULT_LEAD, now).await,
     };
-    if let Err(RotationError::Overtaken) = taken {
+    if let Err(RotationError::Superseded) = result {
         // Secrets Manager continues with this version, and with no other, as long as the version has its label.
-        deps.rotation.give_up(token).await?;
+        deps.rotation.abandon(token).await?;
     }
-    Ok(taken?)
+    Ok(result?)
 }
 
 /// Completes an interrupted rotation. Returns the days until the next rotation, or none without a schedule.
-async fn look_after(deps: &Deps, now: u64) -> Result<Option<f64>, Failure> {
+async fn complete_rotation(deps: &Deps, now: u64) -> Result<Option<f64>, Failure> {
     deps.rotation.begin(DEFAULT_LEAD, now).await?;
     let next = deps.secret.next_rotation().await.map_err(RotationError::from)?;
     let seconds = next.map(|next| next - i64::try_from(now).unwrap_or(i64::MAX));

@@ -8,7 +8,7 @@ use shared::grants::client_credentials;
 use shared::grants::token_exchange::{Exchange, Exchanged, issued_token_type};
 use shared::identity::secrets::random_id;
 use shared::jose::confirmation::Confirmation;
-use shared::oauth::body::refuse_in_query;
+use shared::oauth::body::reject_in_query;
 use shared::oauth::error::{ErrorKind, OAuthError};
 use shared::oauth::form::Form;
 use shared::oauth::identifiers::{CLIENT_CREDENTIALS, REFRESH_TOKEN, TOKEN_EXCHANGE};
@@ -60,16 +60,16 @@ impl Deps {
 
 /// Handles one token request.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
-    let mut watch = deps.telemetry.watch(now);
+    let mut request_log = deps.telemetry.begin(now);
     let call = Call::new(&request, now);
     let result = issue(deps, call).await;
-    watch.keys_age = deps.sessions.signer().keys_age(now);
-    token_response(&watch, call, result, IssuedToken::to_json)
+    request_log.keys_age = deps.sessions.signer().keys_age(now);
+    token_response(&request_log, call, result, IssuedToken::to_json)
 }
 
 /// Dispatches by grant type.
 async fn issue(deps: &Deps, call: Call<'_>) -> Result<IssuedToken, OAuthError> {
-    refuse_in_query(
+    reject_in_query(
         call.request,
         &["client_id", "client_secret", "client_assertion", "password", "refresh_token", "subject_token"],
     )?;
@@ -148,12 +148,12 @@ async fn exchange(deps: &Deps, form: &mut Form, call: Call<'_>) -> Result<Issued
             deps.sessions.record_use(&possession).await.map_err(of_client)?;
             deps.sessions.signer().issue(grant, call).await?
         }
-        Exchanged::User(signed_in, terms) => {
+        Exchanged::User(signed_in, request) => {
             if let Some(client) = &client {
                 charge(deps, &client.client, call.now).await?;
             }
             deps.sessions.record_use(&possession).await.map_err(of_client)?;
-            deps.sessions.begin(signed_in, terms, call).await?
+            deps.sessions.begin(signed_in, request, call).await?
         }
     };
     issued.issued_token_type = Some(issued_token_type(form)?);

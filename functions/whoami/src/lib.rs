@@ -6,9 +6,9 @@ use serde_json::json;
 use shared::oauth::authorizer_context::Message;
 use shared::oauth::response::json_response;
 use shared::runtime::call::Call;
-use shared::runtime::response::decision;
+use shared::runtime::response::log_record;
 use shared::runtime::settings::{ConfigError, Settings};
-use shared::runtime::telemetry::{Decision, Outcome, Telemetry};
+use shared::runtime::telemetry::{LogRecord, Outcome, Telemetry};
 
 /// Dependencies of this function.
 pub struct Deps {
@@ -24,14 +24,14 @@ impl Deps {
 
 /// Handles one request.
 pub async fn handle(deps: &Deps, request: Request, now: u64) -> Response<Body> {
-    let watch = deps.telemetry.watch(now);
+    let request_log = deps.telemetry.begin(now);
     let call = Call::new(&request, now);
     let Some(caller) = call.authorizer_context() else {
         // The route has no authorizer, so there is no caller to return.
         let reason = Some("missing_token");
-        watch.log(&Decision { reason, ..decision(Outcome::Refused, call) });
+        request_log.log(&LogRecord { reason, ..log_record(Outcome::Refused, call) });
         return json_response(StatusCode::UNAUTHORIZED, &Message { message: "Unauthorized" });
     };
-    watch.log(&decision(Outcome::Served, call));
+    request_log.log(&log_record(Outcome::Served, call));
     json_response(StatusCode::OK, &json!(caller))
 }

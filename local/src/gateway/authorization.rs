@@ -14,14 +14,14 @@ const CAPACITY: usize = 1000;
 
 /// An authorizer's answer.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
+pub enum AuthorizerDecision {
     /// The call is allowed, with this context.
     Allow(Map<String, Value>),
     /// The call is denied.
     Deny,
 }
 
-impl Verdict {
+impl AuthorizerDecision {
     /// Reads a simple response. `None` if it is invalid: `isAuthorized` must be a boolean, and `context`, if present, an
     /// object.
     pub fn read(response: &Value) -> Option<Self> {
@@ -52,17 +52,23 @@ pub fn identity(authorizer: &Authorizer, headers: &HeaderMap, route_key: &str) -
 
 /// Answers by authorizer and identity, each with the second of its expiry.
 #[derive(Default)]
-pub struct Cache(HashMap<(String, Vec<String>), (Verdict, u64)>);
+pub struct Cache(HashMap<(String, Vec<String>), (AuthorizerDecision, u64)>);
 
 impl Cache {
     /// The answer that is fresh at `now`, in seconds.
-    pub fn get(&self, authorizer: &str, identity: &[String], now: u64) -> Option<Verdict> {
+    pub fn get(&self, authorizer: &str, identity: &[String], now: u64) -> Option<AuthorizerDecision> {
         let (verdict, until) = self.0.get(&(authorizer.to_owned(), identity.to_vec()))?;
         (now < *until).then(|| verdict.clone())
     }
 
     /// Caches an answer for `ttl` seconds. With 0 it does nothing.
-    pub fn put(&mut self, (authorizer, identity): (&str, Vec<String>), verdict: Verdict, ttl: u64, now: u64) {
+    pub fn put(
+        &mut self,
+        (authorizer, identity): (&str, Vec<String>),
+        verdict: AuthorizerDecision,
+        ttl: u64,
+        now: u64,
+    ) {
         if ttl == 0 {
             return;
         }
@@ -108,10 +114,13 @@ mod tests {
     fn only_a_json_boolean_authorizes() {
         let context = Map::from_iter([("sub".to_owned(), json!("s"))]);
         for (response, expected) in [
-            (json!({"isAuthorized": true, "context": {"sub": "s"}}), Some(Verdict::Allow(context))),
-            (json!({"isAuthorized": true}), Some(Verdict::Allow(Map::new()))),
-            (json!({"isAuthorized": true, "context": null}), Some(Verdict::Allow(Map::new()))),
-            (json!({"isAuthorized": false, "context": {"a": "b"}}), Some(Verdict::Deny)),
+            (
+                json!({"isAuthorized": true, "context": {"sub": "s"}}),
+                Some(AuthorizerDecision::Allow(context)),
+            ),
+            (json!({"isAuthorized": true}), Some(AuthorizerDecision::Allow(Map::new()))),
+            (json!({"isAuthorized": true, "context": null}), Some(AuthorizerDecision::Allow(Map::new()))),
+            (json!({"isAuthorized": false, "context": {"a": "b"}}), Some(AuthorizerDecision::Deny)),
             (json!({"isAuthorized": "true"}), None),
             (json!({"isAuthorized": 1}), None),
             (json!({"isAuthorized": true, "context": "a"}), None),
@@ -121,7 +130,7 @@ mod tests {
             (json!(null), None),
             (json!(true), None),
         ] {
-            assert_eq!(Verdict::read(&response), expected, "{response}");
+            assert_eq!(AuthorizerDecision::read(&response), expected, "{response}");
         }
     }
 
@@ -129,15 +138,15 @@ mod tests {
     fn cached_answer_expires_after_its_ttl() {
         let mut cache = Cache::default();
         let identity = vec!["Bearer a".to_owned(), "GET /a".to_owned()];
-        cache.put(("Bearer", identity.clone()), Verdict::Deny, 10, 100);
-        assert_eq!(cache.get("Bearer", &identity, 109), Some(Verdict::Deny));
+        cache.put(("Bearer", identity.clone()), AuthorizerDecision::Deny, 10, 100);
+        assert_eq!(cache.get("Bearer", &identity, 109), Some(AuthorizerDecision::Deny));
         assert_eq!(cache.get("Bearer", &identity, 110), None);
     }
 
     #[test]
     fn cached_answer_is_for_one_identity_and_authorizer() {
         let mut cache = Cache::default();
-        cache.put(("Bearer", vec!["a".to_owned(), "GET /a".to_owned()]), Verdict::Deny, 10, 100);
+        cache.put(("Bearer", vec!["a".to_owned(), "GET /a".to_owned()]), AuthorizerDecision::Deny, 10, 100);
         for (authorizer, identity) in [
             ("Key", vec!["a".to_owned(), "GET /a".to_owned()]),
             ("Bearer", vec!["a".to_owned(), "GET /b".to_owned()]),
@@ -151,7 +160,7 @@ mod tests {
     #[test]
     fn ttl_of_zero_caches_nothing() {
         let mut cache = Cache::default();
-        cache.put(("Either", Vec::new()), Verdict::Deny, 0, 100);
+        cache.put(("Either", Vec::new()), AuthorizerDecision::Deny, 0, 100);
         assert_eq!(cache.get("Either", &[], 100), None);
     }
 
@@ -159,10 +168,10 @@ mod tests {
     fn cache_is_bounded_and_drops_expired_answers() {
         let mut cache = Cache::default();
         for number in 0..2 * CAPACITY {
-            cache.put(("A", vec![number.to_string()]), Verdict::Deny, 10, 100);
+            cache.put(("A", vec![number.to_string()]), AuthorizerDecision::Deny, 10, 100);
         }
         assert_eq!(cache.0.len(), CAPACITY);
-        cache.put(("A", vec!["new".to_owned()]), Verdict::Deny, 10, 110);
+        cache.put(("A", vec!["new".to_owned()]), AuthorizerDecision::Deny, 10, 110);
         assert_eq!(cache.0.len(), 1);
     }
 }

@@ -27,9 +27,9 @@ use serde_json::{Map, Value, json};
 use shared::runtime::clock;
 
 use self::answer::{message, to_response};
-use self::authorization::{Cache, Verdict};
+use self::authorization::{AuthorizerDecision, Cache};
 pub use self::cors::LOOPBACK_ORIGINS;
-use self::event::Circumstances;
+use self::event::RequestContext;
 use self::routes::Routes;
 use super::functions::{self, Invoke};
 
@@ -45,7 +45,7 @@ pub struct Gateway {
     cors: Option<Cors>,
     functions: BTreeMap<String, Invoke>,
     domain: String,
-    verdicts: Mutex<Cache>,
+    decisions: Mutex<Cache>,
 }
 
 impl Gateway {
@@ -58,7 +58,7 @@ impl Gateway {
             cors: template.cors,
             functions,
             domain,
-            verdicts: Mutex::default(),
+            decisions: Mutex::default(),
         }
     }
 
@@ -88,7 +88,7 @@ impl Gateway {
                 };
             }
         };
-        let about = Circumstances { domain: &self.domain, request_id, now: clock::now() };
+        let about = RequestContext { domain: &self.domain, request_id, now: clock::now() };
         let mut event = event::for_function(parts, &body, &found, &about);
         if let Some(name) = &found.route.authorizer {
             match self.authorize(name, parts, &event, about.now).await {
@@ -126,24 +126,26 @@ impl Gateway {
         let route_key = event["routeKey"].as_str().unwrap_or_default();
         let identity = authorization::identity(authorizer, &parts.headers, route_key)
             .ok_or_else(|| message(StatusCode::UNAUTHORIZED, "Unauthorized"))?;
-        let remembered = self.verdicts().get(name, &identity, now);
+        let remembered = self.decisions().get(name, &identity, now);
         let verdict = match remembered {
             Some(verdict) => verdict,
             None => {
                 let asked = event::for_authorizer(event, &identity);
-                let verdict = self.call(&authorizer.function, asked, |answer| Verdict::read(&answer)).await?;
-                self.verdicts().put((name, identity), verdict.clone(), authorizer.ttl, now);
+                let verdict = self
+                    .call(&authorizer.function, asked, |answer| AuthorizerDecision::read(&answer))
+                    .await?;
+                self.decisions().put((name, identity), verdict.clone(), authorizer.ttl, now);
                 verdict
             }
         };
         match verdict {
-            Verdict::Allow(context) => Ok(context),
-            Verdict::Deny => Err(message(StatusCode::FORBIDDEN, "Forbidden")),
+            AuthorizerDecision::Allow(context) => Ok(context),
+            AuthorizerDecision::Deny => Err(message(StatusCode::FORBIDDEN, "Forbidden")),
         }
     }
 
-    fn verdicts(&self) -> MutexGuard<'_, Cache> {
-        self.verdicts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn decisions(&self) -> MutexGuard<'_, Cache> {
+        self.decisions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -56,7 +56,7 @@ fn gateway(calls: Arc<AtomicUsize>) -> Arc<Gateway> {
         cors: Some(Cors { allow_origins: vec!["*".to_owned()], ..Cors::default() }),
         functions: [("Echo".to_owned(), echo()), ("Authorizer".to_owned(), authorizer(calls))].into(),
         domain: "127.0.0.1:3000".to_owned(),
-        verdicts: Mutex::default(),
+        decisions: Mutex::default(),
     })
 }
 

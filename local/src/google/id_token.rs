@@ -13,14 +13,14 @@ use shared::signing::private_key::PrivateKey;
 const LIFETIME: u64 = 3600;
 
 /// A Google account.
-pub struct Person {
+pub struct GoogleAccount {
     /// The email address. The account's id is derived from it.
     pub email: String,
     /// The Google Workspace domain, if any.
     pub hosted_domain: Option<String>,
 }
 
-impl Person {
+impl GoogleAccount {
     /// Issues an ID token for `client_id` at `issued_at`, in seconds since 1970. It is valid for an hour.
     ///
     /// # Errors
@@ -76,7 +76,7 @@ mod tests {
     fn id_token_has_the_claims_of_googles() {
         let key = parse_key(&generate_key().unwrap()).unwrap();
         let email = "Ada@Example.com".to_owned();
-        let person = Person { email, hosted_domain: Some("example.com".to_owned()) };
+        let person = GoogleAccount { email, hosted_domain: Some("example.com".to_owned()) };
         let token = person.id_token(&key, "client", 1000).unwrap();
         let parts: Vec<Value> = token
             .expose_secret()
@@ -95,7 +95,8 @@ mod tests {
 
     #[test]
     fn same_email_address_is_the_same_account() {
-        let account = |email: &str| Person { email: email.to_owned(), hosted_domain: None }.account_id();
+        let account =
+            |email: &str| GoogleAccount { email: email.to_owned(), hosted_domain: None }.account_id();
         assert_eq!(account("ada@example.com"), account("Ada@Example.com"));
         assert_ne!(account("ada@example.com"), account("bob@example.com"));
     }

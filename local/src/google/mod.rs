@@ -11,7 +11,7 @@ use shared::jose::algorithm::Algorithm;
 use shared::signing::private_key::{BadKey, PrivateKey};
 use tokio::net::TcpListener;
 
-pub use self::id_token::Person;
+pub use self::id_token::GoogleAccount;
 use super::guard::Guard;
 use super::server::Server;
 

@@ -67,12 +67,12 @@ impl Assertion {
     }
 }
 
-/// The accepted audiences for a request to `path`: the issuer and, unless `issuer_alone`, the token endpoint. Its
+/// The accepted audiences for a request to `path`: the issuer and, unless `strict_audience`, the token endpoint. Its
 /// alternative path is accepted only in a request to it.
-pub fn audiences(issuer: &str, path: &str, issuer_alone: bool) -> Vec<String> {
+pub fn audiences(issuer: &str, path: &str, strict_audience: bool) -> Vec<String> {
     let endpoint = |path| format!("{}{path}", issuer.trim_end_matches('/'));
     let mut audiences = vec![issuer.to_owned()];
-    if !issuer_alone {
+    if !strict_audience {
         audiences.push(endpoint("/oauth2/token"));
         if path == AUTHORIZE {
             audiences.push(endpoint(AUTHORIZE));

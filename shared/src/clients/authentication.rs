@@ -57,9 +57,9 @@ pub enum ClientIdentity {
 /// Authenticates clients.
 pub struct ClientAuth {
     clients: Clients,
-    replays: ReplayStore,
+    replay_store: ReplayStore,
     issuer: Issuer,
-    issuer_alone: bool,
+    strict_audience: bool,
     jwks_urls: JwksUrls,
     remote_keys: BoundedMap<String, Arc<RemoteKeys>>,
 }
@@ -69,9 +69,9 @@ impl ClientAuth {
     pub fn from_settings(settings: &Settings, table: &Table) -> Result<Self, ConfigError> {
         Ok(Self {
             clients: Clients::new(table.clone()),
-            replays: ReplayStore::new(table.clone()),
+            replay_store: ReplayStore::new(table.clone()),
             issuer: settings.issuer()?,
-            issuer_alone: settings.strict_assertion_audience()?,
+            strict_audience: settings.strict_assertion_audience()?,
             jwks_urls: settings.jwks_urls(),
             remote_keys: bounded_map(MAX_KEY_URLS),
         })
@@ -97,7 +97,7 @@ impl ClientAuth {
     /// # Errors
     /// As [`ClientAuth::authenticate`], except that client authentication may be missing.
     pub async fn identify(&self, form: &mut Form, call: Call<'_>) -> Result<ClientIdentity, OAuthError> {
-        let authenticated = match presented(call, form)? {
+        let authenticated = match read_credentials(call, form)? {
             PresentedCredentials::Nothing { client_id } => return without_credentials(client_id.as_deref()),
             PresentedCredentials::Secret(credentials) => self.by_secret(credentials, call.now).await,
             PresentedCredentials::Assertion(assertion) => {
@@ -119,8 +119,8 @@ impl ClientAuth {
         let BasicCredentials { id, secret } = credentials;
         // A malformed secret is rejected before the store is read.
         let presented = SecretDigest::of(SecretKind::ClientSecret, &secret)
-            .ok_or_else(|| claimed_by(&id).with_cause("malformed client secret"))?;
-        let client = self.known(&id).await?;
+            .ok_or_else(|| rejected_claim_of(&id).with_cause("malformed client secret"))?;
+        let client = self.registered(&id).await?;
         // All secrets are compared, so that the response time does not tell which one matched.
         let (mut right, mut expired) = (None, false);
         for secret in &client.secrets {
@@ -131,7 +131,7 @@ impl ClientAuth {
             }
         }
         match right {
-            Some(name) => admit(client, None, Some(name)),
+            Some(name) => authenticated(client, None, Some(name)),
             None if expired => Err(rejected(&client, "client secret has expired")),
             None => Err(rejected(&client, "incorrect client secret")),
         }
@@ -149,16 +149,17 @@ impl ClientAuth {
         if named.is_some_and(|named| named != client_id) {
             return Err(OAuthError::invalid_request("client_id does not match the client assertion"));
         }
-        let client = self.known(&client_id).await?;
+        let client = self.registered(&client_id).await?;
         let jwt = self.verified(&client, jwt, call.now).await?;
         let issuer = self.issuer.of_call(call)?;
-        let audiences = audiences(&issuer, call.route_path(), self.issuer_alone);
+        let audiences = audiences(&issuer, call.route_path(), self.strict_audience);
         let replay_key = Assertion::validate(&jwt, &client.client_id, &audiences, call.now);
         let replay_key = replay_key.map_err(|error| rejected(&client, error))?;
         // Last, so that only a valid assertion is written to the replay store.
         let issuer = format!("client:{}", client.client_id);
-        match self.replays.record_first_use(&issuer, &replay_key.token_id, replay_key.expires_at).await? {
-            true => admit(client, None, None),
+        match self.replay_store.record_first_use(&issuer, &replay_key.token_id, replay_key.expires_at).await?
+        {
+            true => authenticated(client, None, None),
             false => Err(rejected(&client, "client assertion replayed")),
         }
     }
@@ -194,9 +195,9 @@ impl ClientAuth {
     }
 
     /// The client that a request claims to be from.
-    async fn known(&self, client_id: &str) -> Result<Client, OAuthError> {
+    async fn registered(&self, client_id: &str) -> Result<Client, OAuthError> {
         let client = self.find_client(client_id).await?;
-        client.ok_or_else(|| claimed_by(client_id).with_cause("unknown client"))
+        client.ok_or_else(|| rejected_claim_of(client_id).with_cause("unknown client"))
     }
 
     async fn by_certificate(
@@ -205,11 +206,11 @@ impl ClientAuth {
         subject: &str,
         thumbprint: String,
     ) -> Result<Authenticated, OAuthError> {
-        let client = self.known(client_id).await?;
+        let client = self.registered(client_id).await?;
         if client.certificate_subject.as_deref() != Some(subject) {
             return Err(rejected(&client, "certificate subject does not match the client"));
         }
-        admit(client, Some(thumbprint), None)
+        authenticated(client, Some(thumbprint), None)
     }
 
     /// Records the day of the secret's last use, with at most one write a day. A failure does not fail the request.
@@ -228,7 +229,7 @@ impl ClientAuth {
 }
 
 /// The checks that every authentication method ends with.
-fn admit(
+fn authenticated(
     client: Client,
     certificate: Option<String>,
     secret: Option<String>,
@@ -246,7 +247,7 @@ fn rejected(client: &Client, cause: impl Into<Box<dyn Error + Send + Sync>>) -> 
 
 /// The error for a client that is unknown or not looked up yet. The log gets the client id only if it has the form of
 /// one and does not look like a secret, because callers confuse the two fields.
-fn claimed_by(client_id: &str) -> OAuthError {
+fn rejected_claim_of(client_id: &str) -> OAuthError {
     let is_secret = client_id.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("lk_"));
     let error = OAuthError::invalid_client();
     if is_identifier(client_id) && !is_secret { error.with_client_id(client_id) } else { error }
@@ -256,7 +257,7 @@ fn without_credentials(client_id: Option<&str>) -> Result<ClientIdentity, OAuthE
     match client_id {
         None => Ok(ClientIdentity::Unidentified),
         Some(FIRST_PARTY_CLIENT_ID) => Ok(ClientIdentity::FirstParty),
-        Some(id) => Err(claimed_by(id).with_cause("client sent no credentials")),
+        Some(id) => Err(rejected_claim_of(id).with_cause("client sent no credentials")),
     }
 }
 
@@ -269,8 +270,9 @@ enum PresentedCredentials {
 }
 
 /// Reads the credentials of a request.
-fn presented(call: Call<'_>, form: &mut Form) -> Result<PresentedCredentials, OAuthError> {
-    let several = || OAuthError::invalid_request("multiple client authentication methods used; use one");
+fn read_credentials(call: Call<'_>, form: &mut Form) -> Result<PresentedCredentials, OAuthError> {
+    let multiple_methods =
+        || OAuthError::invalid_request("multiple client authentication methods used; use one");
     let body_secret = form.secret("client_secret");
     let assertion = assertion(form)?;
     let body_id = form.text("client_id");
@@ -293,7 +295,7 @@ fn presented(call: Call<'_>, form: &mut Form) -> Result<PresentedCredentials, OA
         },
         (Credentials::Missing, None, Some(assertion)) => PresentedCredentials::Assertion(assertion),
         (Credentials::Missing, None, None) => by_connection(call, body_id),
-        (Credentials::Basic(_), ..) | (_, Some(_), Some(_)) => return Err(several()),
+        (Credentials::Basic(_), ..) | (_, Some(_), Some(_)) => return Err(multiple_methods()),
         _ => return Err(OAuthError::invalid_client().with_cause("Authorization scheme is not Basic")),
     };
     Ok(presented)
@@ -335,7 +337,7 @@ mod tests {
 
     #[test]
     fn an_unknown_client_is_logged_when_it_has_the_form_of_a_client_id() {
-        let logged = |id| claimed_by(id).client().map(str::to_owned);
+        let logged = |id| rejected_claim_of(id).client().map(str::to_owned);
         let long = "x".repeat(128);
         for id in ["billing", "a.b_c-1", long.as_str()] {
             assert_eq!(logged(id).as_deref(), Some(id));

@@ -7,7 +7,7 @@ use crate::identity::subjects::is_client_id;
 /// An accepted audience, and the clients that may exchange its tokens. Without clients it is for first-party sign-in.
 pub(super) struct Audience {
     pub(super) name: String,
-    pub(super) exchangers: BTreeSet<String>,
+    pub(super) allowed_clients: BTreeSet<String>,
 }
 
 impl Audience {
@@ -23,17 +23,19 @@ impl Audience {
                     "has an audience that is neither AUDIENCE nor AUDIENCE=CLIENT with a valid client id",
                 );
             }
-            let exchangers = client.map(str::to_owned);
+            let allowed_clients = client.map(str::to_owned);
             match audiences.iter_mut().find(|known| known.name == name) {
-                Some(known) if known.exchangers.is_empty() != exchangers.is_none() => {
+                Some(known) if known.allowed_clients.is_empty() != allowed_clients.is_none() => {
                     return Err(
                         "lists an audience both as AUDIENCE and as AUDIENCE=CLIENT; AUDIENCE is for \
                                 first-party sign-in, AUDIENCE=CLIENT for that client",
                     );
                 }
-                Some(known) => known.exchangers.extend(exchangers),
-                None => audiences
-                    .push(Self { name: name.to_owned(), exchangers: exchangers.into_iter().collect() }),
+                Some(known) => known.allowed_clients.extend(allowed_clients),
+                None => audiences.push(Self {
+                    name: name.to_owned(),
+                    allowed_clients: allowed_clients.into_iter().collect(),
+                }),
             }
             Ok(name.to_owned())
         };

@@ -18,7 +18,7 @@ pub struct FederatedIdentity {
     /// The scopes of the claim rule.
     pub scopes: Scopes,
     /// The clients that may exchange the token, for each accepted audience of the token.
-    pub(super) exchangers: Vec<BTreeSet<String>>,
+    pub(super) allowed_clients: Vec<BTreeSet<String>>,
 }
 
 impl FederatedIdentity {
@@ -26,11 +26,11 @@ impl FederatedIdentity {
     /// allows these clients only. Any other audience allows first-party sign-in and, for a client's own token, that
     /// client.
     pub fn may_be_exchanged_by(&self, client: Option<&str>) -> bool {
-        let Some(client) = client else { return self.exchangers.iter().all(BTreeSet::is_empty) };
+        let Some(client) = client else { return self.allowed_clients.iter().all(BTreeSet::is_empty) };
         let is_own = self.client.as_deref() == Some(client);
         let named = |clients: &BTreeSet<String>| {
             if clients.is_empty() { is_own } else { clients.contains(client) }
         };
-        (is_own || self.client.is_none()) && self.exchangers.iter().all(named)
+        (is_own || self.client.is_none()) && self.allowed_clients.iter().all(named)
     }
 }

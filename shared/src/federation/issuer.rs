@@ -19,7 +19,7 @@ const MAX_EMAIL: usize = 254;
 
 /// The rejected claim of a Google token for an app that is not configured, with the remedy. A mobile app requests
 /// tokens with its own client id in `azp` and the server's in `aud`.
-pub(super) const FOREIGN_PARTY: &str =
+pub(super) const UNLISTED_AZP: &str =
     "azp (GOOGLE_CLIENT_IDS must list this client id as well as the one in aud)";
 
 /// Audiences of an issuer and the claim rules for their tokens.
@@ -95,7 +95,7 @@ impl TrustedIssuer {
     }
 
     /// Whether a token with this `iss` is the issuer's.
-    pub(super) fn is_called(&self, name: &str) -> bool {
+    pub(super) fn has_name(&self, name: &str) -> bool {
         self.name == name || self.profile.aliases.contains(&name)
     }
 
@@ -130,11 +130,11 @@ impl TrustedIssuer {
         if !is_accepted {
             return Err(JwtError::InvalidClaim("typ"));
         }
-        if !jwt.claims.string("iss").is_some_and(|name| self.is_called(name)) {
+        if !jwt.claims.string("iss").is_some_and(|name| self.has_name(name)) {
             return Err(JwtError::InvalidClaim("iss"));
         }
         match self.profile.requires_iat {
-            true => jwt.times(now, self.profile.max_ttl)?,
+            true => jwt.validate_times(now, self.profile.max_ttl)?,
             false => jwt.validate_times_without_iat(now, self.profile.max_ttl)?,
         };
         let subject = jwt.claims.string("sub").filter(|text| (1..=MAX_SUBJECT).contains(&text.len()));
@@ -155,7 +155,7 @@ impl TrustedIssuer {
             email: email.map(str::to_owned),
             client: rule.client.clone(),
             scopes: scopes.clone(),
-            exchangers: ours.map(|ours| ours.exchangers.clone()).collect(),
+            allowed_clients: ours.map(|ours| ours.allowed_clients.clone()).collect(),
         })
     }
 
@@ -190,7 +190,7 @@ impl TrustedIssuer {
             }) {
                 return Ok(accepted);
             }
-            wrong = FOREIGN_PARTY;
+            wrong = UNLISTED_AZP;
         }
         Err(JwtError::InvalidClaim(wrong))
     }

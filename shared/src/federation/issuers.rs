@@ -26,7 +26,7 @@ const GOOGLE_ISSUER: &str = "https://accounts.google.com";
 /// An entry of `TRUSTED_ISSUERS`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+struct IssuerEntry {
     issuer: String,
     jwks_url: Option<String>,
     audiences: Vec<String>,
@@ -39,7 +39,7 @@ pub struct TrustedIssuers(Vec<TrustedIssuer>);
 impl TrustedIssuers {
     /// The issuer of `/google`, from `GOOGLE_CLIENT_IDS`, `GOOGLE_HOSTED_DOMAINS`, `GOOGLE_SCOPES` and
     /// `GOOGLE_JWKS_URL`. Without a client id it accepts no token.
-    pub fn google_alone(settings: &Settings) -> Result<Self, ConfigError> {
+    pub fn google_only(settings: &Settings) -> Result<Self, ConfigError> {
         let keys = RemoteKeys::new(settings.google_jwks_url()?);
         let mut google = TrustedIssuer::new(GOOGLE_ISSUER.to_owned(), GOOGLE, keys);
         google.accepted.extend(google_sign_in(settings, &mut google.audiences)?);
@@ -49,33 +49,33 @@ impl TrustedIssuers {
     /// Adds the issuers of `TRUSTED_ISSUERS`, a JSON array of objects with `issuer`, `jwks_url`, `audiences` and
     /// `rules`. An entry for Google extends the other variables.
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
-        let mut issuers = Self::google_alone(settings)?.0;
+        let mut issuers = Self::google_only(settings)?.0;
         for entry in entries(settings)? {
-            let Entry { issuer, jwks_url, audiences, rules } = entry;
+            let IssuerEntry { issuer, jwks_url, audiences, rules } = entry;
             match issuers.iter_mut().find(|known| known.name == issuer) {
                 Some(google)
                     if issuer == GOOGLE_ISSUER && google.accepted.len() < 2 && jwks_url.is_none() =>
                 {
-                    google.accept(&audiences, rules).map_err(complaint)?;
+                    google.accept(&audiences, rules).map_err(config_error)?;
                 }
                 Some(_) if issuer == GOOGLE_ISSUER => {
-                    return Err(complaint(
+                    return Err(config_error(
                         "lists Google twice or with a jwks_url; set GOOGLE_JWKS_URL instead",
                     ));
                 }
-                Some(_) => return Err(complaint("lists an issuer twice")),
+                Some(_) => return Err(config_error("lists an issuer twice")),
                 None => {
                     if settings.optional("ISSUER") == Some(issuer.as_str()) {
-                        return Err(complaint(
+                        return Err(config_error(
                             "lists this deployment's own issuer, whose tokens are refreshed and not exchanged",
                         ));
                     }
                     if !is_issuer(&issuer) {
-                        return Err(complaint(&format!("has an issuer that is {NO_ISSUER}")));
+                        return Err(config_error(&format!("has an issuer that is {NO_ISSUER}")));
                     }
                     let keys = RemoteKeys::new(keys_url(jwks_url.as_deref(), settings.jwks_urls())?);
                     let mut issuer = TrustedIssuer::new(issuer, STANDARD, keys);
-                    issuer.accept(&audiences, rules).map_err(complaint)?;
+                    issuer.accept(&audiences, rules).map_err(config_error)?;
                     issuers.push(issuer);
                 }
             }
@@ -116,7 +116,7 @@ impl TrustedIssuers {
     ) -> Result<FederatedIdentity, IssuerError> {
         let jwt = UnverifiedJwt::parse_foreign(token, MAX_SUBJECT_TOKEN)?;
         let named = jwt.unverified_issuer().ok_or(JwtError::InvalidClaim("iss"))?;
-        let known = self.0.iter().find(|known| known.is_called(&named));
+        let known = self.0.iter().find(|known| known.has_name(&named));
         known.ok_or(JwtError::InvalidClaim("iss"))?.verify(jwt, token_type, now).await
     }
 }
@@ -143,15 +143,15 @@ fn google_sign_in(
     Ok(Some(AcceptedAudiences { users_only: true, audiences, rules: vec![(rule, scopes)] }))
 }
 
-fn complaint(problem: &str) -> ConfigError {
+fn config_error(problem: &str) -> ConfigError {
     ConfigError::new("TRUSTED_ISSUERS", problem)
 }
 
-fn entries(settings: &Settings) -> Result<Vec<Entry>, ConfigError> {
+fn entries(settings: &Settings) -> Result<Vec<IssuerEntry>, ConfigError> {
     let Some(json) = settings.optional("TRUSTED_ISSUERS") else { return Ok(Vec::new()) };
     let entries = serde_json::from_str(json).and_then(|Distinct(json)| serde_json::from_value(json));
     entries.map_err(|_| {
-        complaint(
+        config_error(
             "must be a JSON array of objects with issuer, jwks_url, audiences and rules (when, client, scopes), \
              without duplicate members",
         )
@@ -160,13 +160,13 @@ fn entries(settings: &Settings) -> Result<Vec<Entry>, ConfigError> {
 
 fn keys_url(url: Option<&str>, allowed: JwksUrls) -> Result<Uri, ConfigError> {
     url.and_then(|url| allowed.parse(url))
-        .ok_or_else(|| complaint("has an issuer whose jwks_url is not an https:// URL"))
+        .ok_or_else(|| config_error("has an issuer whose jwks_url is not an https:// URL"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::federation::issuer::FOREIGN_PARTY;
+    use crate::federation::issuer::UNLISTED_AZP;
     use crate::jose::jwt::LEEWAY;
     use crate::jose::test_signer::TestSigner;
     use crate::oauth::identifiers::ID_TOKEN_TYPE;
@@ -177,11 +177,11 @@ mod tests {
     const KEYS: (&str, &str) = ("GOOGLE_JWKS_URL", "https://keys.example");
 
     fn validate(issuers: &TrustedIssuers, claims: &Value) -> Result<FederatedIdentity, JwtError> {
-        judge_as(issuers, claims, r#","typ":"JWT""#, ID_TOKEN_TYPE)
+        validate_as(issuers, claims, r#","typ":"JWT""#, ID_TOKEN_TYPE)
     }
 
     /// With another `typ` and another token type.
-    fn judge_as(
+    fn validate_as(
         issuers: &TrustedIssuers,
         claims: &Value,
         typ: &str,
@@ -192,7 +192,7 @@ mod tests {
         let jwt = forge.verify(&forge.token(&header, &claims.to_string()))?;
         let named = jwt.claims.string("iss").ok_or(JwtError::InvalidClaim("iss"))?;
         let known =
-            issuers.0.iter().find(|known| known.is_called(named)).ok_or(JwtError::InvalidClaim("iss"))?;
+            issuers.0.iter().find(|known| known.has_name(named)).ok_or(JwtError::InvalidClaim("iss"))?;
         known.validate(&jwt, token_type, NOW)
     }
 
@@ -203,7 +203,7 @@ mod tests {
             ("GOOGLE_HOSTED_DOMAINS", hosted_domains),
             ("GOOGLE_SCOPES", "a"),
         ];
-        TrustedIssuers::google_alone(&pairs.into_iter().collect()).unwrap()
+        TrustedIssuers::google_only(&pairs.into_iter().collect()).unwrap()
     }
 
     fn with(issuers: &TrustedIssuers, name: &str, value: Value) -> Result<FederatedIdentity, JwtError> {
@@ -254,10 +254,10 @@ mod tests {
     #[test]
     fn an_unlisted_azp_is_rejected_with_the_remedy() {
         let rejected = with(&google(""), "azp", json!("phone.apps.googleusercontent.com"));
-        assert_eq!(rejected, Err(JwtError::InvalidClaim(FOREIGN_PARTY)));
+        assert_eq!(rejected, Err(JwtError::InvalidClaim(UNLISTED_AZP)));
         assert!(rejected.unwrap_err().to_string().contains("GOOGLE_CLIENT_IDS"));
         let listed = [KEYS, ("GOOGLE_CLIENT_IDS", "ours.apps.googleusercontent.com=web,phone=web")];
-        let listed = TrustedIssuers::google_alone(&listed.into_iter().collect()).unwrap();
+        let listed = TrustedIssuers::google_only(&listed.into_iter().collect()).unwrap();
         assert!(with(&listed, "azp", json!("phone")).is_ok(), "an id counts in either form");
     }
 
@@ -268,7 +268,7 @@ mod tests {
         let mut entry = entry(&rules);
         entry[0]["audiences"] = audiences;
         let issuers = trusted(&entry).unwrap();
-        for (sub, audience, exchangers) in [
+        for (sub, audience, allowed_clients) in [
             ("user", json!("first-party"), [true, false, false, false]),
             ("user", json!("https://a.example/?x"), [false, true, false, false]),
             ("user", json!("both"), [false, true, true, false]),
@@ -282,7 +282,11 @@ mod tests {
             let claims = json!({"iss": "https://ci.example", "aud": audience, "sub": sub, "iat": NOW, "exp": NOW + 300});
             let federated = validate(&issuers, &claims).unwrap();
             let asked = [None, Some("web"), Some("mobile"), Some("first-party")];
-            assert_eq!(asked.map(|client| federated.may_be_exchanged_by(client)), exchangers, "{claims}");
+            assert_eq!(
+                asked.map(|client| federated.may_be_exchanged_by(client)),
+                allowed_clients,
+                "{claims}"
+            );
         }
     }
 
@@ -334,15 +338,15 @@ mod tests {
                 (JWT_TYPE, as_access_token),
                 (ACCESS_TOKEN_TYPE, as_access_token),
             ] {
-                let judged = judge_as(&issuers, &claims, typ, token_type);
-                assert_eq!(judged.is_ok(), good, "{typ} {token_type}");
+                let result = validate_as(&issuers, &claims, typ, token_type);
+                assert_eq!(result.is_ok(), good, "{typ} {token_type}");
             }
         }
     }
 
     #[test]
     fn every_token_is_rejected_without_configured_client_ids() {
-        let none = TrustedIssuers::google_alone(&[KEYS].into_iter().collect()).unwrap();
+        let none = TrustedIssuers::google_only(&[KEYS].into_iter().collect()).unwrap();
         assert_eq!(with(&none, "aud", json!("")), Err(JwtError::InvalidClaim("aud")));
         assert!(!none.trusts(GOOGLE_ISSUER) && google("").trusts(GOOGLE_ISSUER));
     }

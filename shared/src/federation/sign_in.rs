@@ -10,16 +10,16 @@ use crate::store::users::Account;
 /// The user of a federated identity. The first sign-in creates the user.
 ///
 /// # Errors
-/// `refused` if the user is disabled or deleted.
+/// `rejected` if the user is disabled or deleted.
 pub async fn sign_in(
     identities: &Identities,
     federated: FederatedIdentity,
-    refused: impl Fn() -> OAuthError,
+    rejected: impl Fn() -> OAuthError,
     now: u64,
 ) -> Result<SignedIn, OAuthError> {
-    let account = account(identities, &federated, &refused, now).await?;
+    let account = account(identities, &federated, &rejected, now).await?;
     if account.disabled {
-        return Err(refused().with_subject(&account.sub).with_cause("user is disabled"));
+        return Err(rejected().with_subject(&account.sub).with_cause("user is disabled"));
     }
     let FederatedIdentity { issuer, email, scopes, .. } = federated;
     Ok(SignedIn { account, email, scopes, issuer: Some(issuer) })
@@ -28,7 +28,7 @@ pub async fn sign_in(
 async fn account(
     identities: &Identities,
     federated: &FederatedIdentity,
-    refused: impl Fn() -> OAuthError,
+    rejected: impl Fn() -> OAuthError,
     now: u64,
 ) -> Result<Account, OAuthError> {
     let FederatedIdentity { issuer, subject, email, .. } = federated;
@@ -47,9 +47,9 @@ async fn account(
     };
     match found {
         LinkedAccount::Account(account) => Ok(account),
-        LinkedAccount::Deleted => Err(refused().with_cause("user was deleted")),
+        LinkedAccount::Deleted => Err(rejected().with_cause("user was deleted")),
         LinkedAccount::NotFederated => {
-            Err(refused().with_cause("federated identity is linked to a user with a password"))
+            Err(rejected().with_cause("federated identity is linked to a user with a password"))
         }
     }
 }

@@ -47,19 +47,19 @@ pub struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    /// Exchanges the subject token of a form. `actor` is the authenticated client, if any, and `key` is the thumbprint
+    /// Exchanges the subject token of a form. `client_auth` is the authenticated client, if any, and `key` is the thumbprint
     /// of the key that the request proves to hold.
     ///
     /// # Errors
     /// `invalid_request` for every invalid subject token (RFC 8693 §2.2.2).
     pub async fn exchange(
         &self,
-        actor: Option<&Authenticated>,
+        client_auth: Option<&Authenticated>,
         form: &mut Form,
         key: Option<String>,
         now: u64,
     ) -> Result<Exchanged, OAuthError> {
-        if actor.is_some_and(|actor| !actor.client.may_use(GrantType::TokenExchange)) {
+        if client_auth.is_some_and(|client_auth| !client_auth.client.may_use(GrantType::TokenExchange)) {
             return Err(OAuthError::new(
                 ErrorKind::UnauthorizedClient,
                 "client is not authorized for the token-exchange grant",
@@ -69,13 +69,15 @@ impl Exchange<'_> {
         let federated = match self.issuers.verify(token.expose_secret(), token_type, now).await {
             Ok(federated) => federated,
             Err(IssuerError::Keys(error)) => return Err(error.into()),
-            Err(error) => return Err(refused().with_cause(error)),
+            Err(error) => return Err(rejected().with_cause(error)),
         };
         if self.own_issuer.as_deref() == Some(federated.issuer.as_str()) {
-            return Err(refused().with_cause("subject token was issued by this deployment"));
+            return Err(rejected().with_cause("subject token was issued by this deployment"));
         }
         // Before the user is created, so that a rejected exchange stores nothing.
-        if !federated.may_be_exchanged_by(actor.map(|actor| actor.client.client_id.as_str())) {
+        if !federated
+            .may_be_exchanged_by(client_auth.map(|client_auth| client_auth.client.client_id.as_str()))
+        {
             return Err(OAuthError::new(
                 ErrorKind::UnauthorizedClient,
                 "client is not authorized to exchange this subject token",
@@ -85,14 +87,14 @@ impl Exchange<'_> {
                  AUDIENCE is for first-party sign-in and AUDIENCE=CLIENT for that client",
             ));
         }
-        let certificate = actor.and_then(|actor| actor.certificate.clone());
+        let certificate = client_auth.and_then(|client_auth| client_auth.certificate.clone());
         let confirmation = Confirmation { key, certificate };
         match &federated.client {
             Some(client_id) => self.for_client(client_id, &federated.scopes, confirmation, form).await,
             None => {
-                let terms = self.terms(&federated.scopes, actor, confirmation, form)?;
-                let signed_in = sign_in::sign_in(self.identities, federated, refused, now).await?;
-                Ok(Exchanged::User(signed_in, terms))
+                let request = self.token_request(&federated.scopes, client_auth, confirmation, form)?;
+                let signed_in = sign_in::sign_in(self.identities, federated, rejected, now).await?;
+                Ok(Exchanged::User(signed_in, request))
             }
         }
     }
@@ -106,7 +108,7 @@ impl Exchange<'_> {
     ) -> Result<Exchanged, OAuthError> {
         let client = self.clients.find_client(client_id).await?.filter(|client| !client.disabled);
         let mut client = client.ok_or_else(|| {
-            refused().with_client_id(client_id).with_cause("client of the claim rule is unknown or disabled")
+            rejected().with_client_id(client_id).with_cause("client of the claim rule is unknown or disabled")
         })?;
         client.scopes = scopes.intersection(&client.scopes);
         let grant = own_token(client.clone(), confirmation, form, self.audiences)?;
@@ -114,14 +116,14 @@ impl Exchange<'_> {
     }
 
     /// The sign-in of a user with the scopes of a claim rule.
-    fn terms(
+    fn token_request(
         &self,
         scopes: &Scopes,
-        actor: Option<&Authenticated>,
+        client_auth: Option<&Authenticated>,
         confirmation: Confirmation,
         form: &Form,
     ) -> Result<TokenRequest, OAuthError> {
-        let client = actor.map(|actor| &actor.client);
+        let client = client_auth.map(|client_auth| &client_auth.client);
         // A client never gets more scopes for a user than it has itself.
         let allowed = client.map_or_else(|| scopes.clone(), |client| scopes.intersection(&client.scopes));
         let audiences = client.map(|client| client.audiences.as_slice()).filter(|own| !own.is_empty());
@@ -174,6 +176,6 @@ pub fn issued_token_type(form: &Form) -> Result<&'static str, OAuthError> {
     known.ok_or_else(|| OAuthError::invalid_request("unsupported requested_token_type"))
 }
 
-fn refused() -> OAuthError {
+fn rejected() -> OAuthError {
     OAuthError::invalid_request("subject token rejected")
 }

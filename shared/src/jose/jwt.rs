@@ -73,19 +73,19 @@ pub struct VerifiedJwt {
 }
 
 impl<'a> UnverifiedJwt<'a> {
-    /// Parses a token of ours of at most `cap` bytes.
-    pub fn parse(text: &'a str, cap: usize) -> Result<Self, JwtError> {
-        Self::read(text, cap, false)
+    /// Parses a token of ours of at most `max_len` bytes.
+    pub fn parse(text: &'a str, max_len: usize) -> Result<Self, JwtError> {
+        Self::read(text, max_len, false)
     }
 
     /// Parses a token of a client or of another issuer: an assertion, a proof or a subject token. `null` counts as
     /// absent, a time may have a fraction, and the algorithms include those that we only verify.
-    pub fn parse_foreign(text: &'a str, cap: usize) -> Result<Self, JwtError> {
-        Self::read(text, cap, true)
+    pub fn parse_foreign(text: &'a str, max_len: usize) -> Result<Self, JwtError> {
+        Self::read(text, max_len, true)
     }
 
-    fn read(text: &'a str, cap: usize, foreign: bool) -> Result<Self, JwtError> {
-        if text.len() > cap {
+    fn read(text: &'a str, max_len: usize, foreign: bool) -> Result<Self, JwtError> {
+        if text.len() > max_len {
             return Err(JwtError::Malformed);
         }
         let (signing_input, signature) = text.rsplit_once('.').ok_or(JwtError::Malformed)?;
@@ -183,20 +183,20 @@ impl VerifiedJwt {
 
     /// Validates the times: `exp` and `iat` are required, `nbf` is optional, and the lifetime is at most `max_ttl`
     /// seconds. Returns `iat` and `exp`.
-    pub fn times(&self, now: u64, max_ttl: u64) -> Result<(u64, u64), JwtError> {
+    pub fn validate_times(&self, now: u64, max_ttl: u64) -> Result<(u64, u64), JwtError> {
         let issued_at = self.claims.integer("iat").ok_or(JwtError::InvalidClaim("iat"))?;
-        self.times_from(issued_at, now, max_ttl)
+        self.validate_times_from(issued_at, now, max_ttl)
     }
 
-    /// As [`VerifiedJwt::times`], with an optional `iat`, which defaults to now.
+    /// As [`VerifiedJwt::validate_times`], with an optional `iat`, which defaults to now.
     pub fn validate_times_without_iat(&self, now: u64, max_ttl: u64) -> Result<(u64, u64), JwtError> {
         match self.claims.get("iat") {
-            Some(_) => self.times(now, max_ttl),
-            None => self.times_from(now.saturating_sub(LEEWAY), now, max_ttl + LEEWAY),
+            Some(_) => self.validate_times(now, max_ttl),
+            None => self.validate_times_from(now.saturating_sub(LEEWAY), now, max_ttl + LEEWAY),
         }
     }
 
-    fn times_from(&self, issued_at: u64, now: u64, max_ttl: u64) -> Result<(u64, u64), JwtError> {
+    fn validate_times_from(&self, issued_at: u64, now: u64, max_ttl: u64) -> Result<(u64, u64), JwtError> {
         let expires_at = self.claims.integer("exp").ok_or(JwtError::InvalidClaim("exp"))?;
         if issued_at > now.saturating_add(LEEWAY) {
             return Err(JwtError::InvalidClaim("iat"));
@@ -417,15 +417,16 @@ mod tests {
     const NOW: u64 = 1_000_000;
     const TTL: u64 = 900;
 
-    fn times(claims: &str) -> Result<(), JwtError> {
+    fn validate_times(claims: &str) -> Result<(), JwtError> {
         let forge = TestSigner::new();
-        forge.verify(&forge.token(HEADER, claims))?.times(NOW, TTL).map(drop)
+        forge.verify(&forge.token(HEADER, claims))?.validate_times(NOW, TTL).map(drop)
     }
 
     #[test]
     fn times_are_validated_with_one_leeway() {
-        let life =
-            |issued_at: u64, expires_at: u64| times(&format!(r#"{{"iat":{issued_at},"exp":{expires_at}}}"#));
+        let life = |issued_at: u64, expires_at: u64| {
+            validate_times(&format!(r#"{{"iat":{issued_at},"exp":{expires_at}}}"#))
+        };
         assert_eq!(life(NOW - 100, NOW - LEEWAY + 1), Ok(()));
         assert_eq!(life(NOW - 100, NOW - LEEWAY), Err(JwtError::Expired));
         assert_eq!(life(NOW + LEEWAY, NOW + 100), Ok(()));
@@ -433,7 +434,8 @@ mod tests {
         assert_eq!(life(NOW, NOW + TTL), Ok(()));
         assert_eq!(life(NOW, NOW + TTL + 1), Err(JwtError::InvalidClaim("exp")));
         assert_eq!(life(NOW, NOW - 1), Err(JwtError::InvalidClaim("exp")));
-        let not_before = |nbf: u64| times(&format!(r#"{{"iat":{NOW},"exp":{},"nbf":{nbf}}}"#, NOW + 1));
+        let not_before =
+            |nbf: u64| validate_times(&format!(r#"{{"iat":{NOW},"exp":{},"nbf":{nbf}}}"#, NOW + 1));
         assert_eq!(not_before(NOW + LEEWAY), Ok(()));
         assert_eq!(not_before(NOW + LEEWAY + 1), Err(JwtError::InvalidClaim("nbf")));
     }
@@ -467,7 +469,7 @@ mod tests {
             ("nbf", format!(r#"{{"iat":{NOW},"exp":{good},"nbf":"0"}}"#)),
             ("nbf", format!(r#"{{"iat":{NOW},"exp":{good},"nbf":null}}"#)),
         ] {
-            assert_eq!(times(&claims), Err(JwtError::InvalidClaim(name)), "{claims}");
+            assert_eq!(validate_times(&claims), Err(JwtError::InvalidClaim(name)), "{claims}");
         }
     }
 }

@@ -73,7 +73,7 @@ fn has_known_charset(parameters: &str) -> bool {
 }
 
 /// Rejects a request with any of these parameters in the query, which ends up in logs and histories (RFC 6749 §2.3.1).
-pub fn refuse_in_query(request: &Request, names: &[&str]) -> Result<(), OAuthError> {
+pub fn reject_in_query(request: &Request, names: &[&str]) -> Result<(), OAuthError> {
     let query = request.query_string_parameters_ref();
     let found = query.is_some_and(|query| query.iter().any(|(name, _)| names.contains(&name)));
     if found {

@@ -28,9 +28,9 @@ pub fn select_audience(requested: Option<&str>, allowed: &[String]) -> Result<St
         Some(requested) => allowed.iter().find(|audience| *audience == requested),
         None => allowed.first(),
     };
-    let refused =
+    let rejected =
         || OAuthError::new(ErrorKind::InvalidTarget, "requested resource is not allowed for this client");
-    found.cloned().ok_or_else(refused)
+    found.cloned().ok_or_else(rejected)
 }
 
 #[cfg(test)]

@@ -128,7 +128,7 @@ fn params() -> Params {
 
 impl PasswordHash {
     /// Checks and hashes a password that a user chose. It takes tens of milliseconds of CPU.
-    pub fn of(username: &str, password: &SecretString) -> Result<Self, PasswordError> {
+    pub fn new(username: &str, password: &SecretString) -> Result<Self, PasswordError> {
         if holds_nul(password) {
             return Err(PasswordError::Nul);
         }
@@ -318,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_hash_has_owasps_parameters_and_verifies_its_password() {
-        let hash = PasswordHash::of("demo", &"correct horse".into()).unwrap();
+        let hash = PasswordHash::new("demo", &"correct horse".into()).unwrap();
         assert!(hash.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
         assert_eq!(verify(&hash.0, "correct horse"), Verification::Right);
         assert_eq!(verify(&hash.0, "correct horsf"), Verification::Wrong);
@@ -344,7 +344,7 @@ mod tests {
     #[test]
     fn long_passwords_are_not_truncated() {
         let (one, other) = ("x".repeat(64), "x".repeat(64) + "y");
-        let hash = PasswordHash::of("demo", &other.clone().into()).unwrap();
+        let hash = PasswordHash::new("demo", &other.clone().into()).unwrap();
         assert_eq!(verify(&hash.0, &other), Verification::Right);
         assert_eq!(verify(&hash.0, &one), Verification::Wrong);
         assert_eq!(verify(&hash.0, &("x".repeat(64) + "z")), Verification::Wrong);
@@ -382,7 +382,7 @@ mod tests {
 
     #[test]
     fn a_password_with_nul_is_never_hashed_or_verified() {
-        let of = |password: &str| PasswordHash::of("demo", &password.into()).map(drop);
+        let of = |password: &str| PasswordHash::new("demo", &password.into()).map(drop);
         assert_eq!(of("correct\0horse"), Err(PasswordError::Nul));
         assert_eq!(of("\0"), Err(PasswordError::Nul));
         assert_eq!(verify(&hash_as_typed("correct\0horse"), "correct\0horse"), Verification::Wrong);
@@ -404,7 +404,7 @@ mod tests {
             Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(20_000, 2, 1, None).unwrap());
         let dearer = dearer.hash_password(b"correct horse").unwrap().to_string();
         assert_eq!(verify(&dearer, "correct horse"), Verification::RightButOutdated);
-        let ours = PasswordHash::of("demo", &"correct horse".into()).unwrap();
+        let ours = PasswordHash::new("demo", &"correct horse".into()).unwrap();
         for (password, found) in
             [("correct horse", Verification::Right), ("wrong horse", Verification::Wrong)]
         {
@@ -415,7 +415,7 @@ mod tests {
     #[test]
     fn a_password_matches_in_every_unicode_form() {
         for chosen in [DECOMPOSED, COMPOSED, FULL_WIDTH] {
-            let hash = PasswordHash::of("demo", &chosen.into()).unwrap();
+            let hash = PasswordHash::new("demo", &chosen.into()).unwrap();
             for typed in [DECOMPOSED, COMPOSED, FULL_WIDTH] {
                 assert_eq!(verify(&hash.0, typed), Verification::Right, "{chosen:?}, {typed:?}");
             }
@@ -523,7 +523,7 @@ mod tests {
 
     #[test]
     fn short_and_common_passwords_are_rejected() {
-        let of = |password: &str| PasswordHash::of("Demo-User", &password.into()).map(drop);
+        let of = |password: &str| PasswordHash::new("Demo-User", &password.into()).map(drop);
         assert_eq!(of("seven77"), Err(PasswordError::TooShort));
         assert_eq!(of("éééééé7"), Err(PasswordError::TooShort));
         assert_eq!(of("eight888"), Ok(()));
@@ -533,7 +533,7 @@ mod tests {
 
     #[test]
     fn password_rules_apply_to_the_normalized_form() {
-        let of = |name: &str, password: &str| PasswordHash::of(name, &password.into()).map(drop);
+        let of = |name: &str, password: &str| PasswordHash::new(name, &password.into()).map(drop);
         assert_eq!(of("demo", "e\u{301}e\u{301}e\u{301}e\u{301}777"), Err(PasswordError::TooShort));
         assert_eq!(of("demo", "\u{fdfa}"), Err(PasswordError::TooShort), "normalized, it is a sentence");
         assert_eq!(of("demo", "\u{ff50}assword123"), Err(PasswordError::TooCommon));

@@ -45,7 +45,7 @@ pub async fn sign_in(
     now: u64,
 ) -> Result<SignedIn, OAuthError> {
     let rejected_at = Instant::now() + rejection_time(&sign_in.password);
-    let result = try_once(sign_in, users, attempts, now).await;
+    let result = verify_attempt(sign_in, users, attempts, now).await;
     // A source over its attempt limit is rejected at once: this depends on no account, and no hash was computed.
     let is_about_an_account = |error: &OAuthError| {
         !matches!(error.kind(), ErrorKind::TemporarilyUnavailable | ErrorKind::TooManyRequests)
@@ -56,19 +56,19 @@ pub async fn sign_in(
     result
 }
 
-async fn try_once(
+async fn verify_attempt(
     sign_in: SignIn,
     users: &Users,
     attempts: &Attempts,
     now: u64,
 ) -> Result<SignedIn, OAuthError> {
     let SignIn { username, password, source } = sign_in;
-    let (turn, user) =
+    let (outcome, user) =
         tokio::try_join!(attempts.reserve(&username, &source, now), users.with_password(&username))?;
-    let reservation = match turn {
+    let reservation = match outcome {
         AttemptOutcome::Reserved(reservation) => reservation,
         AttemptOutcome::Locked => {
-            return Err(refused(user.as_ref()).with_cause("account is locked: attempt limit reached"));
+            return Err(rejected(user.as_ref()).with_cause("account is locked: attempt limit reached"));
         }
         AttemptOutcome::TooMany(seconds) => {
             return Err(OAuthError::too_many_requests(
@@ -86,11 +86,11 @@ async fn try_once(
                 Some(_) if verification == Verification::Wrong => "incorrect password",
                 Some(_) => "user is disabled",
             };
-            return Err(refused(user.as_ref()).with_cause(cause));
+            return Err(rejected(user.as_ref()).with_cause(cause));
         }
     };
     if verification == Verification::RightButOutdated {
-        renew(&user, password, users).await?;
+        rehash(&user, password, users).await?;
     }
     // A counter that stays one too high is no reason to fail a sign-in.
     let _ = attempts.release(reservation).await;
@@ -104,7 +104,7 @@ async fn verify(user: Option<&User>, password: SecretString) -> Result<Verificat
     verification.map_err(OAuthError::unavailable)
 }
 
-fn refused(user: Option<&User>) -> OAuthError {
+fn rejected(user: Option<&User>) -> OAuthError {
     let error = OAuthError::new(ErrorKind::SignInFailed, "incorrect username or password");
     match user {
         Some(user) => error.with_subject(&user.sub),
@@ -128,11 +128,11 @@ fn signed_in(user: User) -> SignedIn {
 }
 
 /// Replaces an outdated or imported hash after the password was verified.
-async fn renew(user: &User, password: SecretString, users: &Users) -> Result<(), OAuthError> {
-    let read = user.password_hash.as_ref().ok_or_else(|| refused(Some(user)))?;
+async fn rehash(user: &User, password: SecretString, users: &Users) -> Result<(), OAuthError> {
+    let read = user.password_hash.as_ref().ok_or_else(|| rejected(Some(user)))?;
     let hash =
         spawn_blocking(move || PasswordHash::compute(&password)).await.map_err(OAuthError::unavailable)?;
-    match users.renew_hash(&user.username, read, &hash).await {
+    match users.replace_hash(&user.username, read, &hash).await {
         Err(StoreError::Changed) => {
             // Another sign-in has updated the hash, or the user was deleted or got another password. Only the first is
             // a success.
@@ -141,7 +141,7 @@ async fn renew(user: &User, password: SecretString, users: &Users) -> Result<(),
             if is_as_before {
                 Ok(())
             } else {
-                Err(refused(Some(user)).with_cause("user changed during the sign-in"))
+                Err(rejected(Some(user)).with_cause("user changed during the sign-in"))
             }
         }
         result => result.map_err(OAuthError::unavailable),

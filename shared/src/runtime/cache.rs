@@ -52,21 +52,21 @@ pub fn display_chain(error: &dyn Error) -> String {
     text
 }
 
-struct Held<T> {
+struct Entry<T> {
     value: Arc<T>,
     loaded_at: u64,
     fresh_for: u64,
 }
 
 /// Whether a period that began at `since` still lasts. After the clock was set back, it lasts at most twice as long.
-fn lasts(since: u64, seconds: u64, now: u64) -> bool {
+fn is_within(since: u64, seconds: u64, now: u64) -> bool {
     now.abs_diff(since) < seconds
 }
 
 struct State<T> {
-    held: Option<Held<T>>,
+    entry: Option<Entry<T>>,
     failed: Option<(u64, Unavailable)>,
-    asked_at: Option<u64>,
+    forced_at: Option<u64>,
 }
 
 /// A cache.
@@ -79,7 +79,7 @@ pub struct Cache<T> {
 impl<T> Cache<T> {
     /// An empty cache.
     pub fn new(limits: Limits) -> Self {
-        let state = State { held: None, failed: None, asked_at: None };
+        let state = State { entry: None, failed: None, forced_at: None };
         Self { limits, state: Mutex::new(state), loading: tokio::sync::Mutex::new(()) }
     }
 
@@ -93,9 +93,9 @@ impl<T> Cache<T> {
             return answer;
         }
         // Another caller is loading. A usable value is served meanwhile.
-        let turn = match self.loading.try_lock() {
-            Ok(turn) => turn,
-            Err(_) => match self.usable(now) {
+        let loading = match self.loading.try_lock() {
+            Ok(loading) => loading,
+            Err(_) => match self.stale_value(now) {
                 Some(value) => return Ok(value),
                 None => self.loading.lock().await,
             },
@@ -104,70 +104,73 @@ impl<T> Cache<T> {
             return answer;
         }
         let answer = self.load(now, load).await;
-        drop(turn);
+        drop(loading);
         answer
     }
 
-    /// Reloads the value because `seen` lacks an entry, at most once per `cool_down`.
+    /// Reloads the value because `previous` lacks an entry, at most once per `cool_down`.
     pub async fn reload<E: Error>(
         &self,
         now: u64,
-        seen: &Arc<T>,
+        previous: &Arc<T>,
         load: impl AsyncFnOnce() -> Result<Loaded<T>, E>,
     ) -> Result<Arc<T>, Unavailable> {
-        let _turn = self.loading.lock().await;
+        let _loading = self.loading.lock().await;
         {
             let state = self.state();
-            if let Some(held) = state.held.as_ref().filter(|held| !Arc::ptr_eq(&held.value, seen)) {
-                return Ok(held.value.clone());
+            if let Some(entry) = state.entry.as_ref().filter(|entry| !Arc::ptr_eq(&entry.value, previous)) {
+                return Ok(entry.value.clone());
             }
-            let asked_lately = state.asked_at.is_some_and(|at| lasts(at, self.limits.cool_down, now));
-            if asked_lately || state.failed.as_ref().is_some_and(|(failed_at, _)| self.rests(*failed_at, now))
+            let recently_forced = state.forced_at.is_some_and(|at| is_within(at, self.limits.cool_down, now));
+            if recently_forced
+                || state.failed.as_ref().is_some_and(|(failed_at, _)| self.in_backoff(*failed_at, now))
             {
-                return Ok(seen.clone());
+                return Ok(previous.clone());
             }
         }
         let answer = self.load(now, load).await;
         let mut state = self.state();
         // After a failed load, the missing entry may be requested again as soon as the backoff ends.
-        state.asked_at = state.failed.is_none().then_some(now);
+        state.forced_at = state.failed.is_none().then_some(now);
         answer
     }
 
     /// The last loaded value, whatever its age.
-    pub fn held(&self) -> Option<Arc<T>> {
-        self.state().held.as_ref().map(|held| held.value.clone())
+    pub fn last_value(&self) -> Option<Arc<T>> {
+        self.state().entry.as_ref().map(|entry| entry.value.clone())
     }
 
     /// Age of the value, in seconds.
     pub fn age(&self, now: u64) -> Option<u64> {
-        self.state().held.as_ref().map(|held| now.saturating_sub(held.loaded_at))
+        self.state().entry.as_ref().map(|entry| now.saturating_sub(entry.loaded_at))
     }
 
     /// The answer without a load: a fresh value, or the result of the backoff.
     pub fn ready(&self, now: u64) -> Option<Result<Arc<T>, Unavailable>> {
         let state = self.state();
-        if let Some(held) = state.held.as_ref().filter(|held| lasts(held.loaded_at, held.fresh_for, now)) {
-            return Some(Ok(held.value.clone()));
+        if let Some(entry) =
+            state.entry.as_ref().filter(|entry| is_within(entry.loaded_at, entry.fresh_for, now))
+        {
+            return Some(Ok(entry.value.clone()));
         }
         let (failed_at, error) = state.failed.as_ref()?;
-        if !self.rests(*failed_at, now) {
+        if !self.in_backoff(*failed_at, now) {
             return None;
         }
         let error = error.clone();
         drop(state);
-        Some(self.usable(now).ok_or(error))
+        Some(self.stale_value(now).ok_or(error))
     }
 
-    fn usable(&self, now: u64) -> Option<Arc<T>> {
+    fn stale_value(&self, now: u64) -> Option<Arc<T>> {
         let state = self.state();
-        let held = state.held.as_ref()?;
-        lasts(held.loaded_at, self.limits.usable_for, now).then(|| held.value.clone())
+        let entry = state.entry.as_ref()?;
+        is_within(entry.loaded_at, self.limits.usable_for, now).then(|| entry.value.clone())
     }
 
     /// Whether the backoff after a failure still lasts.
-    fn rests(&self, failed_at: u64, now: u64) -> bool {
-        lasts(failed_at, self.limits.after_failure, now)
+    fn in_backoff(&self, failed_at: u64, now: u64) -> bool {
+        is_within(failed_at, self.limits.after_failure, now)
     }
 
     async fn load<E: Error>(
@@ -180,14 +183,14 @@ impl<T> Cache<T> {
             Ok(Loaded { value, fresh_for }) => {
                 let value = Arc::new(value);
                 let mut state = self.state();
-                state.held = Some(Held { value: value.clone(), loaded_at: now, fresh_for });
+                state.entry = Some(Entry { value: value.clone(), loaded_at: now, fresh_for });
                 state.failed = None;
                 Ok(value)
             }
             Err(error) => {
                 let error = Unavailable::new(display_chain(&error));
                 self.state().failed = Some((now, error.clone()));
-                self.usable(now).ok_or(error)
+                self.stale_value(now).ok_or(error)
             }
         }
     }
@@ -279,29 +282,29 @@ mod tests {
     #[tokio::test]
     async fn forced_reloads_happen_once_per_backoff() {
         let (cache, source) = (Cache::new(LIMITS), Source::default());
-        let mut seen = cache.get(100, async || source.load().await).await.unwrap();
+        let mut previous = cache.get(100, async || source.load().await).await.unwrap();
         for _ in 0..1000 {
-            seen = cache.reload(101, &seen, async || source.load().await).await.unwrap();
+            previous = cache.reload(101, &previous, async || source.load().await).await.unwrap();
         }
         assert_eq!(source.loads.get(), 2);
-        cache.reload(120, &seen, async || source.load().await).await.unwrap();
+        cache.reload(120, &previous, async || source.load().await).await.unwrap();
         assert_eq!(source.loads.get(), 2);
-        cache.reload(121, &seen, async || source.load().await).await.unwrap();
+        cache.reload(121, &previous, async || source.load().await).await.unwrap();
         assert_eq!(source.loads.get(), 3);
     }
 
     #[tokio::test]
     async fn a_failed_forced_reload_keeps_the_value_and_is_retried() {
         let (cache, source) = (Cache::new(LIMITS), Source::default());
-        let seen = cache.get(100, async || source.load().await).await.unwrap();
+        let previous = cache.get(100, async || source.load().await).await.unwrap();
         source.down.set(true);
         for now in [101, 105] {
-            let kept = cache.reload(now, &seen, async || source.load().await).await.unwrap();
-            assert!(Arc::ptr_eq(&kept, &seen));
+            let kept = cache.reload(now, &previous, async || source.load().await).await.unwrap();
+            assert!(Arc::ptr_eq(&kept, &previous));
         }
         assert_eq!(source.loads.get(), 2);
         source.down.set(false);
-        assert_eq!(*cache.reload(106, &seen, async || source.load().await).await.unwrap(), 3);
+        assert_eq!(*cache.reload(106, &previous, async || source.load().await).await.unwrap(), 3);
     }
 
     #[tokio::test]

@@ -56,7 +56,7 @@ pub struct Event<T>(pub T);
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Event<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Box::<RawValue>::deserialize(deserializer);
-        text.ok().and_then(|text| read(&text)).map(Self).ok_or_else(unreadable)
+        text.ok().and_then(|text| read(&text)).map(Self).ok_or_else(unexpected_event)
     }
 }
 
@@ -64,7 +64,7 @@ fn read<T: DeserializeOwned>(text: &RawValue) -> Option<T> {
     serde_json::from_str(text.get()).ok()
 }
 
-fn unreadable<E: serde::de::Error>() -> E {
+fn unexpected_event<E: serde::de::Error>() -> E {
     E::custom("unexpected Lambda event type")
 }
 
@@ -74,11 +74,11 @@ pub struct HttpEvent(Option<ApiGatewayV2httpRequest>);
 
 impl<'de> Deserialize<'de> for HttpEvent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Box::<RawValue>::deserialize(deserializer).map_err(|_| unreadable())?;
+        let text = Box::<RawValue>::deserialize(deserializer).map_err(|_| unexpected_event())?;
         if has_long_headers(text.get()) {
             return Ok(Self(None));
         }
-        read(&text).map(|event| Self(Some(event))).ok_or_else(unreadable)
+        read(&text).map(|event| Self(Some(event))).ok_or_else(unexpected_event)
     }
 }
 
@@ -101,7 +101,7 @@ where
     H: Fn(Request) -> F,
     F: Future<Output = Response<Body>>,
 {
-    let request = event.0.and_then(admit);
+    let request = event.0.and_then(sanitize);
     // RFC 9110 §9.3.2: the response of GET without its body.
     let is_head = request.as_ref().is_some_and(|request| request.request_context.http.method == Method::HEAD);
     let answer = match request {
@@ -120,7 +120,7 @@ where
 }
 
 /// Rejects what `lambda_http` can't parse. The host is constant, because no code reads it.
-fn admit(mut request: ApiGatewayV2httpRequest) -> Option<ApiGatewayV2httpRequest> {
+fn sanitize(mut request: ApiGatewayV2httpRequest) -> Option<ApiGatewayV2httpRequest> {
     request.headers.insert(header::HOST, HeaderValue::from_static("localhost"));
     request.headers.remove("x-forwarded-proto");
     request.request_context.stage = None;

@@ -39,7 +39,7 @@ pub enum Outcome {
 /// The log entry of a request. Its ids were found in the store, with one exception: the `client_id` of a rejected
 /// request may be what the request claims, if it cannot be a secret in the wrong field (`client_auth::claimed_by`).
 #[derive(Serialize)]
-pub struct Decision<'a> {
+pub struct LogRecord<'a> {
     /// The outcome.
     pub outcome: Outcome,
     /// Why the request was rejected or denied: an OAuth error code or a deny reason of the authorizer. Invariant: one
@@ -69,7 +69,7 @@ pub struct Decision<'a> {
     pub days_to_rotation: Option<f64>,
 }
 
-impl Decision<'_> {
+impl LogRecord<'_> {
     /// An entry with the outcome only.
     pub const fn new(outcome: Outcome) -> Self {
         Self {
@@ -101,7 +101,7 @@ impl Telemetry {
     }
 
     /// Begins the log entry of a request.
-    pub fn watch(&self, now: u64) -> RequestLog<'_> {
+    pub fn begin(&self, now: u64) -> RequestLog<'_> {
         let cold = self.cold.swap(false, Ordering::Relaxed);
         RequestLog {
             telemetry: self,
@@ -131,27 +131,27 @@ pub struct RequestLog<'a> {
 
 impl RequestLog<'_> {
     /// Writes the log entry.
-    pub fn log(&self, decision: &Decision<'_>) {
-        if let Some(line) = self.line(decision, self.started.elapsed()) {
+    pub fn log(&self, log_record: &LogRecord<'_>) {
+        if let Some(line) = self.line(log_record, self.started.elapsed()) {
             write(&line);
         }
     }
 
-    fn line(&self, decision: &Decision<'_>, latency: Duration) -> Option<Vec<u8>> {
-        let is = |outcome| u8::from(decision.outcome == outcome);
+    fn line(&self, log_record: &LogRecord<'_>, latency: Duration) -> Option<Vec<u8>> {
+        let is = |outcome| u8::from(log_record.outcome == outcome);
         let refused = is(Outcome::Refused) + is(Outcome::Denied);
         let line = Line {
             metrics: self.telemetry.namespace.as_deref().map(|namespace| Metrics {
                 // In milliseconds.
                 timestamp: self.now.saturating_mul(1000),
-                directives: self.directives(namespace, decision, refused > 0),
+                directives: self.directives(namespace, log_record, refused > 0),
             }),
             function: self.telemetry.function,
-            decision,
+            log_record,
             latency: (latency.as_secs_f64() * 1e6).round() / 1e3,
-            issued: (decision.outcome == Outcome::Issued).then_some(1),
+            issued: (log_record.outcome == Outcome::Issued).then_some(1),
             refused: (refused > 0).then_some(1),
-            failed: Self::is_failure(decision).then_some(1),
+            failed: Self::is_failure(log_record).then_some(1),
             cold_start: self.cold.then_some(1),
             trust_age: self.trust_age,
             trust_entries: self.trust_entries,
@@ -164,8 +164,8 @@ impl RequestLog<'_> {
 
     /// Whether a caller got no answer. A failed rotation step has no waiting caller, and the function's error has a
     /// separate alarm.
-    fn is_failure(decision: &Decision<'_>) -> bool {
-        decision.outcome == Outcome::Failed && decision.step.is_none()
+    fn is_failure(log_record: &LogRecord<'_>) -> bool {
+        log_record.outcome == Outcome::Failed && log_record.step.is_none()
     }
 
     /// CloudWatch charges for each metric and each combination of dimension values. Values that a caller chooses are
@@ -173,7 +173,7 @@ impl RequestLog<'_> {
     fn directives<'n>(
         &self,
         namespace: &'n str,
-        decision: &Decision<'_>,
+        log_record: &LogRecord<'_>,
         refused: bool,
     ) -> Vec<Directive<'n>> {
         let directive = |dimensions, metrics: &[(bool, &'static str, &'static str)]| {
@@ -181,15 +181,15 @@ impl RequestLog<'_> {
             let metrics: Vec<_> = metrics.map(|(_, name, unit)| Metric { name, unit }).collect();
             (!metrics.is_empty()).then_some(Directive { namespace, dimensions, metrics })
         };
-        let is = |outcome| decision.outcome == outcome;
+        let is = |outcome| log_record.outcome == outcome;
         let by_function = [(true, "Latency", "Milliseconds"), (is(Outcome::Issued), "Issued", "Count")];
         let overall = [
-            (Self::is_failure(decision), "Failed", "Count"),
+            (Self::is_failure(log_record), "Failed", "Count"),
             (self.cold, "ColdStart", "Count"),
             (self.trust_age.is_some(), "TrustAge", "Seconds"),
             (self.trust_entries.is_some(), "TrustEntries", "Count"),
             (self.keys_age.is_some(), "KeysAge", "Seconds"),
-            (decision.days_to_rotation.is_some(), "DaysToRotation", "Count"),
+            (log_record.days_to_rotation.is_some(), "DaysToRotation", "Count"),
         ];
         let refusals = [(refused, "Refused", "Count")];
         let directives = [
@@ -207,7 +207,7 @@ struct Line<'a> {
     metrics: Option<Metrics<'a>>,
     function: &'static str,
     #[serde(flatten)]
-    decision: &'a Decision<'a>,
+    log_record: &'a LogRecord<'a>,
     /// In milliseconds.
     #[serde(rename = "Latency")]
     latency: f64,
@@ -279,22 +279,22 @@ mod tests {
     use serde_json::{Value, json};
 
     /// The log line of the second request of a function.
-    fn line(namespace: &str, decision: &Decision<'_>, set: impl FnOnce(&mut RequestLog<'_>)) -> Value {
+    fn line(namespace: &str, log_record: &LogRecord<'_>, set: impl FnOnce(&mut RequestLog<'_>)) -> Value {
         let settings = [("METRICS_NAMESPACE", namespace)].into_iter().collect();
         let telemetry = Telemetry::from_settings("token", &settings);
-        assert!(telemetry.watch(999).cold);
-        let mut watch = telemetry.watch(1_000);
-        set(&mut watch);
-        let line = watch.line(decision, Duration::from_micros(1_234)).unwrap();
+        assert!(telemetry.begin(999).cold);
+        let mut request_log = telemetry.begin(1_000);
+        set(&mut request_log);
+        let line = request_log.line(log_record, Duration::from_micros(1_234)).unwrap();
         assert_eq!(line.split(|byte| *byte == b'\n').count(), 2);
         serde_json::from_slice(&line).unwrap()
     }
 
     #[test]
     fn a_rejection_is_counted_in_total_and_by_reason() {
-        let decision = Decision { reason: Some("invalid_client"), ..Decision::new(Outcome::Refused) };
+        let log_record = LogRecord { reason: Some("invalid_client"), ..LogRecord::new(Outcome::Refused) };
         assert_eq!(
-            line("Latchkey/test", &decision, |watch| watch.cold = true),
+            line("Latchkey/test", &log_record, |request_log| request_log.cold = true),
             json!({
                 "_aws": {
                     "Timestamp": 1_000_000,
@@ -325,11 +325,11 @@ mod tests {
     #[test]
     fn every_metric_is_a_number_in_its_log_line() {
         for outcome in [Outcome::Issued, Outcome::Denied, Outcome::Failed, Outcome::Done, Outcome::Allowed] {
-            let decision =
-                Decision { reason: Some("why"), days_to_rotation: Some(-0.5), ..Decision::new(outcome) };
-            let line = line("n", &decision, |watch| {
-                (watch.cold, watch.trust_age, watch.keys_age) = (true, Some(3), Some(4));
-                watch.trust_entries = Some(5);
+            let log_record =
+                LogRecord { reason: Some("why"), days_to_rotation: Some(-0.5), ..LogRecord::new(outcome) };
+            let line = line("n", &log_record, |request_log| {
+                (request_log.cold, request_log.trust_age, request_log.keys_age) = (true, Some(3), Some(4));
+                request_log.trust_entries = Some(5);
             });
             for directive in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
                 for metric in directive["Metrics"].as_array().unwrap() {
@@ -346,7 +346,7 @@ mod tests {
 
     #[test]
     fn no_metrics_are_written_without_a_namespace() {
-        let line = line("", &Decision::new(Outcome::Issued), |_| ());
+        let line = line("", &LogRecord::new(Outcome::Issued), |_| ());
         assert_eq!(line, json!({"function": "token", "outcome": "issued", "Latency": 1.234, "Issued": 1}));
     }
 }

@@ -23,7 +23,7 @@ pub struct Sessions {
     families: TokenFamilies,
     users: Users,
     revocations: Revocations,
-    replays: ReplayStore,
+    replay_store: ReplayStore,
     signer: TokenSigner,
     life: Life,
 }
@@ -35,7 +35,7 @@ impl Sessions {
             families: TokenFamilies::new(table.clone()),
             users: Users::new(table.clone()),
             revocations: Revocations::new(table.clone()),
-            replays: ReplayStore::new(table.clone()),
+            replay_store: ReplayStore::new(table.clone()),
             signer: TokenSigner::from_settings(settings, aws, table)?,
             life: Life::from_settings(settings)?,
         })
@@ -51,7 +51,7 @@ impl Sessions {
     /// # Errors
     /// A proof that was used before.
     pub async fn record_use(&self, possession: &Possession) -> Result<(), OAuthError> {
-        possession.record_use(&self.replays).await
+        possession.record_use(&self.replay_store).await
     }
 
     /// When a family that is used now ends unless it is used again.

@@ -52,17 +52,17 @@ impl Sessions {
     ) -> Result<IssuedToken, OAuthError> {
         let now = call.now;
         let token = RefreshToken::parse(request.token.clone())
-            .ok_or_else(|| refused().with_cause("malformed refresh token"))?;
+            .ok_or_else(|| rejected().with_cause("malformed refresh token"))?;
         let family = self.families.get(token.family()).await?;
-        let family = family.ok_or_else(|| refused().with_cause("unknown refresh token"))?;
+        let family = family.ok_or_else(|| rejected().with_cause("unknown refresh token"))?;
         check_client(&family, request.client)?;
         // Before reuse detection: a caller without the key has found the token, and must not be able to revoke the
         // family.
         let key = request.possession.key();
         check_key(&family, key.as_deref())?;
-        request.possession.record_use(&self.replays).await?;
-        let standing = family.token_status(&token, self.life, now);
-        let standing = self.require_active(&family, &token, standing, now).await?;
+        request.possession.record_use(&self.replay_store).await?;
+        let status = family.token_status(&token, self.life, now);
+        let status = self.require_active(&family, &token, status, now).await?;
         let account = self.active_account(&family, request.issuer_scopes).await?;
 
         let scopes = restrict_scopes(&allowed_scopes(&family, &account, &request), request.scope)?;
@@ -84,7 +84,7 @@ impl Sessions {
         // The write comes last. Until then nothing has changed, and afterwards the client can lose the response and
         // repeat the request. The write does not bind the family to the proven key. Otherwise a thief could bind a
         // stolen family to a key, and the owner's next refresh could not reveal the theft.
-        issued.refresh_token = Some(self.rotate(&family, token, standing, now).await?);
+        issued.refresh_token = Some(self.rotate(&family, token, status, now).await?);
         Ok(issued)
     }
 
@@ -93,10 +93,10 @@ impl Sessions {
         &self,
         family: &Family,
         token: RefreshToken,
-        standing: Live,
+        status: ActiveToken,
         now: u64,
     ) -> Result<RefreshToken, OAuthError> {
-        if let Live::Retry(salt) = standing {
+        if let ActiveToken::Retry(salt) = status {
             return Ok(token.successor(&salt));
         }
         let salt = random_id("");
@@ -107,11 +107,13 @@ impl Sessions {
         match self.families.rotate(step, now).await? {
             None => Ok(next),
             // A concurrent request rotated the same token. Both get the same successor.
-            Some(meanwhile) => {
-                let standing = meanwhile.token_status(&token, self.life, now);
-                match self.require_active(&meanwhile, &token, standing, now).await? {
-                    Live::Retry(salt) => Ok(token.successor(&salt)),
-                    Live::Current => Err(OAuthError::unavailable("refresh token rotation was not stored")),
+            Some(current) => {
+                let status = current.token_status(&token, self.life, now);
+                match self.require_active(&current, &token, status, now).await? {
+                    ActiveToken::Retry(salt) => Ok(token.successor(&salt)),
+                    ActiveToken::Current => {
+                        Err(OAuthError::unavailable("refresh token rotation was not stored"))
+                    }
                 }
             }
         }
@@ -122,13 +124,13 @@ impl Sessions {
         &self,
         family: &Family,
         token: &RefreshToken,
-        standing: TokenStatus,
+        status: TokenStatus,
         now: u64,
-    ) -> Result<Live, OAuthError> {
-        match standing {
-            TokenStatus::Current => Ok(Live::Current),
-            TokenStatus::Retry(salt) => Ok(Live::Retry(salt)),
-            TokenStatus::Dead => Err(refused()
+    ) -> Result<ActiveToken, OAuthError> {
+        match status {
+            TokenStatus::Current => Ok(ActiveToken::Current),
+            TokenStatus::Retry(salt) => Ok(ActiveToken::Retry(salt)),
+            TokenStatus::Ended => Err(rejected()
                 .with_subject(&family.sub)
                 .with_cause("refresh token has expired or its token family was revoked")),
             TokenStatus::Reused => {
@@ -138,7 +140,7 @@ impl Sessions {
                     self.revocations.session(Granted::of_family(family), &family.session_id, until).await;
                 revoked?;
                 self.families.revoke(token.family()).await?;
-                Err(refused()
+                Err(rejected()
                     .with_subject(&family.sub)
                     .with_cause("refresh token reuse detected; token family revoked"))
             }
@@ -154,7 +156,7 @@ impl Sessions {
         let account = self.users.account(&family.username).await?;
         let is_trusted = family.issuer.as_deref().is_none_or(|issuer| issuer_scopes(issuer).is_some());
         account.filter(|account| is_trusted && family.belongs_to(account)).ok_or_else(|| {
-            refused().with_subject(&family.sub).with_cause(
+            rejected().with_subject(&family.sub).with_cause(
                 "user was deleted, disabled or changed, or the user's issuer is no longer trusted",
             )
         })
@@ -166,7 +168,7 @@ impl Sessions {
         let today = own.unwrap_or(self.signer.audiences());
         match &family.audience {
             Some(audience) if today.contains(audience) => Ok(vec![audience.clone()]),
-            Some(_) => Err(refused()
+            Some(_) => Err(rejected()
                 .with_subject(&family.sub)
                 .with_cause("audience of the sign-in is no longer allowed for the client")),
             None => Ok(today.to_vec()),
@@ -175,7 +177,7 @@ impl Sessions {
 }
 
 /// A usable refresh token.
-enum Live {
+enum ActiveToken {
     /// The latest one of its family.
     Current,
     /// The previous one, within the grace period. Its successor has this salt.
@@ -193,19 +195,19 @@ fn allowed_scopes(family: &Family, account: &Account, request: &RefreshRequest<'
     request.client.map_or(of_user.clone(), |client| of_user.intersection(&client.scopes))
 }
 
-fn refused() -> OAuthError {
+fn rejected() -> OAuthError {
     OAuthError::new(ErrorKind::InvalidGrant, "refresh token is invalid, expired or revoked; sign in again")
 }
 
 /// Checks that the token was issued to this client and that the client may still refresh.
 fn check_client(family: &Family, client: Option<&Client>) -> Result<(), OAuthError> {
     if client.map_or(FIRST_PARTY_CLIENT_ID, |client| &client.client_id) != family.client_id {
-        return Err(refused()
+        return Err(rejected()
             .with_subject(&family.sub)
             .with_cause("refresh token was issued to another client"));
     }
     if client.is_some_and(|client| !family.is_of_client(client)) {
-        return Err(refused()
+        return Err(rejected()
             .with_subject(&family.sub)
             .with_cause("client was deleted and created again since the sign-in"));
     }

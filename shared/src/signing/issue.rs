@@ -14,8 +14,8 @@ use crate::oauth::response::json_response;
 use crate::oauth::scope::Scopes;
 use crate::oauth::token_response::TokenResponse;
 use crate::runtime::call::Call;
-use crate::runtime::response::{decision, error_response};
-use crate::runtime::telemetry::{Decision, Outcome, RequestLog};
+use crate::runtime::response::{error_response, log_record};
+use crate::runtime::telemetry::{LogRecord, Outcome, RequestLog};
 use crate::signing::private_key::{BadKey, PrivateKey};
 use crate::trust::access_token::AccessClaims;
 
@@ -83,7 +83,7 @@ impl IssuedToken {
 
 /// Writes the answer to a request for a token, and one line about it into the log.
 pub fn token_response(
-    watch: &RequestLog<'_>,
+    request_log: &RequestLog<'_>,
     call: Call<'_>,
     result: Result<IssuedToken, OAuthError>,
     body: impl FnOnce(&IssuedToken) -> Value,
@@ -93,9 +93,9 @@ pub fn token_response(
             let claims = &issued.claims;
             let (sub, client_id, jti) =
                 (Some(&*claims.subject), Some(&*claims.client_id), Some(&*claims.token_id));
-            watch.log(&Decision { sub, client_id, jti, ..decision(Outcome::Issued, call) });
+            request_log.log(&LogRecord { sub, client_id, jti, ..log_record(Outcome::Issued, call) });
             json_response(StatusCode::OK, &body(&issued))
         }
-        Err(error) => error_response(watch, call, error),
+        Err(error) => error_response(request_log, call, error),
     }
 }

@@ -45,7 +45,7 @@ pub enum RotationError {
     NotCreated,
     /// A concurrent rotation or revocation has made this version out of date.
     #[error("superseded by a concurrent rotation or revocation; retry")]
-    Overtaken,
+    Superseded,
     /// A published key does not verify signatures of the private key.
     #[error("published public keys do not match the private keys in the secret")]
     Mismatch,
@@ -78,10 +78,10 @@ impl Rotation {
         if self.secret.version(token).await?.is_some() {
             return Ok(());
         }
-        let mut document = self.in_use().await?;
-        let timeline = self.trust.timeline().await?;
-        let good = |timed: &ScheduledKey<PublishedKey>| !timed.has_retired(now);
-        document.keys.retain(|key| find(&timeline, key.key_id()).is_some_and(good));
+        let mut document = self.current_document().await?;
+        let schedule = self.trust.key_schedule().await?;
+        let good = |scheduled: &ScheduledKey<PublishedKey>| !scheduled.has_retired(now);
+        document.keys.retain(|key| find(&schedule, key.key_id()).is_some_and(good));
         document.keys.push(StoredKey::generate(algorithm)?);
         Ok(self.secret.put_pending(token, &document).await?)
     }
@@ -101,15 +101,15 @@ impl Rotation {
     /// `testSecret`: checks that the published keys verify signatures of the private keys.
     pub async fn test(&self, token: &str) -> Result<(), RotationError> {
         let Some(document) = self.pending(token).await? else { return Ok(()) };
-        let timeline = self.trust.timeline().await?;
+        let schedule = self.trust.key_schedule().await?;
         for key in &document.keys {
-            if let Some(timed) = find(&timeline, key.key_id()) {
-                prove(key, &timed.key)?;
+            if let Some(scheduled) = find(&schedule, key.key_id()) {
+                check_pair(key, &scheduled.key)?;
             }
         }
-        match document.keys.last().and_then(|new| find(&timeline, new.key_id())) {
+        match document.keys.last().and_then(|new| find(&schedule, new.key_id())) {
             None => Err(RotationError::Mismatch),
-            Some(new) if new.revoked => Err(RotationError::Overtaken),
+            Some(new) if new.revoked => Err(RotationError::Superseded),
             Some(_) => Ok(()),
         }
     }
@@ -119,17 +119,17 @@ impl Rotation {
     pub async fn finish(&self, token: &str, lead: u64, now: u64) -> Result<(), RotationError> {
         if let Some(document) = self.pending(token).await? {
             let current = self.secret.current().await?;
-            let timeline = self.trust.timeline().await?;
+            let schedule = self.trust.key_schedule().await?;
             let lacks = |key: &StoredKey| {
                 !document.holds(key.key_id())
-                    && find(&timeline, key.key_id()).is_some_and(|timed| !timed.has_retired(now))
+                    && find(&schedule, key.key_id()).is_some_and(|scheduled| !scheduled.has_retired(now))
             };
             if current.iter().flat_map(|current| &current.document.keys).any(lacks) {
-                return Err(RotationError::Overtaken);
+                return Err(RotationError::Superseded);
             }
             let current = current.map(|current| current.id);
             match self.secret.make_current(token, current.as_deref()).await {
-                Err(SecretError::Changed) => return Err(RotationError::Overtaken),
+                Err(SecretError::Changed) => return Err(RotationError::Superseded),
                 result => result?,
             }
         }
@@ -141,7 +141,7 @@ impl Rotation {
     /// Schedules the newest current key, if it is not scheduled yet. This is the last step of a rotation. It also
     /// repairs an interrupted rotation, and a table or a secret that was restored.
     pub async fn begin(&self, lead: u64, now: u64) -> Result<(), RotationError> {
-        let document = self.in_use().await?;
+        let document = self.current_document().await?;
         let newest = document.keys.last().map(published).transpose()?;
         let change = |keys: &mut KeySchedule<PublishedKey>| {
             if let Some(newest) = newest.as_ref().filter(|newest| find(keys, &newest.kid).is_none()) {
@@ -154,7 +154,7 @@ impl Rotation {
 
     /// Abandons a pending version that cannot become current any longer, so that the next rotation does not continue
     /// it.
-    pub async fn give_up(&self, token: &str) -> Result<(), RotationError> {
+    pub async fn abandon(&self, token: &str) -> Result<(), RotationError> {
         let pending = self.secret.version(token).await?.is_some_and(|version| version.is_pending());
         if pending { Ok(self.secret.drop_pending(token).await?) } else { Ok(()) }
     }
@@ -163,13 +163,13 @@ impl Rotation {
     pub async fn rotate(&self, algorithm: Algorithm, lead: u64, now: u64) -> Result<(), RotationError> {
         if let Some(Version { id, document, .. }) = self.secret.pending().await? {
             let fits = document.keys.last().is_some_and(|key| key.algorithm() == algorithm);
-            let carried_on = if fits {
+            let continued = if fits {
                 self.steps(&id, algorithm, lead, now).await
             } else {
-                Err(RotationError::Overtaken)
+                Err(RotationError::Superseded)
             };
-            match carried_on {
-                Err(RotationError::Overtaken) => self.give_up(&id).await?,
+            match continued {
+                Err(RotationError::Superseded) => self.abandon(&id).await?,
                 result => return result,
             }
         }
@@ -193,8 +193,8 @@ impl Rotation {
 
     /// Whether a published key of the current version can sign at this time.
     pub async fn signs(&self, then: u64) -> Result<bool, RotationError> {
-        let (timeline, document) = (self.trust.timeline().await?, self.in_use().await?);
-        Ok(timeline.eligible_signers(then).any(|key| document.holds(&key.kid)))
+        let (schedule, document) = (self.trust.key_schedule().await?, self.current_document().await?);
+        Ok(schedule.eligible_signers(then).any(|key| document.holds(&key.kid)))
     }
 
     /// Revokes a key. Its tokens are rejected as soon as the trust snapshot is reloaded, and another key signs from now
@@ -204,13 +204,13 @@ impl Rotation {
     /// A store is unavailable. If no successor can be made, the key is revoked nevertheless.
     pub async fn revoke(&self, key_id: &str, algorithm: Algorithm, now: u64) -> Result<(), RotationError> {
         let is_it = |key: &PublishedKey| key.kid == key_id;
-        let timeline = self.trust.timeline().await?;
-        if !timeline.iter().any(|timed| is_it(&timed.key) && !timed.has_retired(now)) {
+        let schedule = self.trust.key_schedule().await?;
+        if !schedule.iter().any(|scheduled| is_it(&scheduled.key) && !scheduled.has_retired(now)) {
             return Err(RotationError::UnknownKey);
         }
         // The successor comes first, so that there is always a key that signs.
-        let successor = self.successor(key_id, timeline, algorithm, now).await;
-        let document = self.in_use().await.ok();
+        let successor = self.successor(key_id, schedule, algorithm, now).await;
+        let document = self.current_document().await.ok();
         // If the secret can't be read, its keys count as available.
         let in_use = |key: &PublishedKey| document.as_ref().is_none_or(|document| document.holds(&key.kid));
         self.trust.update_keys(|keys| keys.revoke(is_it, in_use, now)).await?;
@@ -221,21 +221,21 @@ impl Rotation {
     async fn successor(
         &self,
         key_id: &str,
-        mut timeline: KeySchedule<PublishedKey>,
+        mut schedule: KeySchedule<PublishedKey>,
         algorithm: Algorithm,
         now: u64,
     ) -> Result<(), RotationError> {
         // The keys of a pending version may have leaked too.
         if let Some(Version { id, .. }) = self.secret.pending().await? {
-            self.give_up(&id).await?;
+            self.abandon(&id).await?;
         }
-        let document = self.in_use().await?;
+        let document = self.current_document().await?;
         let in_use = |key: &PublishedKey| document.holds(&key.kid);
-        timeline.revoke(|key| key.kid == key_id, in_use, now);
-        if timeline.eligible_signers(now).any(in_use) { Ok(()) } else { self.rotate(algorithm, 0, now).await }
+        schedule.revoke(|key| key.kid == key_id, in_use, now);
+        if schedule.eligible_signers(now).any(in_use) { Ok(()) } else { self.rotate(algorithm, 0, now).await }
     }
 
-    async fn in_use(&self) -> Result<KeyDocument, RotationError> {
+    async fn current_document(&self) -> Result<KeyDocument, RotationError> {
         Ok(self.secret.current().await?.map(|version| version.document).unwrap_or_default())
     }
 
@@ -245,13 +245,13 @@ impl Rotation {
         match self.secret.version(token).await?.ok_or(RotationError::NotCreated)? {
             version if version.is_current() => Ok(None),
             version if version.is_pending() => Ok(Some(version.document)),
-            _ => Err(RotationError::Overtaken),
+            _ => Err(RotationError::Superseded),
         }
     }
 }
 
 fn find<'a>(keys: &'a KeySchedule<PublishedKey>, key_id: &str) -> Option<&'a ScheduledKey<PublishedKey>> {
-    keys.iter().find(|timed| timed.key.kid == key_id)
+    keys.iter().find(|scheduled| scheduled.key.kid == key_id)
 }
 
 /// The public half of a key.
@@ -260,7 +260,7 @@ fn published(key: &StoredKey) -> Result<PublishedKey, BadKey> {
 }
 
 /// Checks that the published key verifies a signature of the private key.
-fn prove(private: &StoredKey, published: &PublishedKey) -> Result<(), RotationError> {
+fn check_pair(private: &StoredKey, published: &PublishedKey) -> Result<(), RotationError> {
     let token = private.parse()?.sign("rotation-test", &json!({}))?;
     let proof = || -> Result<(), JwtError> {
         let jwk: StrictObject = serde_json::from_str(&published.jwk).map_err(|_| JwtError::UnknownKey)?;

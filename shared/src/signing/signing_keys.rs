@@ -23,27 +23,27 @@ pub struct SigningKeys {
     secret: SigningSecret,
     trust: TrustStore,
     keys: Cache<Vec<Arc<PrivateKey>>>,
-    timeline: Cache<KeySchedule<PublishedKey>>,
+    schedule: Cache<KeySchedule<PublishedKey>>,
     refresh: u64,
 }
 
 impl SigningKeys {
     /// Reloads the schedule every `refresh` seconds at most. Nothing is loaded yet.
     pub fn new(secret: SigningSecret, trust: TrustStore, refresh: u64) -> Self {
-        Self { secret, trust, keys: Cache::new(LIMITS), timeline: Cache::new(TRUST_LIMITS), refresh }
+        Self { secret, trust, keys: Cache::new(LIMITS), schedule: Cache::new(TRUST_LIMITS), refresh }
     }
 
     /// The active key. If the secret lacks it, the key before it signs as a fallback.
     pub async fn current(&self, now: u64) -> Result<Arc<PrivateKey>, Unavailable> {
-        let timeline = self.timeline.get(now, async || self.load_timeline().await);
+        let schedule = self.schedule.get(now, async || self.load_schedule().await);
         let keys = self.keys.get(now, async || self.load_keys().await);
-        let (timeline, keys) = tokio::join!(timeline, keys);
-        let (timeline, mut keys) = (timeline?, keys?);
-        if timeline.eligible_signers(now).next().is_some_and(|turn| find(&keys, turn).is_none()) {
+        let (schedule, keys) = tokio::join!(schedule, keys);
+        let (schedule, mut keys) = (schedule?, keys?);
+        if schedule.eligible_signers(now).next().is_some_and(|published| find(&keys, published).is_none()) {
             keys = self.keys.reload(now, &keys, async || self.load_keys().await).await?;
         }
-        let mut signing = timeline.eligible_signers(now);
-        let key = signing.find_map(|turn| find(&keys, turn).cloned());
+        let mut signing = schedule.eligible_signers(now);
+        let key = signing.find_map(|published| find(&keys, published).cloned());
         key.ok_or_else(|| Unavailable::new("no signing key; run `latchkey signing-key rotate`"))
     }
 
@@ -61,13 +61,13 @@ impl SigningKeys {
         Ok(Loaded { value, fresh_for })
     }
 
-    async fn load_timeline(&self) -> Result<Loaded<KeySchedule<PublishedKey>>, StoreError> {
-        let value = self.trust.timeline().await?;
+    async fn load_schedule(&self) -> Result<Loaded<KeySchedule<PublishedKey>>, StoreError> {
+        let value = self.trust.key_schedule().await?;
         let fresh_for = if value.iter().next().is_some() { self.refresh } else { LIMITS.cool_down };
         Ok(Loaded { value, fresh_for })
     }
 }
 
-fn find<'a>(keys: &'a [Arc<PrivateKey>], turn: &PublishedKey) -> Option<&'a Arc<PrivateKey>> {
-    keys.iter().find(|key| key.key_id() == turn.kid)
+fn find<'a>(keys: &'a [Arc<PrivateKey>], published: &PublishedKey) -> Option<&'a Arc<PrivateKey>> {
+    keys.iter().find(|key| key.key_id() == published.kid)
 }

@@ -176,7 +176,7 @@ impl SigningSecret {
             .move_to_version_id(id)
             .set_remove_from_version_id(instead_of.map(str::to_owned));
         let Err(error) = update.send().await else { return Ok(()) };
-        if !is_refused(&error) {
+        if !is_label_moved(&error) {
             return Err(SecretError::Unreachable(display_chain(&error)));
         }
         // A retry of an applied change finds the version current.
@@ -197,7 +197,7 @@ impl SigningSecret {
         match update.send().await {
             Ok(_) => Ok(()),
             // The version had lost it before.
-            Err(error) if is_refused(&error) => Ok(()),
+            Err(error) if is_label_moved(&error) => Ok(()),
             Err(error) => Err(SecretError::Unreachable(display_chain(&error))),
         }
     }
@@ -212,7 +212,7 @@ impl SigningSecret {
 }
 
 /// Whether the label was not at the expected version.
-fn is_refused<R>(error: &SdkError<UpdateSecretVersionStageError, R>) -> bool {
+fn is_label_moved<R>(error: &SdkError<UpdateSecretVersionStageError, R>) -> bool {
     error.as_service_error().is_some_and(UpdateSecretVersionStageError::is_invalid_parameter_exception)
 }
 

@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::identity::secrets::{hex_digest, random_id};
 use crate::identity::usernames::canonicalize;
-use crate::store::table::{Key, StoreError, Table, condition_failed, number, unreachable};
+use crate::store::table::{Key, StoreError, Table, condition_failed, number, store_unavailable};
 
 /// Prefix of the partition key.
 const PREFIX: &str = "ATTEMPT#";
@@ -140,11 +140,11 @@ impl Attempts {
             .update_expression("DELETE tries :set REMOVE #from")
             .expression_attribute_names("#from", from)
             .expression_attribute_values(":set", set);
-        tokio::try_join!(at_source.send(), at_account.send()).map(drop).map_err(unreachable)
+        tokio::try_join!(at_source.send(), at_account.send()).map(drop).map_err(store_unavailable)
     }
 
     /// Resets the attempts at an account.
-    pub async fn forget(&self, username: &str) -> Result<(), StoreError> {
+    pub async fn reset(&self, username: &str) -> Result<(), StoreError> {
         let name = account_key(username);
         for item in self.0.partition(&format!("{PREFIX}{name}")).await? {
             if let Some(Ok(sort_key)) = item.get("sk").map(AttributeValue::as_s) {

@@ -117,7 +117,7 @@ impl Table {
             .table_name(&self.name)
             .set_key(Some(key.into_item()))
             .consistent_read(true);
-        Ok(get.send().await.map_err(unreachable)?.item)
+        Ok(get.send().await.map_err(store_unavailable)?.item)
     }
 
     /// Writes an item that must not exist.
@@ -145,7 +145,7 @@ impl Table {
                     Ok(())
                 }
                 Some(PutItemError::ConditionalCheckFailedException(_)) => Err(StoreError::Exists),
-                _ => Err(unreachable(error)),
+                _ => Err(store_unavailable(error)),
             },
         }
     }
@@ -173,7 +173,7 @@ impl Table {
             {
                 Err(StoreError::Exists)
             }
-            Err(error) => Err(unreachable(error)),
+            Err(error) => Err(store_unavailable(error)),
         }
     }
 
@@ -207,7 +207,7 @@ impl Table {
 
     /// Sets attributes of an item, which is created if it does not exist.
     pub async fn upsert<T: Serialize>(&self, key: Key, attributes: &T) -> Result<(), StoreError> {
-        self.setting(key, attributes)?.send().await.map(drop).map_err(unreachable)
+        self.setting(key, attributes)?.send().await.map(drop).map_err(store_unavailable)
     }
 
     /// An update that sets attributes, to which a condition can be added.
@@ -239,7 +239,7 @@ impl Table {
     /// Deletes an item, if it exists.
     pub async fn delete(&self, key: Key) -> Result<(), StoreError> {
         let delete = self.client.delete_item().table_name(&self.name).set_key(Some(key.into_item()));
-        delete.send().await.map(drop).map_err(unreachable)
+        delete.send().await.map(drop).map_err(store_unavailable)
     }
 
     /// Reads a whole partition, strongly consistent.
@@ -293,7 +293,7 @@ async fn all(query: QueryFluentBuilder) -> Result<Vec<Item>, StoreError> {
     let mut items = Vec::new();
     let mut after = None;
     loop {
-        let page = query.clone().set_exclusive_start_key(after).send().await.map_err(unreachable)?;
+        let page = query.clone().set_exclusive_start_key(after).send().await.map_err(store_unavailable)?;
         items.extend(page.items.unwrap_or_default());
         after = page.last_evaluated_key.filter(|key| !key.is_empty());
         if after.is_none() {
@@ -345,11 +345,11 @@ pub fn read<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
 pub(crate) fn condition_failed(error: SdkError<UpdateItemError>) -> Result<Option<Item>, StoreError> {
     match error.as_service_error() {
         Some(UpdateItemError::ConditionalCheckFailedException(failed)) => Ok(failed.item.clone()),
-        _ => Err(unreachable(error)),
+        _ => Err(store_unavailable(error)),
     }
 }
 
-pub(crate) fn unreachable<E: std::error::Error + 'static, R: std::fmt::Debug>(
+pub(crate) fn store_unavailable<E: std::error::Error + 'static, R: std::fmt::Debug>(
     error: SdkError<E, R>,
 ) -> StoreError {
     StoreError::Unreachable(display_chain(&error))

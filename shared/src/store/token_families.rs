@@ -93,7 +93,7 @@ pub enum TokenStatus {
     /// The previous token, within its grace period. This salt derives the successor again.
     Retry(String),
     /// The family has expired or is revoked.
-    Dead,
+    Ended,
     /// An earlier token, which was used before: reuse.
     Reused,
 }
@@ -151,7 +151,7 @@ impl Family {
     /// The status of a token now.
     pub fn token_status(&self, token: &RefreshToken, life: Life, now: u64) -> TokenStatus {
         if self.revoked || now >= self.idle_ends_at(life) || self.is_of_the_future(life, now) {
-            return TokenStatus::Dead;
+            return TokenStatus::Ended;
         }
         if self.current.matches(token.digest()) {
             return TokenStatus::Current;

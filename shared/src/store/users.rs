@@ -158,7 +158,7 @@ impl Users {
 
     /// Replaces the hash of the same password. `Changed` if the hash was changed since it was read, because a replaced
     /// password must not become valid again.
-    pub async fn renew_hash(
+    pub async fn replace_hash(
         &self,
         username: &str,
         read: &PasswordHash,

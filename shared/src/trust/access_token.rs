@@ -133,7 +133,7 @@ impl VerifiedAccessToken {
         check_type(jwt)?;
         check_issuer(jwt, expected.issuer)?;
         let audience = check_audience(jwt, expected.audiences)?;
-        let (issued_at, expires_at) = jwt.times(now, MAX_ACCESS_TOKEN_TTL)?;
+        let (issued_at, expires_at) = jwt.validate_times(now, MAX_ACCESS_TOKEN_TTL)?;
         let text = |name| jwt.claims.string(name).filter(|text| !text.is_empty()).map(str::to_owned);
         let required = |name| text(name).ok_or(JwtError::InvalidClaim(name));
         let custom = jwt.claims.iter().filter(|(name, _)| !RESERVED_CLAIMS.contains(name));

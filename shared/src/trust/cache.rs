@@ -25,35 +25,35 @@ pub struct TrustCache {
     store: TrustStore,
     cache: Cache<TrustSnapshot>,
     signatures: SignatureCache,
-    holds: Holds,
+    contents: Contents,
     refresh: u64,
 }
 
 /// The loaded parts of the snapshot.
 #[derive(Clone, Copy)]
-enum Holds {
+enum Contents {
     Everything,
-    KeysAlone,
+    KeysOnly,
 }
 
 impl TrustCache {
     /// Reloads the snapshot every `refresh` seconds at most. Nothing is loaded yet.
     pub fn new(table: Table, refresh: u64) -> Self {
-        Self::holding(Holds::Everything, table, refresh)
+        Self::with_contents(Contents::Everything, table, refresh)
     }
 
     /// As [`TrustCache::new`], with the keys only, for functions that read the revocations of a single token from the store.
     /// The cost of a load does not grow with the number of revocations.
     pub fn of_keys(table: Table, refresh: u64) -> Self {
-        Self::holding(Holds::KeysAlone, table, refresh)
+        Self::with_contents(Contents::KeysOnly, table, refresh)
     }
 
-    fn holding(holds: Holds, table: Table, refresh: u64) -> Self {
+    fn with_contents(contents: Contents, table: Table, refresh: u64) -> Self {
         Self {
             store: TrustStore::new(table),
             cache: Cache::new(TRUST_LIMITS),
             signatures: SignatureCache::default(),
-            holds,
+            contents,
             refresh,
         }
     }
@@ -70,12 +70,16 @@ impl TrustCache {
 
     /// Number of revocations in the snapshot.
     pub fn entries(&self) -> Option<usize> {
-        self.cache.held().map(|snapshot| snapshot.entries)
+        self.cache.last_value().map(|snapshot| snapshot.entries)
     }
 
-    /// Reloads the snapshot because `seen` lacks a key, at most once per cool-down.
-    async fn reload(&self, now: u64, seen: &Arc<TrustSnapshot>) -> Result<Arc<TrustSnapshot>, Unavailable> {
-        self.cache.reload(now, seen, async || self.load(now).await).await
+    /// Reloads the snapshot because `previous` lacks a key, at most once per cool-down.
+    async fn reload(
+        &self,
+        now: u64,
+        previous: &Arc<TrustSnapshot>,
+    ) -> Result<Arc<TrustSnapshot>, Unavailable> {
+        self.cache.reload(now, previous, async || self.load(now).await).await
     }
 
     /// As [`TrustSnapshot::accept`], with the cached snapshot, which is reloaded if it lacks the token's key. A token in
@@ -98,9 +102,9 @@ impl TrustCache {
     }
 
     async fn load(&self, now: u64) -> Result<Loaded<TrustSnapshot>, StoreError> {
-        let value = match self.holds {
-            Holds::Everything => self.store.snapshot(now).await?,
-            Holds::KeysAlone => TrustSnapshot::of_keys(&self.store.timeline().await?)?,
+        let value = match self.contents {
+            Contents::Everything => self.store.snapshot(now).await?,
+            Contents::KeysOnly => TrustSnapshot::of_keys(&self.store.key_schedule().await?)?,
         };
         Ok(Loaded { value, fresh_for: self.refresh })
     }

@@ -92,7 +92,7 @@ impl<K> KeySchedule<K> {
     /// The keys that may sign now, newest first. The first one is the active key. The others are the fallback of
     /// functions that lack it.
     pub fn eligible_signers(&self, now: u64) -> impl Iterator<Item = &K> {
-        self.0.iter().rev().filter(move |timed| timed.may_sign(now)).map(|timed| &timed.key)
+        self.0.iter().rev().filter(move |scheduled| scheduled.may_sign(now)).map(|scheduled| &scheduled.key)
     }
 
     /// All keys with their times.
@@ -115,28 +115,29 @@ impl<K> KeySchedule<K> {
     /// available key can sign. Sets the retirement of its predecessors, and removes retired keys and keys that can't
     /// become active.
     pub fn activate_pending(&mut self, in_use: impl Fn(&K) -> bool, now: u64, lead: u64) {
-        let Some(newest) = self.0.iter().rposition(|timed| !timed.revoked && in_use(&timed.key)) else {
+        let Some(newest) = self.0.iter().rposition(|scheduled| !scheduled.revoked && in_use(&scheduled.key))
+        else {
             return;
         };
         // Keys that sign now have no retirement time, or one that a lost successor has set.
         self.recompute_retirements(&in_use, now);
-        let others_sign = self.0.iter().any(|timed| timed.may_sign(now) && in_use(&timed.key));
-        if let Some(timed) = self.0.get_mut(newest)
-            && timed.signs_from.is_none()
+        let others_sign = self.0.iter().any(|scheduled| scheduled.may_sign(now) && in_use(&scheduled.key));
+        if let Some(scheduled) = self.0.get_mut(newest)
+            && scheduled.signs_from.is_none()
         {
-            let after_lead = timed.published_at.saturating_add(lead).max(now);
-            timed.signs_from = Some(if others_sign { after_lead } else { now });
+            let after_lead = scheduled.published_at.saturating_add(lead).max(now);
+            scheduled.signs_from = Some(if others_sign { after_lead } else { now });
         }
         let mut index = 0;
-        self.0.retain(|timed| {
+        self.0.retain(|scheduled| {
             index += 1;
-            match timed.retires_at {
-                Some(retires_at) if timed.revoked => now < retires_at.saturating_add(REMEMBERED),
-                _ if timed.has_retired(now) => false,
+            match scheduled.retires_at {
+                Some(retires_at) if scheduled.revoked => now < retires_at.saturating_add(REMEMBERED),
+                _ if scheduled.has_retired(now) => false,
                 // An older pending key that was never scheduled, or is not available any longer, can't become active. A
                 // newer one may be scheduled later.
-                _ if timed.is_pending(now) && index <= newest => {
-                    timed.signs_from.is_some() && in_use(&timed.key)
+                _ if scheduled.is_pending(now) && index <= newest => {
+                    scheduled.signs_from.is_some() && in_use(&scheduled.key)
                 }
                 _ => true,
             }
@@ -146,11 +147,12 @@ impl<K> KeySchedule<K> {
 
     /// Revokes a key. If no other available key can sign, the newest available one becomes active now.
     pub fn revoke(&mut self, is_it: impl Fn(&K) -> bool, in_use: impl Fn(&K) -> bool, now: u64) {
-        for timed in self.0.iter_mut().filter(|timed| !timed.revoked && is_it(&timed.key)) {
-            (timed.revoked, timed.retires_at) = (true, Some(now));
+        for scheduled in self.0.iter_mut().filter(|scheduled| !scheduled.revoked && is_it(&scheduled.key)) {
+            (scheduled.revoked, scheduled.retires_at) = (true, Some(now));
         }
-        if !self.0.iter().any(|timed| timed.may_sign(now) && in_use(&timed.key)) {
-            let good = |timed: &&mut ScheduledKey<K>| !timed.has_retired(now) && in_use(&timed.key);
+        if !self.0.iter().any(|scheduled| scheduled.may_sign(now) && in_use(&scheduled.key)) {
+            let good =
+                |scheduled: &&mut ScheduledKey<K>| !scheduled.has_retired(now) && in_use(&scheduled.key);
             let newest = self.0.iter_mut().rev().find(good);
             if let Some(newest) = newest {
                 newest.signs_from = Some(newest.signs_from.map_or(now, |signs_from| signs_from.min(now)));
@@ -163,11 +165,11 @@ impl<K> KeySchedule<K> {
     /// none. A key that is missing from the secret is ignored when retirement times are computed.
     fn recompute_retirements(&mut self, in_use: impl Fn(&K) -> bool, now: u64) {
         let mut next: Option<u64> = None;
-        for timed in self.0.iter_mut().rev().filter(|timed| !timed.has_retired(now)) {
-            let Some(signs_from) = timed.signs_from else { continue };
+        for scheduled in self.0.iter_mut().rev().filter(|scheduled| !scheduled.has_retired(now)) {
+            let Some(signs_from) = scheduled.signs_from else { continue };
             // A key that was superseded before it became active may still sign where an older schedule is cached.
-            timed.retires_at = next.map(|next| next.max(signs_from).saturating_add(OVERLAP));
-            if in_use(&timed.key) {
+            scheduled.retires_at = next.map(|next| next.max(signs_from).saturating_add(OVERLAP));
+            if in_use(&scheduled.key) {
                 next = Some(signs_from);
             }
         }
@@ -182,121 +184,121 @@ mod tests {
     const LEAD: u64 = 4 * 3600;
 
     /// Keys that were published and scheduled one after the other.
-    fn ring(keys: &[(&'static str, u64)]) -> KeySchedule<&'static str> {
-        let mut ring = KeySchedule::default();
+    fn schedule_of(keys: &[(&'static str, u64)]) -> KeySchedule<&'static str> {
+        let mut schedule = KeySchedule::default();
         for (key, now) in keys {
-            ring.publish(*key, *now);
-            ring.activate_pending(|_| true, *now, LEAD);
+            schedule.publish(*key, *now);
+            schedule.activate_pending(|_| true, *now, LEAD);
         }
-        ring
+        schedule
     }
 
-    fn signers(ring: &KeySchedule<&'static str>, now: u64) -> Vec<&'static str> {
-        ring.eligible_signers(now).copied().collect()
+    fn signers(schedule: &KeySchedule<&'static str>, now: u64) -> Vec<&'static str> {
+        schedule.eligible_signers(now).copied().collect()
     }
 
-    fn is_trusted(ring: &KeySchedule<&'static str>, key: &str, now: u64) -> bool {
-        ring.iter().any(|timed| timed.key == key && timed.is_trusted(now))
+    fn is_trusted(schedule: &KeySchedule<&'static str>, key: &str, now: u64) -> bool {
+        schedule.iter().any(|scheduled| scheduled.key == key && scheduled.is_trusted(now))
     }
 
     #[test]
     fn the_first_key_signs_once_activated() {
-        let mut ring = KeySchedule::default();
-        ring.publish("first", 100);
-        assert!(signers(&ring, 1_000_000).is_empty() && is_trusted(&ring, "first", 100));
-        ring.activate_pending(|_| true, 110, LEAD);
-        assert!(signers(&ring, 109).is_empty());
-        assert_eq!(signers(&ring, 110), ["first"]);
+        let mut schedule = KeySchedule::default();
+        schedule.publish("first", 100);
+        assert!(signers(&schedule, 1_000_000).is_empty() && is_trusted(&schedule, "first", 100));
+        schedule.activate_pending(|_| true, 110, LEAD);
+        assert!(signers(&schedule, 109).is_empty());
+        assert_eq!(signers(&schedule, 110), ["first"]);
     }
 
     #[test]
     fn a_new_key_is_published_at_once_and_signs_after_the_lead_time() {
-        let ring = ring(&[("first", 0), ("second", 1000)]);
-        assert!(ring.iter().all(|timed| timed.is_trusted(1000)));
-        assert_eq!(signers(&ring, 1000 + LEAD - 1), ["first"]);
-        assert_eq!(signers(&ring, 1000 + LEAD), ["second", "first"]);
+        let schedule = schedule_of(&[("first", 0), ("second", 1000)]);
+        assert!(schedule.iter().all(|scheduled| scheduled.is_trusted(1000)));
+        assert_eq!(signers(&schedule, 1000 + LEAD - 1), ["first"]);
+        assert_eq!(signers(&schedule, 1000 + LEAD), ["second", "first"]);
     }
 
     #[test]
     fn a_pending_key_that_is_never_activated_is_dropped() {
-        let mut ring = ring(&[("first", 0)]);
-        ring.publish("second", 1000);
-        assert_eq!(signers(&ring, 1_000_000), ["first"]);
-        ring.publish("third", 2000);
-        ring.activate_pending(|key| *key != "second", 2000, LEAD);
-        assert_eq!(ring.iter().count(), 2, "and is dropped when another does");
+        let mut schedule = schedule_of(&[("first", 0)]);
+        schedule.publish("second", 1000);
+        assert_eq!(signers(&schedule, 1_000_000), ["first"]);
+        schedule.publish("third", 2000);
+        schedule.activate_pending(|key| *key != "second", 2000, LEAD);
+        assert_eq!(schedule.iter().count(), 2, "and is dropped when another does");
     }
 
     #[test]
     fn the_previous_key_signs_as_fallback_and_retires_after_its_last_token() {
-        let ring = ring(&[("first", 0), ("second", 1000)]);
+        let schedule = schedule_of(&[("first", 0), ("second", 1000)]);
         let last = 1000 + LEAD + FALLBACK_WINDOW;
-        assert_eq!(signers(&ring, last), ["second", "first"]);
-        assert_eq!(signers(&ring, last + 1), ["second"]);
+        assert_eq!(signers(&schedule, last), ["second", "first"]);
+        assert_eq!(signers(&schedule, last + 1), ["second"]);
         let end = last + MAX_ACCESS_TOKEN_TTL + LEEWAY;
-        assert!(is_trusted(&ring, "first", end - 1));
-        assert!(!is_trusted(&ring, "first", end));
+        assert!(is_trusted(&schedule, "first", end - 1));
+        assert!(!is_trusted(&schedule, "first", end));
     }
 
     #[test]
     fn the_next_key_signs_at_once_when_a_key_is_revoked() {
-        let mut ring = ring(&[("first", 0), ("second", 1000)]);
-        ring.revoke(|key| *key == "first", |_| true, 2000);
-        assert!(!is_trusted(&ring, "first", 0), "by any clock");
-        assert_eq!(signers(&ring, 2000), ["second"]);
-        assert_eq!(signers(&ring, 1_000_000), ["second"], "its end is open");
+        let mut schedule = schedule_of(&[("first", 0), ("second", 1000)]);
+        schedule.revoke(|key| *key == "first", |_| true, 2000);
+        assert!(!is_trusted(&schedule, "first", 0), "by any clock");
+        assert_eq!(signers(&schedule, 2000), ["second"]);
+        assert_eq!(signers(&schedule, 1_000_000), ["second"], "its end is open");
     }
 
     #[test]
     fn keys_missing_from_the_secret_are_not_promoted() {
-        let mut ring = ring(&[("first", 0), ("second", 1000), ("lost", 2000)]);
-        ring.revoke(|key| *key == "first", |key| *key != "lost", 3000);
-        assert_eq!(signers(&ring, 3000), ["second"]);
+        let mut schedule = schedule_of(&[("first", 0), ("second", 1000), ("lost", 2000)]);
+        schedule.revoke(|key| *key == "first", |key| *key != "lost", 3000);
+        assert_eq!(signers(&schedule, 3000), ["second"]);
     }
 
     #[test]
     fn a_lost_successor_retires_no_key() {
-        let mut ring = ring(&[("first", 0), ("lost", 1000)]);
-        let turn = 1000 + LEAD;
-        assert!(signers(&ring, turn + FALLBACK_WINDOW + 1).iter().all(|key| *key == "lost"));
-        ring.activate_pending(|key| *key != "lost", turn + 600, LEAD);
+        let mut schedule = schedule_of(&[("first", 0), ("lost", 1000)]);
+        let activation = 1000 + LEAD;
+        assert!(signers(&schedule, activation + FALLBACK_WINDOW + 1).iter().all(|key| *key == "lost"));
+        schedule.activate_pending(|key| *key != "lost", activation + 600, LEAD);
         assert_eq!(
-            ring.eligible_signers(1_000_000).filter(|key| **key != "lost").count(),
+            schedule.eligible_signers(1_000_000).filter(|key| **key != "lost").count(),
             1,
             "the first signs on"
         );
-        ring.publish("third", turn + 700);
-        ring.activate_pending(|key| *key != "lost", turn + 700, LEAD);
-        for now in [turn + 700, turn + FALLBACK_WINDOW + 1, turn + 700 + LEAD, 1_000_000] {
-            assert!(ring.eligible_signers(now).any(|key| *key != "lost"), "{now}");
+        schedule.publish("third", activation + 700);
+        schedule.activate_pending(|key| *key != "lost", activation + 700, LEAD);
+        for now in [activation + 700, activation + FALLBACK_WINDOW + 1, activation + 700 + LEAD, 1_000_000] {
+            assert!(schedule.eligible_signers(now).any(|key| *key != "lost"), "{now}");
         }
     }
 
     #[test]
     fn a_retired_key_never_signs_again() {
-        let mut ring = ring(&[("first", 0), ("second", 1000)]);
-        ring.revoke(|key| *key == "second", |_| true, 1_000_000);
-        assert!(signers(&ring, 1_000_000).is_empty() && !is_trusted(&ring, "first", 1_000_000));
+        let mut schedule = schedule_of(&[("first", 0), ("second", 1000)]);
+        schedule.revoke(|key| *key == "second", |_| true, 1_000_000);
+        assert!(signers(&schedule, 1_000_000).is_empty() && !is_trusted(&schedule, "first", 1_000_000));
     }
 
     #[test]
     fn the_previous_key_keeps_signing_when_its_successor_is_revoked() {
-        let mut ring = ring(&[("first", 0), ("second", 1000)]);
-        ring.revoke(|key| *key == "second", |_| true, 2000);
-        assert_eq!(signers(&ring, 1_000_000), ["first"]);
-        ring.publish("third", 3000);
-        ring.activate_pending(|_| true, 3000, LEAD);
-        assert_eq!(ring.iter().count(), 3, "the revoked one is remembered");
-        ring.publish("fourth", 3000 + REMEMBERED);
-        ring.activate_pending(|_| true, 3000 + REMEMBERED, LEAD);
-        assert!(ring.iter().all(|timed| timed.key != "second"), "but not for ever");
+        let mut schedule = schedule_of(&[("first", 0), ("second", 1000)]);
+        schedule.revoke(|key| *key == "second", |_| true, 2000);
+        assert_eq!(signers(&schedule, 1_000_000), ["first"]);
+        schedule.publish("third", 3000);
+        schedule.activate_pending(|_| true, 3000, LEAD);
+        assert_eq!(schedule.iter().count(), 3, "the revoked one is remembered");
+        schedule.publish("fourth", 3000 + REMEMBERED);
+        schedule.activate_pending(|_| true, 3000 + REMEMBERED, LEAD);
+        assert!(schedule.iter().all(|scheduled| scheduled.key != "second"), "but not for ever");
     }
 
     #[test]
     fn no_key_signs_when_the_only_one_is_revoked() {
-        let mut ring = ring(&[("only", 0)]);
-        ring.revoke(|key| *key == "only", |_| true, 1000);
-        assert!(signers(&ring, 1000).is_empty());
+        let mut schedule = schedule_of(&[("only", 0)]);
+        schedule.revoke(|key| *key == "only", |_| true, 1000);
+        assert!(signers(&schedule, 1000).is_empty());
     }
 
     /// A change to the schedule.
@@ -315,16 +317,16 @@ mod tests {
     }
 
     /// Applies a change at its time. The keys are numbers in the order of their creation.
-    fn make(ring: &mut KeySchedule<usize>, next: &mut usize, change: Change, now: u64) {
+    fn make(schedule: &mut KeySchedule<usize>, next: &mut usize, change: Change, now: u64) {
         match change {
             Change::Rotate { lead } => {
-                ring.publish(*next, now);
-                ring.activate_pending(|_| true, now, lead);
+                schedule.publish(*next, now);
+                schedule.activate_pending(|_| true, now, lead);
                 *next += 1;
             }
             Change::Revoke { back } => {
                 let ended = next.saturating_sub(1 + back);
-                ring.revoke(|key| *key == ended, |_| true, now);
+                schedule.revoke(|key| *key == ended, |_| true, now);
             }
         }
     }
@@ -333,11 +335,11 @@ mod tests {
         /// A repeated rotation or revocation changes nothing. A rotation may be repeated after the clock was set back.
         #[test]
         fn a_repeated_change_has_no_effect(changes in changes(), back in 0_u64..90) {
-            let (mut ring, mut next, mut now) = (KeySchedule::default(), 0, 1000);
+            let (mut schedule, mut next, mut now) = (KeySchedule::default(), 0, 1000);
             for (pause, change) in changes {
                 now += pause;
-                make(&mut ring, &mut next, change, now);
-                let mut again = ring.clone();
+                make(&mut schedule, &mut next, change, now);
+                let mut again = schedule.clone();
                 match change {
                     Change::Rotate { lead } => again.activate_pending(|_| true, now - back, lead),
                     Change::Revoke { back: which } => {
@@ -345,7 +347,7 @@ mod tests {
                         again.revoke(|key| *key == ended, |_| true, now);
                     }
                 }
-                prop_assert!(again == ring);
+                prop_assert!(again == schedule);
             }
         }
 
@@ -353,32 +355,32 @@ mod tests {
         /// `lead` seconds before it became active.
         #[test]
         fn the_times_of_keys_are_ordered(changes in changes(), probe in 0_u64..400_000) {
-            let (mut ring, mut next, mut now) = (KeySchedule::default(), 0, 1000);
+            let (mut schedule, mut next, mut now) = (KeySchedule::default(), 0, 1000);
             for (pause, change) in changes {
                 now += pause;
-                let signed = ring.eligible_signers(now).next().is_some();
-                make(&mut ring, &mut next, change, now);
+                let signed = schedule.eligible_signers(now).next().is_some();
+                make(&mut schedule, &mut next, change, now);
                 if let (true, Change::Rotate { lead }) = (signed, change) {
-                    let newest = ring.iter().last().unwrap();
+                    let newest = schedule.iter().last().unwrap();
                     prop_assert_eq!(newest.signs_from, Some(now + lead));
                 }
-                prop_assert!(ring.iter().map(|timed| timed.key).is_sorted());
-                for timed in ring.iter() {
-                    let signs_from = timed.signs_from.unwrap_or(timed.published_at);
-                    prop_assert!(timed.published_at <= signs_from);
+                prop_assert!(schedule.iter().map(|scheduled| scheduled.key).is_sorted());
+                for scheduled in schedule.iter() {
+                    let signs_from = scheduled.signs_from.unwrap_or(scheduled.published_at);
+                    prop_assert!(scheduled.published_at <= signs_from);
                     // A key that is revoked while pending never becomes active.
-                    let lives_on = timed.retires_at.is_none_or(|end| signs_from + MAX_TOKEN_ACCEPTANCE <= end);
-                    prop_assert!(timed.revoked || lives_on);
+                    let lives_on = scheduled.retires_at.is_none_or(|end| signs_from + MAX_TOKEN_ACCEPTANCE <= end);
+                    prop_assert!(scheduled.revoked || lives_on);
                 }
-                let open = ring.iter().filter(|timed| !timed.revoked && timed.retires_at.is_none());
+                let open = schedule.iter().filter(|scheduled| !scheduled.revoked && scheduled.retires_at.is_none());
                 prop_assert!(open.count() <= 1);
             }
             // At any time, the keys that may sign are trusted, not revoked, and ordered from the newest.
-            let signing: Vec<_> = ring.eligible_signers(now + probe).copied().collect();
+            let signing: Vec<_> = schedule.eligible_signers(now + probe).copied().collect();
             prop_assert!(signing.iter().rev().is_sorted());
             for key in &signing {
-                let timed = ring.iter().find(|timed| timed.key == *key).unwrap();
-                prop_assert!(timed.is_trusted(now + probe) && !timed.is_pending(now + probe));
+                let scheduled = schedule.iter().find(|scheduled| scheduled.key == *key).unwrap();
+                prop_assert!(scheduled.is_trusted(now + probe) && !scheduled.is_pending(now + probe));
             }
         }
 
@@ -393,40 +395,40 @@ mod tests {
             ),
             probe in 90_u64..400_000,
         ) {
-            let (mut ring, mut clock, mut lost, mut revoked) = (KeySchedule::default(), 1000, Vec::new(), Vec::new());
+            let (mut schedule, mut clock, mut lost, mut revoked) = (KeySchedule::default(), 1000, Vec::new(), Vec::new());
             for (index, (pause, skew, lead, (finishes, rolled_back), ended)) in events.into_iter().enumerate() {
                 clock += pause;
                 let now = clock.saturating_add_signed(skew);
-                ring.publish(index, now);
+                schedule.publish(index, now);
                 if !finishes && index > 0 {
                     lost.push(index);
                 } else if rolled_back && index > 0 && !revoked.contains(&(index - 1)) {
                     // The key was scheduled, and then the secret was restored to an older state, while the previous key
                     // is still trusted.
-                    ring.activate_pending(|key| !lost.contains(key), now, lead);
+                    schedule.activate_pending(|key| !lost.contains(key), now, lead);
                     lost.push(index);
                     clock += pause % (OVERLAP - 100);
-                    ring.activate_pending(|key| !lost.contains(key), clock, lead);
+                    schedule.activate_pending(|key| !lost.contains(key), clock, lead);
                 } else {
-                    ring.activate_pending(|key| !lost.contains(key), now, lead);
+                    schedule.activate_pending(|key| !lost.contains(key), now, lead);
                 }
                 // Revokes a key now and then, but never the last available one.
                 let left = |key: &usize| *key != ended && !lost.contains(key) && !revoked.contains(key);
-                let goes_on = ring.iter().any(|timed| left(&timed.key) && timed.is_trusted(now));
-                if goes_on && ring.iter().any(|timed| timed.key == ended) {
+                let goes_on = schedule.iter().any(|scheduled| left(&scheduled.key) && scheduled.is_trusted(now));
+                if goes_on && schedule.iter().any(|scheduled| scheduled.key == ended) {
                     let now = clock.saturating_add_signed(-skew);
-                    ring.revoke(|key| *key == ended, |key| !lost.contains(key), now);
+                    schedule.revoke(|key| *key == ended, |key| !lost.contains(key), now);
                     revoked.push(ended);
                 }
-                prop_assert!(ring.iter().all(|timed| !revoked.contains(&timed.key) || timed.revoked));
+                prop_assert!(schedule.iter().all(|scheduled| !revoked.contains(&scheduled.key) || scheduled.revoked));
             }
             let then = clock + probe;
-            let signing: Vec<_> = ring.eligible_signers(then).filter(|key| !lost.contains(key)).collect();
+            let signing: Vec<_> = schedule.eligible_signers(then).filter(|key| !lost.contains(key)).collect();
             prop_assert!(!signing.is_empty());
             for key in signing {
-                let timed = ring.iter().find(|timed| timed.key == *key).unwrap();
-                prop_assert!(timed.signs_from.unwrap() <= then && timed.published_at <= then);
-                prop_assert!(timed.is_trusted(then + MAX_ACCESS_TOKEN_TTL + LEEWAY - 1));
+                let scheduled = schedule.iter().find(|scheduled| scheduled.key == *key).unwrap();
+                prop_assert!(scheduled.signs_from.unwrap() <= then && scheduled.published_at <= then);
+                prop_assert!(scheduled.is_trusted(then + MAX_ACCESS_TOKEN_TTL + LEEWAY - 1));
             }
         }
     }

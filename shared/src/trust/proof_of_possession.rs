@@ -25,9 +25,9 @@ impl Possession {
         let (value, second) = (values.next(), values.next());
         let Some(value) = value else { return Ok(Self(None)) };
         if second.is_some() {
-            return Err(refused().with_cause("duplicate DPoP header"));
+            return Err(rejected().with_cause("duplicate DPoP header"));
         }
-        let text = value.to_str().map_err(|_| refused().with_cause(JwtError::Malformed))?;
+        let text = value.to_str().map_err(|_| rejected().with_cause(JwtError::Malformed))?;
         let (Some(domain), Some(path)) = (call.domain(), call.path()) else {
             return Err(OAuthError::unavailable("event has no domain or path"));
         };
@@ -36,7 +36,7 @@ impl Possession {
         Proof::validate(text, target, call.now)
             .map(Some)
             .map(Self)
-            .map_err(|error| refused().with_cause(error))
+            .map_err(|error| rejected().with_cause(error))
     }
 
     /// Thumbprint of the proven key.
@@ -53,12 +53,12 @@ impl Possession {
         let Some(proof) = &self.0 else { return Ok(()) };
         match record_first_use(proof, replays).await? {
             true => Ok(()),
-            false => Err(refused().with_cause("DPoP proof replayed")),
+            false => Err(rejected().with_cause("DPoP proof replayed")),
         }
     }
 }
 
-fn refused() -> OAuthError {
+fn rejected() -> OAuthError {
     OAuthError::new(ErrorKind::InvalidDpopProof, "invalid DPoP proof")
 }
 

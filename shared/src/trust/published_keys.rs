@@ -49,16 +49,16 @@ impl PublishedKeys {
 impl TrustStore {
     /// The JWKS.
     pub async fn jwks(&self, now: u64) -> Result<Vec<Value>, StoreError> {
-        let keys = self.timeline().await?;
-        let trusted = keys.iter().filter(|timed| timed.is_trusted(now));
-        let parse = |timed: &ScheduledKey<PublishedKey>| {
-            serde_json::from_str(&timed.key.jwk).map_err(|_| StoreError::Malformed(KEYS.to_owned()))
+        let keys = self.key_schedule().await?;
+        let trusted = keys.iter().filter(|scheduled| scheduled.is_trusted(now));
+        let parse = |scheduled: &ScheduledKey<PublishedKey>| {
+            serde_json::from_str(&scheduled.key.jwk).map_err(|_| StoreError::Malformed(KEYS.to_owned()))
         };
         trusted.map(parse).collect()
     }
 
     /// The published keys with their schedule.
-    pub async fn timeline(&self) -> Result<KeySchedule<PublishedKey>, StoreError> {
+    pub async fn key_schedule(&self) -> Result<KeySchedule<PublishedKey>, StoreError> {
         self.published().await.map(|published| published.keys)
     }
 

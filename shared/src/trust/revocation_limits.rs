@@ -9,12 +9,12 @@ use crate::store::token_families::Family;
 use crate::trust::store::TrustStore;
 
 /// Stored revocations of one user's tokens from one client.
-const OF_A_USER: Quota = Quota { tokens: 100, seconds: 86_400 };
+const MAX_OF_USER: Quota = Quota { tokens: 100, seconds: 86_400 };
 /// Stored revocations of one client's own tokens. A client may revoke each token after its use.
-const OF_A_CLIENT: Quota = Quota { tokens: 1000, seconds: 86_400 };
+const MAX_OF_CLIENT: Quota = Quota { tokens: 1000, seconds: 86_400 };
 /// Stored revocations of all callers. Over the limit, one mark revokes all tokens of a subject from a client.
 /// Invariant: a snapshot of twice as many, which two windows can fill, loads within a cold start.
-const OF_ALL: Quota = Quota { tokens: 5000, seconds: 86_400 };
+const MAX_TOTAL: Quota = Quota { tokens: 5000, seconds: 86_400 };
 /// Name of the counter of all revocations. The names of other counters contain a `#`.
 const ALL: &str = "all";
 
@@ -49,7 +49,7 @@ impl Revocations {
 
     /// Revokes the access tokens of a token family.
     pub async fn session(&self, of: Granted<'_>, session_id: &str, now: u64) -> Result<(), StoreError> {
-        if self.is_one_too_many(of, session_id, now).await? {
+        if self.count_or_revoke_all(of, session_id, now).await? {
             return Ok(());
         }
         self.trust.revoke_session(session_id, now).await
@@ -63,7 +63,7 @@ impl Revocations {
         expires_at: u64,
         now: u64,
     ) -> Result<(), StoreError> {
-        if self.is_one_too_many(of, token_id, now).await? {
+        if self.count_or_revoke_all(of, token_id, now).await? {
             return Ok(());
         }
         self.trust.revoke_token(token_id, expires_at).await
@@ -72,16 +72,17 @@ impl Revocations {
     /// Counts a revocation. Over the limit, one mark revokes all tokens that the client got for the subject until now,
     /// including this second, and this revocation is not stored. Tokens of other clients and of other subjects are not
     /// affected.
-    async fn is_one_too_many(&self, of: Granted<'_>, what: &str, now: u64) -> Result<bool, StoreError> {
+    async fn count_or_revoke_all(&self, of: Granted<'_>, what: &str, now: u64) -> Result<bool, StoreError> {
         let Granted { subject, client_id } = of;
-        let quota = if is_user_subject(subject) { OF_A_USER } else { OF_A_CLIENT };
+        let quota = if is_user_subject(subject) { MAX_OF_USER } else { MAX_OF_CLIENT };
         // A repeated revocation is not counted again.
         let counted = self.counts.charge(&format!("{subject}#{client_id}"), what, quota, now).await?;
-        if counted == Charge::Allowed && self.counts.charge(ALL, what, OF_ALL, now).await? == Charge::Allowed
+        if counted == Charge::Allowed
+            && self.counts.charge(ALL, what, MAX_TOTAL, now).await? == Charge::Allowed
         {
             return Ok(false);
         }
-        self.trust.revoke_earlier_of_grant(subject, client_id, now + 1).await?;
+        self.trust.revoke_earlier_at_client(subject, client_id, now + 1).await?;
         Ok(true)
     }
 }

@@ -18,7 +18,7 @@ const REVOKED: &str = "REVOKED#";
 const UNDER_WAY: u64 = 300;
 
 /// How long a revocation of tokens issued before `moment` must be stored.
-fn remembered_until(moment: u64) -> u64 {
+fn stored_until(moment: u64) -> u64 {
     moment + MAX_ACCESS_TOKEN_TTL + LEEWAY + UNDER_WAY
 }
 
@@ -46,7 +46,7 @@ pub(super) enum Revoked<'a> {
     Subject(&'a str),
     /// All tokens of a subject from one client. The stored subject is a value that no subject has, which earlier
     /// releases ignore.
-    Grant { subject: &'a str, client_id: &'a str },
+    SubjectAtClient { subject: &'a str, client_id: &'a str },
     /// All access tokens of a token family (`sid`).
     Session(&'a str),
     /// One token (`jti`).
@@ -57,7 +57,7 @@ impl<'a> Revoked<'a> {
     fn sort_key(self) -> String {
         match self {
             Self::Subject(id) => format!("{REVOKED}sub#{id}"),
-            Self::Grant { subject, client_id } => format!("{REVOKED}sub#{subject}#{client_id}"),
+            Self::SubjectAtClient { subject, client_id } => format!("{REVOKED}sub#{subject}#{client_id}"),
             Self::Session(id) => format!("{REVOKED}sid#{id}"),
             Self::Token(id) => format!("{REVOKED}jti#{id}"),
         }
@@ -72,7 +72,7 @@ impl<'a> Revoked<'a> {
         let (kind, id) = sort_key.strip_prefix(REVOKED)?.split_once('#')?;
         match kind {
             "sub" => Some(match id.split_once('#') {
-                Some((subject, client_id)) => Self::Grant { subject, client_id },
+                Some((subject, client_id)) => Self::SubjectAtClient { subject, client_id },
                 None => Self::Subject(id),
             }),
             "sid" => Some(Self::Session(id)),
@@ -94,7 +94,7 @@ impl TrustStore {
         let (subject, client, grant, session, token) = tokio::try_join!(
             item(Some(Revoked::Subject(subject))),
             item(another),
-            item(Some(Revoked::Grant { subject, client_id })),
+            item(Some(Revoked::SubjectAtClient { subject, client_id })),
             item(claims.session_id.as_deref().map(Revoked::Session)),
             item(Some(Revoked::Token(&claims.token_id))),
         )?;
@@ -123,13 +123,13 @@ impl TrustStore {
             .condition_expression("attribute_not_exists(not_before) OR not_before < :blocked")
             .expression_attribute_values(":none", number(0))
             .expression_attribute_values(":blocked", number(BLOCKED))
-            .expression_attribute_values(":end", number(remembered_until(now)));
+            .expression_attribute_values(":end", number(stored_until(now)));
         match update.send().await {
             Ok(_) => Ok(()),
             // The subject is already blocked. Only the expiry is extended.
             Err(error) => {
                 condition_failed(error)?;
-                let end = json!({"expires_at": remembered_until(now)});
+                let end = json!({"expires_at": stored_until(now)});
                 self.0.set(Revoked::Subject(subject).key(), &end).await
             }
         }
@@ -143,7 +143,7 @@ impl TrustStore {
             return Ok(false);
         };
         let not_before = not_before.max(blocked.mark);
-        let unblocked = Revocation { not_before, mark: 0, expires_at: remembered_until(not_before) };
+        let unblocked = Revocation { not_before, mark: 0, expires_at: stored_until(not_before) };
         let update = self
             .0
             .setting(Revoked::Subject(subject).key(), &unblocked)?
@@ -159,22 +159,22 @@ impl TrustStore {
 
     /// Revokes the tokens of a subject that were issued before a time. A blocked subject stays blocked.
     pub async fn revoke_earlier(&self, subject: &str, not_before: u64) -> Result<(), StoreError> {
-        self.raise(Revoked::Subject(subject), not_before).await
+        self.set_not_before(Revoked::Subject(subject), not_before).await
     }
 
     /// Revokes the tokens of a subject from one client that were issued before a time.
-    pub async fn revoke_earlier_of_grant(
+    pub async fn revoke_earlier_at_client(
         &self,
         subject: &str,
         client_id: &str,
         not_before: u64,
     ) -> Result<(), StoreError> {
-        self.raise(Revoked::Grant { subject, client_id }, not_before).await
+        self.set_not_before(Revoked::SubjectAtClient { subject, client_id }, not_before).await
     }
 
     /// Sets the time before which tokens are revoked, unless a later one is set.
-    async fn raise(&self, revoked: Revoked<'_>, not_before: u64) -> Result<(), StoreError> {
-        let revocation = Revocation { not_before, mark: 0, expires_at: remembered_until(not_before) };
+    async fn set_not_before(&self, revoked: Revoked<'_>, not_before: u64) -> Result<(), StoreError> {
+        let revocation = Revocation { not_before, mark: 0, expires_at: stored_until(not_before) };
         let update = self
             .0
             .setting(revoked.key(), &revocation)?
@@ -188,7 +188,7 @@ impl TrustStore {
 
     /// Revokes the access tokens of a token family.
     pub async fn revoke_session(&self, session_id: &str, now: u64) -> Result<(), StoreError> {
-        self.revoke(Revoked::Session(session_id), remembered_until(now)).await
+        self.revoke(Revoked::Session(session_id), stored_until(now)).await
     }
 
     /// Revokes one token, which expires at `expires_at`.

@@ -44,7 +44,7 @@ pub struct TrustSnapshot {
 impl TrustSnapshot {
     /// The key with this id, if its signatures may be accepted now.
     pub fn key(&self, key_id: &str, now: u64) -> Option<&Arc<PublicKey>> {
-        self.keys.get(key_id).filter(|timed| timed.is_trusted(now)).map(|timed| &timed.key)
+        self.keys.get(key_id).filter(|scheduled| scheduled.is_trusted(now)).map(|scheduled| &scheduled.key)
     }
 
     /// Whether tokens of a client or a user, or an API key, with this time of issue are revoked. In seconds since 1970.
@@ -124,7 +124,7 @@ impl TrustSnapshot {
             snapshot.entries += 1;
             match revoked {
                 Revoked::Subject(id) => drop(snapshot.subjects.insert(id.to_owned(), not_before)),
-                Revoked::Grant { subject, client_id } => {
+                Revoked::SubjectAtClient { subject, client_id } => {
                     let clients = snapshot.grants.entry(subject.to_owned()).or_default();
                     clients.insert(client_id.to_owned(), not_before);
                 }
@@ -140,10 +140,10 @@ fn verifying_keys(
     keys: &KeySchedule<PublishedKey>,
 ) -> Result<HashMap<String, ScheduledKey<Arc<PublicKey>>>, StoreError> {
     let malformed = || StoreError::Malformed(KEYS.to_owned());
-    let parse = |timed: &ScheduledKey<PublishedKey>| {
-        let jwk: StrictObject = serde_json::from_str(&timed.key.jwk).map_err(|_| malformed())?;
+    let parse = |scheduled: &ScheduledKey<PublishedKey>| {
+        let jwk: StrictObject = serde_json::from_str(&scheduled.key.jwk).map_err(|_| malformed())?;
         let key = Arc::new(PublicKey::from_jwk(&jwk).map_err(|_| malformed())?);
-        Ok((timed.key.kid.clone(), timed.map(|_| key)))
+        Ok((scheduled.key.kid.clone(), scheduled.map(|_| key)))
     };
     keys.iter().map(parse).collect()
 }

@@ -24,7 +24,7 @@ impl TrustStore {
     }
 
     /// Reads the keys, and the few revocations that can apply to this token.
-    pub async fn snapshot_about(&self, claims: &AccessClaims, now: u64) -> Result<TrustSnapshot, StoreError> {
+    pub async fn snapshot_for(&self, claims: &AccessClaims, now: u64) -> Result<TrustSnapshot, StoreError> {
         let keys = self.0.get_item(PublishedKeys::key());
         let (keys, revocations) = tokio::try_join!(keys, self.revocations_of(claims))?;
         TrustSnapshot::read(keys.into_iter().chain(revocations), now)

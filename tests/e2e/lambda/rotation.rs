@@ -24,7 +24,7 @@ async fn a_rotation_killed_after_any_step_converges_when_repeated() {
     for (round, steps) in (0..=STEPS.len()).enumerate() {
         let token = format!("a-rotation-that-is-killed-in-round-{round}");
         let algorithm = [("SIGNING_ALGORITHM", ["RS256", "ES256", "EdDSA"][round % 3])];
-        let before = stack.timeline().await.iter().count();
+        let before = stack.key_schedule().await.iter().count();
         let mut killed = Function::start(binary("rotation"), &stack, &algorithm).await;
         for step in &STEPS[..steps] {
             killed.call(&event(&stack, step, &token)).await;
@@ -38,9 +38,9 @@ async fn a_rotation_killed_after_any_step_converges_when_repeated() {
         }
         let current = stack.secret().current().await.unwrap().unwrap();
         assert_eq!(current.id, token);
-        let timeline = stack.timeline().await;
-        let new = timeline.iter().last().unwrap();
-        assert_eq!(timeline.iter().count(), before + 1, "one new key, however many attempts");
+        let schedule = stack.key_schedule().await;
+        let new = schedule.iter().last().unwrap();
+        assert_eq!(schedule.iter().count(), before + 1, "one new key, however many attempts");
         assert_eq!(new.key.algorithm().unwrap().name(), algorithm[0].1);
         assert!(
             new.signs_from.unwrap() - new.published_at > MAX_KEY_CACHE_AGE,
@@ -53,7 +53,7 @@ async fn a_rotation_killed_after_any_step_converges_when_repeated() {
 #[tokio::test]
 async fn a_step_out_of_order_and_another_secret_are_rejected() {
     let stack = Stack::start().await;
-    let before = stack.timeline().await;
+    let before = stack.key_schedule().await;
     let mut rotation = Function::start(binary("rotation"), &stack, &[]).await;
     for step in &STEPS[1..] {
         let error = rotation.failure(&event(&stack, step, "no-version-was-created-with-this-id")).await;
@@ -63,5 +63,5 @@ async fn a_step_out_of_order_and_another_secret_are_rejected() {
     other["SecretId"] = json!("other");
     assert!(rotation.failure(&other).await.to_string().contains("another secret"));
     rotation.failure(&json!({"Step": "deleteSecret"})).await;
-    assert!(stack.timeline().await == before);
+    assert!(stack.key_schedule().await == before);
 }

@@ -241,7 +241,7 @@ async fn sign_in_by_issuers(table: &Recorded) {
 #[tokio::test]
 async fn recorded_key_schedule_continues() {
     let table = Recorded::by_db0866e().await;
-    let keys = table.stack.timeline().await;
+    let keys = table.stack.key_schedule().await;
     let pending = keys.iter().last().unwrap();
     let at = pending.signs_from.unwrap();
     assert!(at > table.now);
@@ -343,7 +343,7 @@ async fn every_flow(table: &Recorded) {
 }
 
 async fn active_key(table: &Recorded) -> String {
-    let keys = table.stack.timeline().await;
+    let keys = table.stack.key_schedule().await;
     let now = shared::runtime::clock::now();
     keys.eligible_signers(now).next().expect("an active key").kid.clone()
 }

@@ -18,7 +18,7 @@ pub mod stores;
 use std::collections::BTreeMap;
 
 use aws_sdk_secretsmanager::types::RotationRulesType;
-use local::google::{CLIENT_ID, KEY_VARIABLE, Person, parse_key};
+use local::google::{CLIENT_ID, GoogleAccount, KEY_VARIABLE, parse_key};
 use local::{Options, Running};
 use reqwest::{Client as Http, RequestBuilder, Response};
 use secrecy::ExposeSecret;
@@ -141,8 +141,8 @@ impl Stack {
         Rotation::new(self.secret(), TrustStore::new(self.table()))
     }
 
-    pub async fn timeline(&self) -> KeySchedule<PublishedKey> {
-        TrustStore::new(self.table()).timeline().await.expect("the published keys")
+    pub async fn key_schedule(&self) -> KeySchedule<PublishedKey> {
+        TrustStore::new(self.table()).key_schedule().await.expect("the published keys")
     }
 
     pub async fn rotate(&self, algorithm: Algorithm, lead: u64) {
@@ -185,7 +185,7 @@ impl Stack {
 
     /// Creates a user with [`PASSWORD`] and returns the subject.
     pub async fn user(&self, username: &str, scopes: &str) -> String {
-        let hash = PasswordHash::of(username, &PASSWORD.into()).expect("a good password");
+        let hash = PasswordHash::new(username, &PASSWORD.into()).expect("a good password");
         self.user_with(username, scopes, hash).await
     }
 
@@ -232,7 +232,7 @@ impl Stack {
 
     /// An ID token that was issued at `now`.
     pub fn id_token_of(&self, email: &str, now: u64) -> String {
-        let person = Person { email: email.to_owned(), hosted_domain: None };
+        let person = GoogleAccount { email: email.to_owned(), hosted_domain: None };
         let token = person.id_token(&self.google_key(), CLIENT_ID, now).expect("an ID token");
         token.expose_secret().to_owned()
     }

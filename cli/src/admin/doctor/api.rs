@@ -233,7 +233,8 @@ fn compare_keys(
     let parts = parts.into_iter().filter(|(_, kids)| !kids.is_empty());
     let parts: Vec<_> = parts.map(|(verb, kids)| format!("{verb} {}", kids.join(", "))).collect();
     let detail = format!("the API differs from the table: it {}", parts.join(" and "));
-    let moments = schedule.iter().flat_map(|timed| [Some(timed.published_at), timed.retires_at]).flatten();
+    let moments =
+        schedule.iter().flat_map(|scheduled| [Some(scheduled.published_at), scheduled.retires_at]).flatten();
     let changed_at = moments.filter(|moment| *moment <= now).max().unwrap_or_default();
     let age = now.saturating_sub(changed_at);
     let disjoint = !published.is_empty() && published.keys().all(|kid| differ(&kid));

@@ -48,7 +48,7 @@ pub fn check(
 }
 
 fn snapshot(schedule: &KeySchedule<PublishedKey>, has_key: impl Fn(&str) -> bool, now: u64) -> Check {
-    let trusted: Vec<_> = schedule.iter().filter(|timed| timed.is_trusted(now)).map(id).collect();
+    let trusted: Vec<_> = schedule.iter().filter(|scheduled| scheduled.is_trusted(now)).map(id).collect();
     let unknown: Vec<_> = trusted.iter().copied().filter(|kid| !has_key(kid)).collect();
     if trusted.is_empty() {
         return Check::problem(SNAPSHOT, "no key is published. The authorizer rejects every token", ROTATE);
@@ -82,7 +82,7 @@ fn signing(schedule: &KeySchedule<PublishedKey>, held: &[String], now: u64) -> C
 }
 
 fn next(schedule: &KeySchedule<PublishedKey>, held: &[String], now: u64) -> Check {
-    let Some(next) = schedule.iter().filter(|timed| timed.is_pending(now)).last() else {
+    let Some(next) = schedule.iter().filter(|scheduled| scheduled.is_pending(now)).last() else {
         return Check::ok(NEXT, "no key is pending");
     };
     let Some(from) = next.signs_from.map(time) else {
@@ -101,7 +101,7 @@ fn next(schedule: &KeySchedule<PublishedKey>, held: &[String], now: u64) -> Chec
 }
 
 fn age(schedule: &KeySchedule<PublishedKey>, rotates_every: Option<u64>, now: u64) -> Check {
-    let Some(newest) = schedule.iter().map(|timed| timed.published_at).max() else {
+    let Some(newest) = schedule.iter().map(|scheduled| scheduled.published_at).max() else {
         return Check::not_checked(AGE, "the key schedule is empty");
     };
     let age = now.saturating_sub(newest);
@@ -117,8 +117,8 @@ fn age(schedule: &KeySchedule<PublishedKey>, rotates_every: Option<u64>, now: u6
     }
 }
 
-fn id(timed: &ScheduledKey<PublishedKey>) -> &str {
-    &timed.key.kid
+fn id(scheduled: &ScheduledKey<PublishedKey>) -> &str {
+    &scheduled.key.kid
 }
 
 #[cfg(test)]

@@ -122,7 +122,7 @@ impl Trust {
     async fn inspect(connection: &Connection) -> Result<Self, NotObserved> {
         let store = &connection.trust;
         let (schedule, snapshot, jwks) =
-            tokio::join!(store.timeline(), store.snapshot(now()), store.jwks(now()));
+            tokio::join!(store.key_schedule(), store.snapshot(now()), store.jwks(now()));
         let failed = |error: StoreError| NotObserved::Failed(connection.store_error(&error));
         Ok(Self {
             schedule: schedule.map_err(failed)?,

@@ -30,7 +30,7 @@ const AT_ONCE: usize = 4;
 /// Asks at each route. What is neither GET nor POST might do something without being told.
 pub async fn probe(http: &Http, url: &str, routes: &[Route]) -> Vec<Probe> {
     let mut probes = JoinSet::new();
-    let turns = Arc::new(Semaphore::new(AT_ONCE));
+    let permits = Arc::new(Semaphore::new(AT_ONCE));
     for route in routes {
         let method = match route.method.as_str() {
             "GET" => Method::GET,
@@ -38,9 +38,9 @@ pub async fn probe(http: &Http, url: &str, routes: &[Route]) -> Vec<Probe> {
             _ => continue,
         };
         let (http, route, url) = (http.clone(), route.clone(), format!("{url}{}", filled(&route.path)));
-        let turns = turns.clone();
+        let permits = permits.clone();
         probes.spawn(async move {
-            let _turn = turns.acquire().await;
+            let _permit = permits.acquire().await;
             let answer = http.send(method, &url).await.map(|answer| {
                 let is_there = answer.status != StatusCode::NOT_FOUND || is_a_functions_error(&answer.body);
                 is_there.then_some(answer.status)
@@ -135,7 +135,7 @@ mod tests {
     use sam_template::TEMPLATE;
 
     /// What each route answers when all is well, save those of which `other` knows better.
-    fn judged(other: impl Fn(&str, bool) -> Option<u16>) -> Check {
+    fn checked(other: impl Fn(&str, bool) -> Option<u16>) -> Check {
         let template = Template::read(TEMPLATE).unwrap();
         let probe = |route: &Route| {
             let well = if route.authorizer.is_some() {
@@ -156,14 +156,14 @@ mod tests {
     #[test]
     fn every_route_is_there_and_asks_for_a_credential() {
         let only = |wanted: &'static str, status| move |key: &str, _: bool| (key == wanted).then_some(status);
-        assert_eq!(judged(|_, _| None).status, Status::Ok);
+        assert_eq!(checked(|_, _| None).status, Status::Ok);
         for (key, status, words) in [
             ("POST /login", 404, "POST /login is missing"),
             ("POST /oauth2/token", 503, "POST /oauth2/token answers 503"),
             ("GET /profile", 200, "GET /profile is reachable"),
             ("GET /profile", 404, "GET /profile is missing"),
         ] {
-            let check = judged(only(key, status));
+            let check = checked(only(key, status));
             assert!(check.status == Status::Problem && check.detail.contains(words), "{check:?}");
         }
     }
@@ -195,12 +195,12 @@ mod tests {
 
     #[test]
     fn what_a_setting_leaves_out_is_not_missed() {
-        let check = judged(|_, optional| optional.then_some(404));
+        let check = checked(|_, optional| optional.then_some(404));
         assert!(
             check.status == Status::Ok && check.detail.contains("turned off by a parameter"),
             "{check:?}"
         );
-        let none = judged(|_, _| Some(404));
+        let none = checked(|_, _| Some(404));
         assert!(none.status == Status::Problem && none.detail.starts_with("none of"), "{none:?}");
         assert_eq!(validate(&[], &Template::read(TEMPLATE).unwrap()).status, Status::NotChecked);
     }

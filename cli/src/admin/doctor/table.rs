@@ -84,7 +84,7 @@ impl Table {
             self::key(key, description, declared),
             self::listings(listings, description, declared),
             match &self.expiry {
-                Ok(seen) => self::expiry(expiry, seen, declared),
+                Ok(observed) => self::expiry(expiry, observed, declared),
                 Err(not_observed) => not_observed.not_checked(expiry),
             },
             self.protection(
@@ -118,11 +118,11 @@ impl Table {
     fn protection(
         &self,
         name: &'static str,
-        seen: Result<bool, &NotObserved>,
+        observed: Result<bool, &NotObserved>,
         declared: bool,
         [on, off]: [&str; 2],
     ) -> Check {
-        match seen {
+        match observed {
             Ok(true) => Check::ok(name, on),
             _ if self.local => Check::not_checked(name, "not available in a local table"),
             Ok(false) if declared => Check::warning(name, off, DEPLOY),
@@ -161,7 +161,7 @@ fn in_words<'a>(key: impl Iterator<Item = (&'a str, &'a KeyType)>, types: &Types
     key.map(word).collect::<Vec<_>>().join(" and ")
 }
 
-fn seen_key(schema: &[KeySchemaElement], table: &TableDescription) -> String {
+fn observed_key(schema: &[KeySchemaElement], table: &TableDescription) -> String {
     let parts = schema.iter().map(|part| (part.attribute_name.as_str(), &part.key_type));
     in_words(parts, &types(table.attribute_definitions()))
 }
@@ -171,35 +171,35 @@ fn declared_key(key: &[Key], declared: &Declared) -> String {
 }
 
 fn key(name: &'static str, table: &TableDescription, declared: &Declared) -> Check {
-    let (seen, wanted) = (seen_key(table.key_schema(), table), declared_key(&declared.key, declared));
-    if seen == wanted {
+    let (observed, wanted) = (observed_key(table.key_schema(), table), declared_key(&declared.key, declared));
+    if observed == wanted {
         return Check::ok(name, format!("the key is {wanted}, as the template declares"));
     }
     Check::problem(
         name,
-        format!("the key is {seen} instead of {wanted}"),
+        format!("the key is {observed} instead of {wanted}"),
         "Check TABLE_NAME. The key of a table can't be changed",
     )
 }
 
 fn listings(name: &'static str, table: &TableDescription, declared: &Declared) -> Check {
     let found = |index: &Index| {
-        table.global_secondary_indexes().iter().find(|seen| seen.index_name() == Some(&index.name))
+        table.global_secondary_indexes().iter().find(|observed| observed.index_name() == Some(&index.name))
     };
     for index in &declared.indexes {
-        let Some(seen) = found(index) else {
+        let Some(observed) = found(index) else {
             return Check::problem(
                 name,
                 format!("index {} is missing. The `list` commands fail", index.name),
                 DEPLOY,
             );
         };
-        let (key, wanted) = (seen_key(seen.key_schema(), table), declared_key(&index.key, declared));
+        let (key, wanted) = (observed_key(observed.key_schema(), table), declared_key(&index.key, declared));
         if key != wanted {
             let detail = format!("the key of index {} is {key} instead of {wanted}", index.name);
             return Check::problem(name, detail, DEPLOY);
         }
-        let missing = missing_attributes(seen, index);
+        let missing = missing_attributes(observed, index);
         if !missing.is_empty() {
             let detail =
                 format!("index {} lacks {}. The `list` commands fail", index.name, missing.join(", "));
@@ -209,7 +209,7 @@ fn listings(name: &'static str, table: &TableDescription, declared: &Declared) -
                 "Delete the index and deploy the template again. An index can't be changed",
             );
         }
-        if !matches!(seen.index_status(), None | Some(IndexStatus::Active | IndexStatus::Updating)) {
+        if !matches!(observed.index_status(), None | Some(IndexStatus::Active | IndexStatus::Updating)) {
             let detail = format!("index {} is being created. Lists are incomplete", index.name);
             return Check::warning(name, detail, "Wait and run doctor again");
         }
@@ -217,8 +217,8 @@ fn listings(name: &'static str, table: &TableDescription, declared: &Declared) -
     Check::ok(name, "the index is as the template declares")
 }
 
-fn missing_attributes<'a>(seen: &GlobalSecondaryIndexDescription, index: &'a Index) -> Vec<&'a str> {
-    let projection = seen.projection();
+fn missing_attributes<'a>(observed: &GlobalSecondaryIndexDescription, index: &'a Index) -> Vec<&'a str> {
+    let projection = observed.projection();
     if projection.and_then(|projection| projection.projection_type()) == Some(&ProjectionType::All) {
         return Vec::new();
     }
@@ -227,13 +227,15 @@ fn missing_attributes<'a>(seen: &GlobalSecondaryIndexDescription, index: &'a Ind
     wanted.map(String::as_str).collect()
 }
 
-fn expiry(name: &'static str, seen: &TimeToLiveDescription, declared: &Declared) -> Check {
+fn expiry(name: &'static str, observed: &TimeToLiveDescription, declared: &Declared) -> Check {
     let Some(wanted) = declared.time_to_live.as_deref() else {
         return Check::ok(name, "off, as the template declares");
     };
-    let on =
-        matches!(seen.time_to_live_status(), Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling));
-    match seen.attribute_name().filter(|_| on) {
+    let on = matches!(
+        observed.time_to_live_status(),
+        Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)
+    );
+    match observed.attribute_name().filter(|_| on) {
         Some(attribute) if attribute == wanted => {
             Check::ok(name, format!("DynamoDB deletes expired items by {wanted}"))
         }
@@ -288,7 +290,7 @@ mod tests {
         TimeToLiveDescription::builder().attribute_name(attribute).time_to_live_status(status).build()
     }
 
-    fn seen(description: TableDescriptionBuilder) -> Table {
+    fn observed(description: TableDescriptionBuilder) -> Table {
         Table {
             description: Ok(description.build()),
             expiry: Ok(expires_by("expires_at", TimeToLiveStatus::Enabled)),
@@ -306,7 +308,7 @@ mod tests {
 
     #[test]
     fn table_must_be_as_the_template_declares() {
-        assert_eq!(bad(&seen(deployed())), []);
+        assert_eq!(bad(&observed(deployed())), []);
         let lacking =
             Projection::builder().projection_type(ProjectionType::Include).non_key_attributes("scopes");
         for (description, name, status) in [
@@ -322,7 +324,7 @@ mod tests {
             (deployed().deletion_protection_enabled(false), "deletion protection", Status::Warning),
             (deployed().set_sse_description(None), "encryption", Status::Warning),
         ] {
-            assert_eq!(bad(&seen(description)), [(name, status)]);
+            assert_eq!(bad(&observed(description)), [(name, status)]);
         }
     }
 
@@ -333,7 +335,7 @@ mod tests {
             ("expires_at", TimeToLiveStatus::Disabled, vec![("expiry", Status::Warning)]),
             ("created_at", TimeToLiveStatus::Enabled, vec![("expiry", Status::Problem)]),
         ] {
-            let table = Table { expiry: Ok(expires_by(attribute, status)), ..seen(deployed()) };
+            let table = Table { expiry: Ok(expires_by(attribute, status)), ..observed(deployed()) };
             assert_eq!(bad(&table), expected);
         }
     }
@@ -342,13 +344,13 @@ mod tests {
     fn backups_and_protection_of_a_local_table_are_not_checked() {
         let unprotected = || deployed().deletion_protection_enabled(false).set_sse_description(None);
         let unknown = || Err(NotObserved::skipped("UnknownOperationException"));
-        let table = Table { backed_up: unknown(), local: true, ..seen(unprotected()) };
+        let table = Table { backed_up: unknown(), local: true, ..observed(unprotected()) };
         let not_checked =
             ["backups", "deletion protection", "encryption"].map(|name| (name, Status::NotChecked));
         assert_eq!(bad(&table), not_checked);
-        let table = Table { backed_up: unknown(), ..seen(deployed()) };
+        let table = Table { backed_up: unknown(), ..observed(deployed()) };
         assert_eq!(bad(&table), [("backups", Status::NotChecked)], "nor without the permission");
-        let table = Table { backed_up: Ok(false), ..seen(deployed()) };
+        let table = Table { backed_up: Ok(false), ..observed(deployed()) };
         assert_eq!(bad(&table), [("backups", Status::Warning)]);
     }
 

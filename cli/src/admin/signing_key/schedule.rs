@@ -61,13 +61,13 @@ impl Schedule {
     /// The schedule of the published keys. `held` are the private keys in the signing secret.
     pub fn of(keys: &KeySchedule<PublishedKey>, held: &KeyDocument, now: u64) -> Self {
         let states = states(keys, |kid| held.holds(kid), now);
-        let shown = keys.iter().zip(states).map(|(timed, state)| Shown {
-            kid: timed.key.kid.clone(),
-            algorithm: timed.key.algorithm().map_or("unknown", |algorithm| algorithm.name()),
+        let shown = keys.iter().zip(states).map(|(scheduled, state)| Shown {
+            kid: scheduled.key.kid.clone(),
+            algorithm: scheduled.key.algorithm().map_or("unknown", |algorithm| algorithm.name()),
             state,
-            published_at: timed.published_at,
-            signs_from: timed.signs_from,
-            retires_at: timed.retires_at,
+            published_at: scheduled.published_at,
+            signs_from: scheduled.signs_from,
+            retires_at: scheduled.retires_at,
         });
         Self { keys: shown.collect() }
     }
@@ -78,17 +78,17 @@ fn states(keys: &KeySchedule<PublishedKey>, held: impl Fn(&str) -> bool, now: u6
     let newest_first: Vec<_> = keys.eligible_signers(now).map(|key| key.kid.as_str()).collect();
     let active = newest_first.iter().position(|kid| held(kid));
     let all: Vec<_> = keys.iter().collect();
-    let overtaken = |index: usize, timed: &ScheduledKey<PublishedKey>| {
+    let overtaken = |index: usize, scheduled: &ScheduledKey<PublishedKey>| {
         let later = all.iter().skip(index + 1).filter_map(|later| later.signs_from);
-        later.min().is_some_and(|earliest| timed.signs_from.is_none_or(|from| earliest <= from))
+        later.min().is_some_and(|earliest| scheduled.signs_from.is_none_or(|from| earliest <= from))
     };
-    let state = |(index, timed): (usize, &&ScheduledKey<PublishedKey>)| {
-        let place = newest_first.iter().position(|kid| *kid == timed.key.kid);
+    let state = |(index, scheduled): (usize, &&ScheduledKey<PublishedKey>)| {
+        let place = newest_first.iter().position(|kid| *kid == scheduled.key.kid);
         match place {
-            _ if timed.revoked => State::Revoked,
-            _ if timed.has_retired(now) => State::Retired,
-            _ if timed.is_pending(now) && timed.signs_from.is_none() => State::Published,
-            _ if timed.is_pending(now) && !overtaken(index, timed) => State::Upcoming,
+            _ if scheduled.revoked => State::Revoked,
+            _ if scheduled.has_retired(now) => State::Retired,
+            _ if scheduled.is_pending(now) && scheduled.signs_from.is_none() => State::Published,
+            _ if scheduled.is_pending(now) && !overtaken(index, scheduled) => State::Upcoming,
             Some(place) if active == Some(place) => State::Signing,
             Some(place) if active.is_none_or(|active| place < active) => State::Lost,
             _ => State::Retiring,

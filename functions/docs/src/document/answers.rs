@@ -20,18 +20,18 @@ pub(super) fn json<T: ToSchema>() -> Content {
 }
 
 /// A successful response and the possible errors.
-pub(super) fn answers<T: ToSchema>(about: &str, refusals: &[ErrorKind]) -> Responses {
-    with_refusals(answer(about, json::<T>()), refusals)
+pub(super) fn answers<T: ToSchema>(about: &str, errors: &[ErrorKind]) -> Responses {
+    with_errors(answer(about, json::<T>()), errors)
 }
 
 /// As [`answers`], with an empty object as the success.
-pub(super) fn empty_answer(about: &str, refusals: &[ErrorKind]) -> Responses {
+pub(super) fn empty_answer(about: &str, errors: &[ErrorKind]) -> Responses {
     let nothing = ObjectBuilder::new().schema_type(Type::Object).build();
-    with_refusals(answer(about, Content::new(Some(nothing))), refusals)
+    with_errors(answer(about, Content::new(Some(nothing))), errors)
 }
 
 /// As [`answers`], for a route behind the authorizer: API Gateway writes its errors.
-pub(super) fn guarded<T: ToSchema>(about: &str) -> Responses {
+pub(super) fn protected<T: ToSchema>(about: &str) -> Responses {
     let forbidden = "The credential is invalid, or it lacks a scope that the route requires.";
     ResponsesBuilder::new()
         .response("200", answer(about, json::<T>()))
@@ -44,17 +44,17 @@ fn answer(about: &str, content: Content) -> Response {
     ResponseBuilder::new().description(about).content("application/json", content).build()
 }
 
-fn with_refusals(good: Response, refusals: &[ErrorKind]) -> Responses {
+fn with_errors(good: Response, errors: &[ErrorKind]) -> Responses {
     let mut by_status: BTreeMap<u16, Vec<ErrorKind>> = BTreeMap::new();
-    for kind in refusals {
+    for kind in errors {
         by_status.entry(kind.status().as_u16()).or_default().push(*kind);
     }
-    let refusals = by_status.into_iter().map(|(status, kinds)| (status.to_string(), refusal(&kinds)));
-    ResponsesBuilder::new().response("200", good).responses_from_iter(refusals).build()
+    let errors = by_status.into_iter().map(|(status, kinds)| (status.to_string(), error_of_status(&kinds)));
+    ResponsesBuilder::new().response("200", good).responses_from_iter(errors).build()
 }
 
 /// The response for the errors that share a status.
-fn refusal(kinds: &[ErrorKind]) -> Response {
+fn error_of_status(kinds: &[ErrorKind]) -> Response {
     let mut codes: Vec<_> = kinds.iter().map(|kind| format!("`{}`", kind.code())).collect();
     codes.dedup();
     let response = ResponseBuilder::new()

@@ -20,10 +20,10 @@ struct Field {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Needed,
+    RequiredText,
     Optional,
     Secret,
-    NeededSecret,
+    RequiredSecret,
 }
 
 const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
@@ -58,8 +58,8 @@ const AUDIENCE: Field =
 pub(super) fn login() -> RequestBody {
     form(vec![
         Field { one_of: &[PASSWORD], ..field("grant_type", Kind::Optional, "Optional.") },
-        field("username", Kind::Needed, "Username."),
-        field("password", Kind::NeededSecret, "Password."),
+        field("username", Kind::RequiredText, "Username."),
+        field("password", Kind::RequiredSecret, "Password."),
         SCOPE,
         RESOURCE,
         AUDIENCE,
@@ -71,7 +71,7 @@ pub(super) fn token() -> RequestBody {
     let fields = [
         Field {
             one_of: &[CLIENT_CREDENTIALS, REFRESH_TOKEN, TOKEN_EXCHANGE],
-            ..field("grant_type", Kind::Needed, "Grant type.")
+            ..field("grant_type", Kind::RequiredText, "Grant type.")
         },
         SCOPE,
         RESOURCE,
@@ -98,7 +98,7 @@ pub(super) fn token() -> RequestBody {
 pub(super) fn client_credentials() -> RequestBody {
     let grant_type = Field {
         one_of: &[CLIENT_CREDENTIALS],
-        ..field("grant_type", Kind::Needed, "The only grant of this endpoint.")
+        ..field("grant_type", Kind::RequiredText, "The only grant of this endpoint.")
     };
     form([grant_type, SCOPE, RESOURCE, AUDIENCE].into_iter().chain(CLIENT).collect())
 }
@@ -106,14 +106,14 @@ pub(super) fn client_credentials() -> RequestBody {
 /// The form that Google Identity Services posts.
 pub(super) fn google() -> Content {
     content(vec![
-        field("credential", Kind::NeededSecret, "Google ID token."),
-        field("g_csrf_token", Kind::Needed, "Value of the cookie of the same name."),
+        field("credential", Kind::RequiredSecret, "Google ID token."),
+        field("g_csrf_token", Kind::RequiredText, "Value of the cookie of the same name."),
     ])
 }
 
 /// The token to revoke or to introspect.
-pub(super) fn token_in_question() -> RequestBody {
-    let token = field("token", Kind::NeededSecret, "Access token or refresh token.");
+pub(super) fn one_token() -> RequestBody {
+    let token = field("token", Kind::RequiredSecret, "Access token or refresh token.");
     form([token].into_iter().chain(CLIENT).collect())
 }
 
@@ -131,10 +131,10 @@ fn content(fields: Vec<Field>) -> Content {
         if !one_of.is_empty() {
             text = text.enum_values(Some(one_of.iter().map(|value| json!(value))));
         }
-        if matches!(kind, Kind::Secret | Kind::NeededSecret) {
+        if matches!(kind, Kind::Secret | Kind::RequiredSecret) {
             text = text.format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)));
         }
-        if matches!(kind, Kind::Needed | Kind::NeededSecret) {
+        if matches!(kind, Kind::RequiredText | Kind::RequiredSecret) {
             form = form.required(name);
         }
         form = form.property(name, text);

@@ -16,7 +16,7 @@ use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::tag::{Tag, TagBuilder};
 use utoipa::openapi::{ObjectBuilder, Required, Responses, Type};
 
-use super::answers::{MALFORMED, answers, empty_answer, guarded, json};
+use super::answers::{MALFORMED, answers, empty_answer, json, protected};
 use super::forms;
 use super::security::Needs;
 
@@ -26,13 +26,13 @@ const DISCOVERY: &str = "Discovery";
 const EXAMPLES: &str = "Examples";
 
 /// A route and its operation.
-pub(super) struct Route {
+pub(super) struct DocumentedRoute {
     pub(super) path: &'static str,
     pub(super) item: PathItem,
     pub(super) is_example: bool,
 }
 
-impl Route {
+impl DocumentedRoute {
     /// The route in a group of Swagger UI.
     fn tagged(mut self, tag: &str) -> Self {
         for operation in [&mut self.item.get, &mut self.item.post].into_iter().flatten() {
@@ -55,15 +55,14 @@ pub(super) fn tags(examples: bool) -> Vec<Tag> {
 }
 
 /// All routes.
-pub(super) fn routes() -> Vec<Route> {
-    let groups =
-        [(USERS, users()), (TOKENS, tokens()), (DISCOVERY, discovery()), (EXAMPLES, examples())];
+pub(super) fn routes() -> Vec<DocumentedRoute> {
+    let groups = [(USERS, users()), (TOKENS, tokens()), (DISCOVERY, discovery()), (EXAMPLES, examples())];
     groups.into_iter().flat_map(|(tag, routes)| routes.into_iter().map(|route| route.tagged(tag))).collect()
 }
 
-fn users() -> Vec<Route> {
-    let refusals = with_malformed(&[SignInFailed, InvalidDpopProof, TooManyRequests, TemporarilyUnavailable]);
-    let form_refusals = with(&refusals, &[UnsupportedGrantType, InvalidScope, InvalidTarget]);
+fn users() -> Vec<DocumentedRoute> {
+    let errors = with_malformed(&[SignInFailed, InvalidDpopProof, TooManyRequests, TemporarilyUnavailable]);
+    let form_errors = with(&errors, &[UnsupportedGrantType, InvalidScope, InvalidTarget]);
     let login = RequestBodyBuilder::new().content("application/json", json::<LoginRequest>());
     let google = RequestBodyBuilder::new()
         .description(Some("The ID token in one of these bodies, or as a bearer token without a body."))
@@ -75,7 +74,7 @@ fn users() -> Vec<Route> {
                 LoginResponse<'_>,
             >(
                 "The token response.",
-                &refusals,
+                &errors,
             ))
         }),
         post("/token", "Sign in with username and password (form)", Needs::Nothing, |operation| {
@@ -85,18 +84,18 @@ fn users() -> Vec<Route> {
                     endpoint is `/oauth2/token`.",
                 ))
                 .request_body(Some(forms::login()))
-                .responses(answers::<TokenResponse<'_>>("The token response.", &form_refusals))
+                .responses(answers::<TokenResponse<'_>>("The token response.", &form_errors))
         }),
         post("/google", "Sign in with a Google ID token", Needs::Nothing, |operation| {
-            let refusals = with_malformed(&[SignInFailed, InvalidDpopProof, TemporarilyUnavailable]);
+            let errors = with_malformed(&[SignInFailed, InvalidDpopProof, TemporarilyUnavailable]);
             operation
                 .request_body(Some(google.build()))
-                .responses(answers::<TokenResponse<'_>>("The token response.", &refusals))
+                .responses(answers::<TokenResponse<'_>>("The token response.", &errors))
         }),
     ]
 }
 
-fn tokens() -> Vec<Route> {
+fn tokens() -> Vec<DocumentedRoute> {
     let client = with_malformed(&[InvalidClient, TemporarilyUnavailable]);
     let own = with(
         &client,
@@ -124,13 +123,13 @@ fn tokens() -> Vec<Route> {
                 .responses(answers::<TokenResponse<'_>>("The token response.", &own))
         }),
         post("/oauth2/revoke", "Revoke a token", Needs::Client, |operation| {
-            let refusals = with(&client, &[UnauthorizedClient, InvalidDpopProof]);
+            let errors = with(&client, &[UnauthorizedClient, InvalidDpopProof]);
             operation
                 .description(Some(
                     "RFC 7009. Tokens of users belong to the client `latchkey`, which has no secret.",
                 ))
-                .request_body(Some(forms::token_in_question()))
-                .responses(empty_answer("The token is revoked, or was already invalid.", &refusals))
+                .request_body(Some(forms::one_token()))
+                .responses(empty_answer("The token is revoked, or was already invalid.", &errors))
         }),
         post("/oauth2/introspect", "Introspect a token", Needs::Client, |operation| {
             operation
@@ -138,29 +137,29 @@ fn tokens() -> Vec<Route> {
                     "RFC 7662. A client may introspect its own tokens, and all tokens \
                     with the scope `latchkey:introspect`.",
                 ))
-                .request_body(Some(forms::token_in_question()))
+                .request_body(Some(forms::one_token()))
                 .responses(answers::<Introspection>("The current state of the token.", &client))
         }),
     ]
 }
 
-fn discovery() -> Vec<Route> {
+fn discovery() -> Vec<DocumentedRoute> {
     let published = |path, summary, responses: Responses| {
         get(path, summary, Needs::Nothing, |operation| operation.responses(responses))
     };
-    let refusals = [TemporarilyUnavailable];
+    let errors = [TemporarilyUnavailable];
     let resource = || answers::<ProtectedResource<'_>>("The metadata.", &[NotFound, TemporarilyUnavailable]);
     vec![
-        published("/.well-known/jwks.json", "Public keys", answers::<Jwks<'_>>("The JWKS.", &refusals)),
+        published("/.well-known/jwks.json", "Public keys", answers::<Jwks<'_>>("The JWKS.", &errors)),
         published(
             "/.well-known/oauth-authorization-server",
             "Authorization server metadata (RFC 8414)",
-            answers::<Metadata<'_>>("The metadata.", &refusals),
+            answers::<Metadata<'_>>("The metadata.", &errors),
         ),
         published(
             "/.well-known/openid-configuration",
             "Authorization server metadata (OpenID Connect Discovery)",
-            answers::<OpenIdConfiguration<'_>>("The metadata.", &refusals),
+            answers::<OpenIdConfiguration<'_>>("The metadata.", &errors),
         ),
         published(
             "/.well-known/oauth-protected-resource",
@@ -190,11 +189,11 @@ fn path_of_resource() -> Parameter {
         .build()
 }
 
-fn examples() -> Vec<Route> {
+fn examples() -> Vec<DocumentedRoute> {
     let example = |path, summary, needs| {
-        let answers = guarded::<AuthorizerContext>("The caller.");
+        let answers = protected::<AuthorizerContext>("The caller.");
         let route = get(path, summary, needs, |operation| operation.responses(answers));
-        Route { is_example: true, ..route }
+        DocumentedRoute { is_example: true, ..route }
     };
     vec![
         example("/profile", "Access token", Needs::Token(&[])),
@@ -218,9 +217,9 @@ fn post(
     summary: &str,
     needs: Needs,
     fill: impl FnOnce(OperationBuilder) -> OperationBuilder,
-) -> Route {
+) -> DocumentedRoute {
     let item = PathItem::new(HttpMethod::Post, fill(operation(path, summary, needs)));
-    Route { path, item, is_example: false }
+    DocumentedRoute { path, item, is_example: false }
 }
 
 fn get(
@@ -228,9 +227,9 @@ fn get(
     summary: &str,
     needs: Needs,
     fill: impl FnOnce(OperationBuilder) -> OperationBuilder,
-) -> Route {
+) -> DocumentedRoute {
     let item = PathItem::new(HttpMethod::Get, fill(operation(path, summary, needs)));
-    Route { path, item, is_example: false }
+    DocumentedRoute { path, item, is_example: false }
 }
 
 fn operation(path: &str, summary: &str, needs: Needs) -> OperationBuilder {
