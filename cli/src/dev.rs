@@ -83,9 +83,9 @@ First, in another shell:
 
 API key:
   curl -H "x-api-key: $DEMO_API_KEY" $LATCHKEY_URL/users
-User name and password as JSON:
+Username and password as JSON:
   TOKEN=$(curl -s $LATCHKEY_URL/login -H 'content-type: application/json' -d "{{\"username\":\"$DEMO_USERNAME\",\"password\":\"$DEMO_PASSWORD\"}}" | {token}); curl -H "Authorization: Bearer $TOKEN" $LATCHKEY_URL/profile
-User name and password as form:
+Username and password as form:
   TOKEN=$(curl -s $LATCHKEY_URL/token -d username=$DEMO_USERNAME -d password=$DEMO_PASSWORD | {token}); curl -H "Authorization: Bearer $TOKEN" $LATCHKEY_URL/todo
 Client credentials:
   TOKEN=$(curl -s $LATCHKEY_URL/oauth2/authorize -u "$DEMO_CLIENT_ID:$DEMO_CLIENT_SECRET" -d grant_type=client_credentials | {token}); curl -H "Authorization: Bearer $TOKEN" $LATCHKEY_URL/get/clientinfo

@@ -627,8 +627,8 @@ async fn byte_order_mark_is_not_part_of_the_password() {
 async fn invalid_user_settings_are_rejected() {
     let stack = Stack::start().await;
     let create = |args: &[&str], input: &str| stack.with_input(&[&["user", "create"], args].concat(), input);
-    create(&["usr_1"], PASSWORD).refused("the user name is invalid");
-    create(&[" ada"], PASSWORD).refused("the user name is invalid");
+    create(&["usr_1"], PASSWORD).refused("the username is invalid");
+    create(&[" ada"], PASSWORD).refused("the username is invalid");
     create(&["ada", "--email", "ada"], PASSWORD).refused("NAME@DOMAIN");
     create(&["ada", "--scope", "é"], PASSWORD).refused("a scope");
     create(&["ada"], "").refused("standard input has no password");

@@ -1,6 +1,6 @@
 //! What Latchkey's functions have in common: one folder for each noun of the product.
 //!
-//! Imports run downwards in this list alone, and each `#[cfg(feature)]` is here. A test holds both.
+//! Imports only run downwards in this list, and each `#[cfg(feature)]` is here. A test holds both.
 //!
 //! | folder | holds | features |
 //! | --- | --- | --- |
@@ -13,9 +13,9 @@
 //! | [`trust`] | the trust snapshot and the validation of access tokens | – |
 //! | [`store`] | the DynamoDB table and its items | – |
 //! | [`runtime`] | Lambda, settings, log, AWS clients, HTTPS, caches | – |
-//! | [`oauth`] | the protocol's requests, answers and errors | – |
+//! | [`oauth`] | the protocol's requests, responses and errors | – |
 //! | [`jose`] | JWS, JWK and DPoP proofs | – |
-//! | [`identity`] | subjects, user names and machine secrets | – |
+//! | [`identity`] | subjects, usernames and machine secrets | – |
 //!
 //! | function | features |
 //! | --- | --- |
@@ -24,7 +24,7 @@
 //! | login | `signing`, `passwords` |
 //! | rotation | `signing` |
 //! | introspect, revoke | `issuers` |
-//! | docs | `openapi`, which lets the types of requests and answers describe themselves |
+//! | docs | `openapi`, which lets the types of requests and responses describe themselves |
 //! | authorizer, discovery, whoami | none |
 
 #[cfg(feature = "issuers")]

@@ -1,4 +1,4 @@
-//! Architecture rules: the direction of imports, the crates of each function, and the references in SECURITY.md.
+//! Architecture rules: the direction of imports, the crates of each function, and the tests that docs/security-tests.md names.
 
 use std::collections::BTreeSet;
 use std::fs;

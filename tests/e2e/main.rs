@@ -1,5 +1,4 @@
-//! The bundle, end to end: over HTTP through the local gateway, by raw Lambda events, and as processes on Lambda.
-//! End-to-end tests: over HTTP through the local gateway, and with raw Lambda events.
+//! End-to-end tests: over HTTP through the local gateway, by raw Lambda events, and as processes on Lambda.
 
 mod assertions;
 mod authorizer;

@@ -54,7 +54,7 @@ enum UserCommand {
     List,
     /// Show a user
     Show {
-        /// User name
+        /// Username
         name: String,
     },
     /// Set a user's password, from a prompt or standard input, and revoke the user's tokens
@@ -62,30 +62,30 @@ enum UserCommand {
         latchkey user set-password ada\n  \
         pwgen 20 1 | tee password | latchkey user set-password ada")]
     SetPassword {
-        /// User name
+        /// Username
         name: String,
     },
     /// Reset the failed sign-in attempts of a user
     #[command(after_help = "Example:\n  \
         latchkey user unlock ada\n\n\
-        An IP address that tried too many user names stays locked out for up to 15 minutes.")]
+        An IP address that tried too many usernames stays locked out for up to 15 minutes.")]
     Unlock {
-        /// User name
+        /// Username
         name: String,
     },
     /// Disable a user and revoke the user's tokens
     Disable {
-        /// User name
+        /// Username
         name: String,
     },
     /// Enable a disabled user, whose earlier tokens stay revoked
     Enable {
-        /// User name
+        /// Username
         name: String,
     },
     /// Delete a user and revoke the user's tokens
     Delete {
-        /// User name
+        /// Username
         name: String,
         /// Skip the confirmation
         #[arg(long)]
@@ -110,7 +110,7 @@ enum UserCommand {
 
 #[derive(Args)]
 struct CreateArgs {
-    /// User name
+    /// Username
     name: String,
     /// Email address
     #[arg(long)]
@@ -176,7 +176,7 @@ async fn run(command: UserCommand, connection: &Connection, format: Format) -> a
 /// A new user.
 #[derive(Serialize)]
 pub struct Created {
-    /// The user name.
+    /// The username.
     pub username: String,
     /// `sub`
     pub sub: String,
@@ -187,7 +187,7 @@ impl Report for Created {}
 /// Creates a user. Takes tens of milliseconds of CPU. `now` is in seconds since 1970.
 ///
 /// # Errors
-/// Invalid settings, a weak password, a user name that exists, and a store that does not answer.
+/// Invalid settings, a weak password, a username that exists, and a store that does not answer.
 pub async fn create(
     connection: &Connection,
     spec: Spec,

@@ -61,14 +61,14 @@ pub fn client_id(id: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Validates a user name.
+/// Validates a username.
 ///
 /// # Errors
 /// Any other text.
 pub fn username(name: &str) -> anyhow::Result<()> {
     ensure!(
         is_username(name),
-        "the user name is invalid. Choose 1 to 128 characters, without control characters, without blanks at the \
+        "the username is invalid. Choose 1 to 128 characters, without control characters, without spaces at the \
          ends and not beginning with usr_"
     );
     Ok(())
@@ -77,20 +77,20 @@ pub fn username(name: &str) -> anyhow::Result<()> {
 /// Validates the owner of an API key: a note, such as a team or an email address, that back ends get unchanged.
 ///
 /// # Errors
-/// Control characters, blanks at the ends, and a text that looks like a user's subject.
+/// Control characters, spaces at the ends, and a text that looks like a user's subject.
 pub fn owner(owner: &str) -> anyhow::Result<()> {
     ensure!(
         (1..=MAX_OWNER).contains(&owner.chars().count())
             && owner.trim() == owner
             && !owner.chars().any(|character| character.is_control() || LINE_ENDS.contains(&character))
             && !is_user_subject(owner),
-        "the owner is invalid. Choose 1 to {MAX_OWNER} characters, without control characters, without blanks at the \
+        "the owner is invalid. Choose 1 to {MAX_OWNER} characters, without control characters, without spaces at the \
          ends and not beginning with usr_"
     );
     Ok(())
 }
 
-/// Parses scopes. Each text may hold several, separated by blanks.
+/// Parses scopes. Each text may hold several, separated by spaces.
 ///
 /// # Errors
 /// A character that a scope can't have, a comma, and more scopes than fit into a token.
@@ -98,7 +98,7 @@ pub fn scopes<S: AsRef<str>>(texts: &[S]) -> anyhow::Result<Scopes> {
     // RFC 6749 §3.3 allows a comma in a scope, but an administrator who types one means a list.
     ensure!(
         !texts.iter().any(|text| text.as_ref().contains(',')),
-        "a scope contains a comma. Separate scopes by blanks, for example --scope todo:read todo:write"
+        "a scope contains a comma. Separate scopes by spaces, for example --scope todo:read todo:write"
     );
     let scopes = Scopes::from_names(texts.iter().flat_map(|text| text.as_ref().split_whitespace()))?;
     ensure!(
@@ -115,7 +115,7 @@ pub fn scopes<S: AsRef<str>>(texts: &[S]) -> anyhow::Result<Scopes> {
 pub fn audiences(audiences: &[String]) -> anyhow::Result<()> {
     ensure!(
         !audiences.iter().any(|audience| audience.contains(',')),
-        "an audience contains a comma. Separate audiences by blanks, for example --audience latchkey \
+        "an audience contains a comma. Separate audiences by spaces, for example --audience latchkey \
          https://api.example.com"
     );
     let good = |audience: &String| {
@@ -123,7 +123,7 @@ pub fn audiences(audiences: &[String]) -> anyhow::Result<()> {
     };
     ensure!(
         audiences.iter().all(good),
-        "an audience is invalid. Give 1 to {MAX_AUDIENCE} printable ASCII characters without blanks"
+        "an audience is invalid. Give 1 to {MAX_AUDIENCE} printable ASCII characters without spaces"
     );
     Ok(())
 }
@@ -149,7 +149,7 @@ pub fn claims(pairs: &[(String, String)]) -> anyhow::Result<BTreeMap<String, Str
     for (name, value) in pairs {
         ensure!(
             !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic()),
-            "a claim name is invalid. Give printable ASCII characters without blanks"
+            "a claim name is invalid. Give printable ASCII characters without spaces"
         );
         ensure!(
             !RESERVED_CLAIMS.contains(&name.as_str()),
@@ -178,7 +178,7 @@ pub fn grant(name: &str) -> Result<GrantType, &'static str> {
         CLIENT_CREDENTIALS => Ok(GrantType::ClientCredentials),
         REFRESH_TOKEN => Ok(GrantType::RefreshToken),
         "token-exchange" | TOKEN_EXCHANGE => Ok(GrantType::TokenExchange),
-        _ => Err("give client_credentials, refresh_token or token-exchange, separated by blanks"),
+        _ => Err("give client_credentials, refresh_token or token-exchange, separated by spaces"),
     }
 }
 
@@ -360,7 +360,7 @@ mod tests {
             assert!(jwks_url(bad.to_owned()).is_err(), "{bad}");
         }
         let error = jwks_url("https://me:canary@app.example.com/jwks".to_owned()).unwrap_err().to_string();
-        assert!(error.contains("user name") && !error.contains("canary"), "{error}");
+        assert!(error.contains("username") && !error.contains("canary"), "{error}");
         assert!(certificate_subject("CN=app,O=Example").is_ok());
         assert!(certificate_subject("app").is_err());
     }
@@ -391,7 +391,7 @@ mod tests {
         assert_eq!(scopes::<&str>(&[]).unwrap(), Scopes::default());
         for list in ["a,b", "a, b", "a,"] {
             let error = scopes(&[list]).unwrap_err().to_string();
-            assert!(error.contains("Separate scopes by blanks"), "{error}");
+            assert!(error.contains("Separate scopes by spaces"), "{error}");
         }
         assert!(scopes(&["a\"b"]).is_err() && scopes(&["é"]).is_err());
         assert!(scopes(&["x".repeat(2048)]).is_ok() && scopes(&["x".repeat(2049)]).is_err());

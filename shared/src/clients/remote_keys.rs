@@ -13,7 +13,7 @@ use crate::runtime::https::Https;
 /// Maximum length of a JWKS, in bytes. Google's has about 1,500.
 const MAX_JWKS: usize = 256 * 1024;
 
-/// Time-out of a fetch. Invariant: well below the functions' time-out of 10 s.
+/// Timeout of a fetch. Invariant: well below the functions' timeout of 10 s.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Bounds of `max-age`, in seconds. A shorter time would load the issuer's server, a longer one would delay the

@@ -1,4 +1,4 @@
-//! A trusted issuer: whose tokens it has, and the validation of their claims.
+//! A trusted issuer, and the validation of its tokens' claims.
 
 use serde_json::Value;
 

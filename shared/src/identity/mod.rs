@@ -1,4 +1,4 @@
-//! Names and secrets of principals: subjects, user names, machine secrets and refresh tokens. No IO.
+//! Names and secrets of principals: subjects, usernames, machine secrets and refresh tokens. No IO.
 
 pub mod refresh_token;
 pub mod secrets;

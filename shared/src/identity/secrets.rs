@@ -19,7 +19,7 @@ pub(crate) const ID_CHARACTERS: usize = 22;
 /// Characters of the checksum. Invariant: 62^6 > 2^32, so 32 bits of digest fit.
 const CHECKSUM_CHARACTERS: usize = 6;
 
-/// Maximum length of an identifier for [`is_name`], in bytes.
+/// Maximum length of an identifier for [`is_identifier`], in bytes.
 const MAX_NAME: usize = 128;
 
 /// The kind of a secret.

@@ -1,4 +1,4 @@
-//! The protocol: its requests, answers, errors, scopes and metadata (RFC 6749, RFC 7662, RFC 8414). No IO.
+//! The protocol: its requests, responses, errors, scopes and metadata (RFC 6749, RFC 7662, RFC 8414). No IO.
 
 pub mod authorizer_context;
 pub mod body;

@@ -1,5 +1,5 @@
 //! AWS clients for the functions. Credentials and region come from Lambda's environment. The HTTP client trusts
-//! Amazon's roots only and has time-outs, which the SDK has not by default.
+//! Amazon's roots only and has timeouts, which the SDK has not by default.
 
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ macro_rules! service_config {
             .interceptor($crate::runtime::aws::ShortUserAgent)
             // The credentials do not change: Lambda starts a new process before they expire.
             .identity_cache(::aws_sdk_dynamodb::config::IdentityCache::no_cache())
-            // The operation's time-out covers the reading of the body.
+            // The operation's timeout covers the reading of the body.
             .stalled_stream_protection(::aws_sdk_dynamodb::config::StalledStreamProtectionConfig::disabled())
             .retry_config(
                 ::aws_sdk_dynamodb::config::retry::RetryConfig::standard()

@@ -201,7 +201,7 @@ impl<T> Cache<T> {
     }
 }
 
-/// What can't be loaded grants nothing: the caller may try again.
+/// The request is answered with 503 and nothing is granted.
 impl From<Unavailable> for OAuthError {
     fn from(error: Unavailable) -> Self {
         Self::unavailable(error)

@@ -1,4 +1,4 @@
-//! A call of an HTTP function: the request, what API Gateway says about it, and when it is answered.
+//! A request to an HTTP function, its API Gateway context, and `now`.
 
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequestContext;
 use lambda_http::request::RequestContext;
@@ -6,7 +6,7 @@ use lambda_http::{Request, RequestExt};
 
 use crate::oauth::authorizer_context::AuthorizerContext;
 
-/// A request and the time at which it is answered. What API Gateway says is its own word, not a header.
+/// A request with its time. The context is API Gateway's and not from a header.
 #[derive(Clone, Copy)]
 pub struct Call<'a> {
     /// The request.
@@ -41,7 +41,7 @@ impl<'a> Call<'a> {
         self.context()?.domain_name.as_deref()
     }
 
-    /// The certificate that the caller connected with, if the domain asked for one
+    /// The certificate that the caller connected with, if the domain uses mutual TLS
     /// (docs.aws.amazon.com/apigateway/latest/developerguide/http-api-mutual-tls.html).
     pub fn client_certificate(self) -> Option<ClientCertificate<'a>> {
         let certificate = self.context()?.authentication.as_ref()?.client_cert.as_ref()?;
@@ -72,7 +72,7 @@ impl<'a> Call<'a> {
         route_key.and_then(|key| key.split_once(' ')).map_or("", |(_, path)| path)
     }
 
-    /// What the authorizer passed on; none for a route without one.
+    /// The authorizer context. None for a route without an authorizer.
     pub fn authorizer_context(self) -> Option<AuthorizerContext> {
         let authorizer = self.context()?.authorizer.as_ref()?;
         serde_json::from_value(authorizer.fields.clone().into_iter().collect()).ok()

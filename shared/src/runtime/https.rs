@@ -22,8 +22,8 @@ use rustls::{ClientConfig, RootCertStore};
 pub struct Https(Client<HttpsConnector<TcpConnector>, SdkBody>);
 
 impl Https {
-    /// A client that trusts these roots. It has no time-outs. The sender of a request must bound the whole request with
-    /// its connection, because the connector divides its own time-out among the addresses of a host. It allows plain
+    /// A client that trusts these roots. It has no timeouts. The sender of a request must bound the whole request with
+    /// its connection, because the connector divides its own timeout among the addresses of a host. It allows plain
     /// http for the local stack. The settings restrict other URLs to https.
     pub fn new(roots: RootCertStore) -> Self {
         let tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
@@ -67,7 +67,7 @@ impl HttpConnector for Https {
 }
 
 impl HttpClient for Https {
-    /// The SDK passes time-outs of connecting and reading. The time-out of an attempt, which the SDK enforces, covers
+    /// The SDK passes timeouts of connecting and reading. The timeout of an attempt, which the SDK enforces, covers
     /// both.
     fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())

@@ -40,10 +40,10 @@ impl Issuer {
         format!("{}://{domain}{path}", if plain { "http" } else { "https" })
     }
 
-    /// The issuer in the answer to a call.
+    /// The issuer for a request.
     ///
     /// # Errors
-    /// An event without a domain, where the domain is the issuer: the API is not set up as it must be.
+    /// The request has no domain, and no issuer is configured.
     pub fn of_call(&self, call: Call<'_>) -> Result<Cow<'_, str>, OAuthError> {
         self.resolve(call.domain()).ok_or_else(|| {
             OAuthError::unavailable(

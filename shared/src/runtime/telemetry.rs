@@ -37,7 +37,7 @@ pub enum Outcome {
 }
 
 /// The log entry of a request. Its ids were found in the store, with one exception: the `client_id` of a rejected
-/// request may be what the request claims, if it cannot be a secret in the wrong field (`client_auth::claimed_by`).
+/// request may be what the request claims, if it cannot be a secret in the wrong field (`clients::authentication`).
 #[derive(Serialize)]
 pub struct LogRecord<'a> {
     /// The outcome.

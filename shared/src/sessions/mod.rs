@@ -1,4 +1,4 @@
-//! Token families: a sign-in begins one, its refresh tokens carry it on, and reuse or revocation ends it.
+//! Token families: a sign-in begins one, each refresh rotates its token, and reuse or revocation ends it.
 
 mod begin;
 mod refresh;

@@ -1,4 +1,4 @@
-//! What a sign-in is: who signed in, and for which tokens.
+//! The user of a sign-in, and the requested tokens.
 
 use crate::jose::confirmation::Confirmation;
 use crate::oauth::scope::Scopes;

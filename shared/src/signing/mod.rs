@@ -1,4 +1,4 @@
-//! Private keys, the signing secret, key rotation and the token signer. Only functions that issue tokens or rotate keys have it.
+//! Private keys, the signing secret, key rotation and the token signer. Only functions that sign or rotate link this module.
 
 pub mod issue;
 pub mod private_key;

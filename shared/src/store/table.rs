@@ -360,7 +360,7 @@ pub(crate) fn number(number: impl ToString) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
-/// A store that can't be reached grants nothing: the caller may try again.
+/// The request is answered with 503 and nothing is granted.
 impl From<StoreError> for OAuthError {
     fn from(error: StoreError) -> Self {
         Self::unavailable(error)

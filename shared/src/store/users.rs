@@ -43,7 +43,7 @@ pub struct User {
     pub scopes: Scopes,
     /// Whether the user is disabled.
     pub disabled: bool,
-    /// Sessions that began in another epoch have ended: see [`Account::epoch`](Account).
+    /// Token families of an earlier epoch have ended. See [`Account::epoch`](Account).
     #[serde(default)]
     pub epoch: String,
     /// Time of creation, in seconds since 1970.
@@ -137,7 +137,7 @@ impl Users {
         self.0.get(key(username)).await
     }
 
-    /// The account of the user of that name, however it is written.
+    /// The account of the user with this username, in any spelling.
     pub async fn account(&self, username: &str) -> Result<Option<Account>, StoreError> {
         if is_too_long(username) {
             return Ok(None);

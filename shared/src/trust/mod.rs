@@ -1,5 +1,5 @@
-//! What verifiers trust: the key schedule, revocations, the snapshot of both with its cache, and the validation of access
-//! tokens.
+//! What verifiers read: the key schedule, revocations and their limits, the snapshot of both with its cache, and the
+//! validation of access tokens and proofs of possession.
 
 pub mod access_token;
 pub mod cache;

@@ -4,7 +4,7 @@ use crate::callers::Kind;
 use crate::drive::LOGIN_CONNECTIONS;
 use crate::figures::Results;
 
-/// The memory of a password hash in bytes: `MEMORY_KIB` of `shared/src/identity/passwords.rs`.
+/// The memory of a password hash in bytes: `MEMORY_KIB` of `shared/src/passwords/hash.rs`.
 const HASH: f64 = 19_456.0 * 1024.0;
 
 /// A figure and its limit.

@@ -24,10 +24,10 @@ pub struct Probe {
     answer: Result<Option<StatusCode>, String>,
 }
 
-/// How many routes are asked at once: far fewer than the ten executions at a time that a new AWS account has.
+/// How many routes are probed concurrently: far fewer than the ten executions at a time that a new AWS account has.
 const AT_ONCE: usize = 4;
 
-/// Asks at each route. What is neither GET nor POST might do something without being told.
+/// Sends a request to each GET and POST route. Other methods might change something.
 pub async fn probe(http: &Http, url: &str, routes: &[Route]) -> Vec<Probe> {
     let mut probes = JoinSet::new();
     let permits = Arc::new(Semaphore::new(AT_ONCE));
@@ -53,18 +53,18 @@ pub async fn probe(http: &Http, url: &str, routes: &[Route]) -> Vec<Probe> {
     probes
 }
 
-/// A path with something for each of its variables.
+/// A path with a value for each parameter.
 fn filled(path: &str) -> String {
     let segments = path.split('/').map(|segment| if segment.starts_with('{') { "doctor" } else { segment });
     segments.collect::<Vec<_>>().join("/")
 }
 
-/// Whether a function says that it has nothing there. API Gateway's own 404 has a `message` in place of an `error`.
+/// Whether the 404 is the function's. API Gateway's own 404 has a `message` in place of an `error`.
 fn is_a_functions_error(body: &[u8]) -> bool {
     serde_json::from_slice::<Value>(body).is_ok_and(|body| body["error"].is_string())
 }
 
-/// Judges the answers. The routes of a function that the template can leave out may all be missing.
+/// Checks the answers. The routes of a function that the template can leave out may all be missing.
 pub fn validate(probes: &[Probe], template: &Template) -> Check {
     if probes.is_empty() {
         return Check::not_checked(NAME, "the API does not answer");
@@ -98,11 +98,11 @@ pub fn validate(probes: &[Probe], template: &Template) -> Check {
 pub fn check_scopes(template: &Template) -> Check {
     let findings = findings(template);
     if !findings.errors.is_empty() {
-        let advice = "correct ROUTE_SCOPES in template.yaml and deploy it again (`sam deploy`)";
+        let advice = "Correct ROUTE_SCOPES in template.yaml and deploy it again (`sam deploy`)";
         return Check::problem(SCOPES_NAME, findings.errors.join("; "), advice);
     }
     if !findings.warnings.is_empty() {
-        let advice = "add a key for each of them to ROUTE_SCOPES in template.yaml, or `*` for all";
+        let advice = "Add a key for each of them to ROUTE_SCOPES in template.yaml, or `*` for all";
         return Check::warning(SCOPES_NAME, findings.warnings.join("; "), advice);
     }
     Check::ok(SCOPES_NAME, "every key names a route of the template")

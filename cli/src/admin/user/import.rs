@@ -89,7 +89,7 @@ impl Import {
             number += 1;
             match read(&line, now) {
                 Ok(None) => {}
-                // The first of two lines with one user name is imported, whichever write is faster.
+                // The first of two lines with one username is imported, whichever write is faster.
                 Ok(Some(user)) if !seen.insert(canonicalize(&user.username)) => self.done.skipped += 1,
                 Ok(Some(user)) => self.write(user).await?,
                 Err(reason) => self.done.failed.push(Failed { line: number, reason: reason.to_string() }),
@@ -225,8 +225,8 @@ mod tests {
                 format!(r#"{{"username":"ada","password_hash":"bcrypt_sha256${HASH}"}}"#),
                 "bcrypt of a SHA-256 of the password",
             ),
-            (format!(r#"{{"username":" ","password_hash":"{HASH}"}}"#), "the user name is invalid"),
-            (format!(r#"{{"username":"usr_1","password_hash":"{HASH}"}}"#), "the user name is invalid"),
+            (format!(r#"{{"username":" ","password_hash":"{HASH}"}}"#), "the username is invalid"),
+            (format!(r#"{{"username":"usr_1","password_hash":"{HASH}"}}"#), "the username is invalid"),
             (format!(r#"{{"username":"ada","password_hash":"{HASH}","email":"canary"}}"#), "email address"),
             (format!(r#"{{"username":"ada","password_hash":"{HASH}","email":1}}"#), "email is not a string"),
             (

@@ -10,7 +10,7 @@ use crate::admin::validation;
 
 /// The settings of a new user.
 pub struct Spec {
-    /// The user name.
+    /// The username.
     pub username: String,
     /// The email address, if known.
     pub email: Option<String>,

@@ -1,4 +1,4 @@
-//! `latchkey user update`: changes scopes or email address of a user, who keeps user name, `sub` and password.
+//! `latchkey user update`: changes scopes or email address of a user, who keeps username, `sub` and password.
 
 use anyhow::{bail, ensure};
 use clap::{ArgGroup, Args};
@@ -15,7 +15,7 @@ use crate::admin::validation;
 #[command(group = ArgGroup::new("change")
     .args(["email", "scopes", "no_email", "no_scope"]).required(true).multiple(true))]
 pub(super) struct UpdateArgs {
-    /// User name
+    /// Username
     name: String,
     /// Email address
     #[arg(long)]
