@@ -24,12 +24,12 @@ pub struct CompletionsArgs {
 
 /// A completion script.
 #[derive(Serialize)]
-struct Script {
+struct CompletionScript {
     shell: String,
     script: String,
 }
 
-impl Report for Script {
+impl Report for CompletionScript {
     fn render_text(&self) -> String {
         self.script.clone()
     }
@@ -44,6 +44,6 @@ impl CompletionsArgs {
         let mut script = Vec::new();
         generate(self.shell, &mut Cli::command(), "latchkey", &mut script);
         let script = String::from_utf8(script).context("the script is not UTF-8")?;
-        format.print(&Script { shell: self.shell.to_string(), script })
+        format.print(&CompletionScript { shell: self.shell.to_string(), script })
     }
 }

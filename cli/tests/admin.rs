@@ -415,8 +415,8 @@ async fn invalid_client_update_changes_nothing() {
     stack.json(&["client", "create", "billing", "--scope", "a"]);
     let before = stack.json(&["client", "show", "billing"]);
     let update = |args: &[&str]| stack.run(&[&["client", "update", "billing"], args].concat());
-    update(&["--scope", "a,b"]).refused("Separate scopes by blanks");
-    update(&["--audience", "a,b"]).refused("Separate audiences by blanks");
+    update(&["--scope", "a,b"]).refused("Separate scopes by spaces");
+    update(&["--audience", "a,b"]).refused("Separate audiences by spaces");
     update(&["--claim", "sub=x", "--scope", "b"]).refused("Choose another name");
     update(&["--token-ttl", "59", "--scope", "b"]).refused("60 to 86400");
     update(&["--certificate-subject", "app", "--scope", "b"]).refused("distinguished name");
@@ -482,7 +482,7 @@ async fn invalid_user_update_changes_nothing() {
     stack.with_input(&["user", "create", "ada", "--scope", "a"], PASSWORD).text();
     let update = |args: &[&str]| stack.run(&[&["user", "update"], args].concat());
     update(&["ada", "--email", "ada", "--scope", "b"]).refused("NAME@DOMAIN");
-    update(&["ada", "--scope", "a,b"]).refused("Separate scopes by blanks");
+    update(&["ada", "--scope", "a,b"]).refused("Separate scopes by spaces");
     update(&["missing", "--scope", "a"]).refused("user missing does not exist");
     for usage in
         [&["ada"][..], &["ada", "--email", "a@b", "--no-email"], &["ada", "--scope", "a", "--no-scope"]]
@@ -512,13 +512,13 @@ async fn scope_with_a_comma_is_rejected_with_the_remedy() {
     std::fs::write(&file, line.to_string()).unwrap();
     let answer = stack.run(&["user", "import", file.to_str().unwrap()]);
     assert!(
-        answer.status == Some(1) && answer.stdout.contains("Separate scopes by blanks"),
+        answer.status == Some(1) && answer.stdout.contains("Separate scopes by spaces"),
         "{}",
         answer.stdout
     );
     stack
         .run(&["client", "create", "billing", "--scope", "a", "--audience", "latchkey,other"])
-        .refused("Separate audiences by blanks");
+        .refused("Separate audiences by spaces");
     stack.run(&["client", "show", "billing"]).refused("client billing does not exist");
 }
 

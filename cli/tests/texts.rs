@@ -151,7 +151,7 @@ async fn texts_of_errors() {
     assert_snapshot!(trimmed(&texts));
 }
 
-/// The texts without blanks at the ends of lines.
+/// The texts without spaces at the ends of lines.
 fn trimmed(texts: &str) -> String {
     texts.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }

@@ -9,7 +9,7 @@ use shared::jose::jwt::{LEEWAY, UnverifiedJwt, VerifiedJwt};
 use shared::trust::access_token::{Expected, MAX_ACCESS_TOKEN, VerifiedAccessToken};
 
 use crate::NOW;
-use crate::signer::{SIGNER, TestSigner};
+use crate::signer::{FuzzSigner, SIGNER};
 use crate::text::first_line;
 
 const ISSUER: &str = "https://auth.example.com";
@@ -23,12 +23,12 @@ pub fn run(data: &[u8]) {
     });
 }
 
-fn verify(signer: &TestSigner, token: &str) -> Option<VerifiedJwt> {
+fn verify(signer: &FuzzSigner, token: &str) -> Option<VerifiedJwt> {
     UnverifiedJwt::parse(token, MAX_ACCESS_TOKEN).ok()?.verify(&signer.public_key).ok()
 }
 
 /// A token without a valid signature is rejected, whatever its content.
-fn unsigned(signer: &TestSigner, text: &[u8]) {
+fn unsigned(signer: &FuzzSigner, text: &[u8]) {
     let Ok(text) = std::str::from_utf8(text) else { return };
     let Ok(jwt) = UnverifiedJwt::parse(text, MAX_ACCESS_TOKEN) else { return };
     assert_eq!(text.matches('.').count(), 2);
@@ -37,7 +37,7 @@ fn unsigned(signer: &TestSigner, text: &[u8]) {
     assert!(jwt.verify(&signer.public_key).is_err(), "an unsigned token verifies");
 }
 
-fn signed(signer: &TestSigner, header: &[u8], claims: &[u8]) {
+fn signed(signer: &FuzzSigner, header: &[u8], claims: &[u8]) {
     let token = signer.token(header, claims);
     // Flips one bit at any place.
     let mut changed = token.clone().into_bytes();

@@ -1,6 +1,6 @@
 //! Authorizer events of every shape. Input that is not the JSON of an event is skipped, as Lambda does.
 
-use authorizer::{Event, handle};
+use authorizer::{AuthorizerEvent, handle};
 use serde_json::Value;
 
 use crate::text::any_string;
@@ -13,7 +13,7 @@ const MAX_RESPONSE: usize = 8192;
 pub fn run(data: &[u8]) {
     world::with(|world| {
         let text = world.filled(data);
-        let Ok(event) = serde_json::from_slice::<Event>(&text) else { return };
+        let Ok(event) = serde_json::from_slice::<AuthorizerEvent>(&text) else { return };
         let answer = world.runtime.block_on(handle(&world.authorizer, event, world.now));
         // Skips events that nest deeper than `Value` allows, and events as arrays, whose members Serde reads by order.
         if let Ok(event @ Value::Object(_)) = serde_json::from_slice(&text) {

@@ -13,7 +13,7 @@ const SEED: [u8; 32] = [
 ];
 
 /// A private key with its public half.
-pub struct TestSigner {
+pub struct FuzzSigner {
     pair: Ed25519KeyPair,
     /// The public half.
     pub public_key: PublicKey,
@@ -23,10 +23,10 @@ pub struct TestSigner {
 
 thread_local! {
     /// The only signer.
-    pub static SIGNER: TestSigner = TestSigner::new();
+    pub static SIGNER: FuzzSigner = FuzzSigner::new();
 }
 
-impl TestSigner {
+impl FuzzSigner {
     fn new() -> Self {
         let pair = Ed25519KeyPair::from_seed_unchecked(&SEED).expect("a seed of 32 bytes");
         let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(pair.public_key())});

@@ -127,7 +127,7 @@ fn canonical(signed: &Signed<'_>, request: &Parts, body: &[u8]) -> String {
     format!("{method}\n{path}\n\n{headers}\n{}\n{body}", signed.headers)
 }
 
-/// A header's values, trimmed, with single blanks, joined by commas.
+/// A header's values, trimmed, with single spaces, joined by commas.
 fn header_values(request: &Parts, name: &str) -> String {
     let values = request.headers.get_all(name).iter().map(|value| {
         let value = String::from_utf8_lossy(value.as_bytes());

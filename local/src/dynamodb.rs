@@ -12,7 +12,7 @@ use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Response, StatusCode};
 use dynoxide::{Database, DynoxideError};
-use sam_template::{Key, Table};
+use sam_template::{KeyDefinition, TableDefinition};
 use tokio::net::TcpListener;
 
 use super::access_key::AccessKey;
@@ -114,7 +114,7 @@ fn call(database: &Database, operation: &str, body: &[u8]) -> dynoxide::Result<S
 ///
 /// # Errors
 /// An engine that does not answer or rejects the table.
-pub async fn create_table(client: &Client, name: &str, table: &Table) -> anyhow::Result<()> {
+pub async fn create_table(client: &Client, name: &str, table: &TableDefinition) -> anyhow::Result<()> {
     match client.describe_table().table_name(name).send().await {
         Ok(_) => return Ok(()),
         Err(error)
@@ -173,7 +173,7 @@ pub async fn create_table(client: &Client, name: &str, table: &Table) -> anyhow:
     Ok(())
 }
 
-fn key_schema(key: &[Key]) -> anyhow::Result<Vec<KeySchemaElement>> {
+fn key_schema(key: &[KeyDefinition]) -> anyhow::Result<Vec<KeySchemaElement>> {
     key.iter()
         .map(|key| {
             let element = KeySchemaElement::builder()

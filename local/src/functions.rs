@@ -9,14 +9,13 @@ use lambda_http::{Body, Request, Response};
 use lambda_runtime::Error;
 use sam_template::Function;
 use serde_json::{Value, json};
-use shared::runtime::clock;
-use shared::runtime::lambda;
 use shared::runtime::settings::Settings;
+use shared::runtime::{clock, lambda};
 
 /// A function that is ready to be called.
-pub type Invoke = Arc<dyn Fn(Value) -> Answer + Send + Sync>;
+pub type Invoke = Arc<dyn Fn(Value) -> FunctionAnswer + Send + Sync>;
 /// The answer to a call.
-pub type Answer = Pin<Box<dyn Future<Output = Result<Value, Error>> + Send>>;
+pub type FunctionAnswer = Pin<Box<dyn Future<Output = Result<Value, Error>> + Send>>;
 
 /// Initialises every function of the template, by its logical id. Each gets the environment of the template, with the
 /// local values of `values`, and with `everywhere`, which Lambda would add.
@@ -55,7 +54,7 @@ async fn link_one(name: &str, settings: &Settings) -> anyhow::Result<Invoke> {
         "authorizer" => {
             let deps = Arc::new(authorizer::Deps::from_settings(settings)?);
             deps.warm_up(clock::now()).await;
-            Arc::new(move |event: Value| -> Answer {
+            Arc::new(move |event: Value| -> FunctionAnswer {
                 let deps = Arc::clone(&deps);
                 Box::pin(async move {
                     let event = serde_json::from_str(&event.to_string())?;
@@ -66,7 +65,7 @@ async fn link_one(name: &str, settings: &Settings) -> anyhow::Result<Invoke> {
         }
         "rotation" => {
             let deps = Arc::new(rotation::Deps::from_settings(settings)?);
-            Arc::new(move |event: Value| -> Answer {
+            Arc::new(move |event: Value| -> FunctionAnswer {
                 let deps = Arc::clone(&deps);
                 Box::pin(async move {
                     let event = serde_json::from_str(&event.to_string())?;
@@ -107,7 +106,7 @@ where
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     let handler = Arc::new(handler);
-    Arc::new(move |event: Value| -> Answer {
+    Arc::new(move |event: Value| -> FunctionAnswer {
         let handler = Arc::clone(&handler);
         Box::pin(async move {
             let request: lambda::HttpEvent = serde_json::from_str(&event.to_string())?;
@@ -151,7 +150,7 @@ mod tests {
 
     #[tokio::test]
     async fn panic_is_an_error_of_the_call() {
-        let panicking: Invoke = Arc::new(|_| -> Answer { Box::pin(async { panic!("on purpose") }) });
+        let panicking: Invoke = Arc::new(|_| -> FunctionAnswer { Box::pin(async { panic!("on purpose") }) });
         assert!(isolated("f".to_owned(), panicking)(Value::Null).await.is_err());
     }
 }

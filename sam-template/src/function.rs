@@ -68,18 +68,18 @@ pub(super) fn read(
         ("Globals.Function.Environment".to_owned(), resources.globals.pointer("/Function/Environment")),
         (place("Environment"), resource.pointer("/Properties/Environment")),
     ] {
-        let variables: Environment = resources.read(&place, part)?.unwrap_or_default();
+        let variables: FunctionEnvironment = resources.read(&place, part)?.unwrap_or_default();
         environment.extend(variables.variables.into_iter().map(|(name, value)| (name, as_text(value))));
     }
 
-    let events: BTreeMap<String, Event> =
+    let events: BTreeMap<String, FunctionEvent> =
         resources.read(&place("Events"), resource.pointer("/Properties/Events"))?.unwrap_or_default();
     let routes = events
         .into_iter()
         // The local stack has no schedules.
         .filter_map(|(event, source)| match source {
-            Event::HttpApi(properties) => Some((event, properties)),
-            Event::Schedule(_) => None,
+            FunctionEvent::HttpApi(properties) => Some((event, properties)),
+            FunctionEvent::Schedule(_) => None,
         })
         .map(|(event, properties)| {
             if properties.api_id != api_id {
@@ -104,13 +104,13 @@ pub(super) fn read(
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
-struct Environment {
+struct FunctionEnvironment {
     variables: BTreeMap<String, Value>,
 }
 
 #[derive(Deserialize)]
 #[serde(tag = "Type", content = "Properties", deny_unknown_fields)]
-enum Event {
+enum FunctionEvent {
     HttpApi(HttpApiEvent),
     Schedule(IgnoredAny),
 }

@@ -23,7 +23,7 @@ use self::api::Api;
 pub use self::api::{Authorizer, Cors, IdentitySource};
 pub use self::function::{Function, Route};
 use self::intrinsics::Scope;
-pub use self::table::{Index, Key, Table};
+pub use self::table::{Index, KeyDefinition, TableDefinition};
 
 /// The template of the repository, as of this build.
 pub const TEMPLATE: &str = include_str!("../../template.yaml");
@@ -43,7 +43,7 @@ pub struct Template {
     /// The CORS configuration, if any.
     pub cors: Option<Cors>,
     /// The table.
-    pub table: Table,
+    pub table: TableDefinition,
 }
 
 /// An invalid or unsupported part of the template.

@@ -12,9 +12,9 @@ use serde_json::Value;
 use super::{Resources, Result, TemplateError};
 
 /// A table.
-pub struct Table {
+pub struct TableDefinition {
     /// Its key.
-    pub key: Vec<Key>,
+    pub key: Vec<KeyDefinition>,
     /// The types of all key attributes.
     pub attributes: BTreeMap<String, ScalarAttributeType>,
     /// Its global secondary indexes.
@@ -30,7 +30,7 @@ pub struct Table {
 }
 
 /// One attribute of a key.
-pub struct Key {
+pub struct KeyDefinition {
     /// The attribute's name.
     pub attribute: String,
     /// Partition or sort key.
@@ -42,7 +42,7 @@ pub struct Index {
     /// Its name.
     pub name: String,
     /// Its key.
-    pub key: Vec<Key>,
+    pub key: Vec<KeyDefinition>,
     /// The type of its projection.
     pub projection: ProjectionType,
     /// The projected attributes of an `INCLUDE` projection.
@@ -50,7 +50,7 @@ pub struct Index {
 }
 
 /// Reads the table without its billing.
-pub(super) fn read(resources: &Resources, table: &Value) -> Result<Table> {
+pub(super) fn read(resources: &Resources, table: &Value) -> Result<TableDefinition> {
     let place = |part: &str| format!("Table.{part}");
     let property = |name: &str| table.get("Properties").and_then(|properties| properties.get(name));
     if property("LocalSecondaryIndexes").is_some() {
@@ -70,7 +70,7 @@ pub(super) fn read(resources: &Resources, table: &Value) -> Result<Table> {
         resources.read(&place("SSESpecification"), property("SSESpecification"))?;
     let protected: Option<bool> =
         resources.read(&place("DeletionProtectionEnabled"), property("DeletionProtectionEnabled"))?;
-    Ok(Table {
+    Ok(TableDefinition {
         key: keys(key)?,
         backed_up: backups.is_some_and(|backups| backups.point_in_time_recovery_enabled),
         protected: protected.unwrap_or_default(),
@@ -88,13 +88,13 @@ pub(super) fn read(resources: &Resources, table: &Value) -> Result<Table> {
     })
 }
 
-fn keys(parts: Vec<KeyPart>) -> Result<Vec<Key>> {
+fn keys(parts: Vec<KeyPart>) -> Result<Vec<KeyDefinition>> {
     parts
         .into_iter()
         .map(|part| {
             let kind = KeyType::try_parse(&part.key_type)
                 .map_err(|_| TemplateError::new("KeyType", format!("{} is not supported", part.key_type)))?;
-            Ok(Key { attribute: part.attribute_name, kind })
+            Ok(KeyDefinition { attribute: part.attribute_name, kind })
         })
         .collect()
 }

@@ -9,24 +9,6 @@ use shared::oauth::error::{ErrorKind, OAuthError};
 
 use crate::layering::rust_files;
 
-const KINDS: [ErrorKind; 15] = [
-    ErrorKind::InvalidRequest,
-    ErrorKind::UnsupportedMediaType,
-    ErrorKind::ContentTooLarge,
-    ErrorKind::MethodNotAllowed,
-    ErrorKind::NotFound,
-    ErrorKind::InvalidClient,
-    ErrorKind::InvalidGrant,
-    ErrorKind::SignInFailed,
-    ErrorKind::UnauthorizedClient,
-    ErrorKind::UnsupportedGrantType,
-    ErrorKind::InvalidScope,
-    ErrorKind::InvalidTarget,
-    ErrorKind::InvalidDpopProof,
-    ErrorKind::TooManyRequests,
-    ErrorKind::TemporarilyUnavailable,
-];
-
 /// What a call of a constructor of `OAuthError` describes, from its name on. A description must be a literal beside its
 /// kind: none for any other call, and for a constructor that is missing here.
 fn described(call: &str) -> Option<OAuthError> {
@@ -38,7 +20,7 @@ fn described(call: &str) -> Option<OAuthError> {
         "too_many_requests" => (ErrorKind::TooManyRequests, arguments),
         "new" => {
             let (name, rest) = arguments.trim_start().strip_prefix("ErrorKind::")?.split_once(',')?;
-            (KINDS.into_iter().find(|kind| format!("{kind:?}") == name)?, rest)
+            (ErrorKind::ALL.into_iter().find(|kind| format!("{kind:?}") == name)?, rest)
         }
         _ => return None,
     };

@@ -1,4 +1,6 @@
 //! The administrator's commands. They use the stores only, so they work on AWS and on a running `latchkey dev`.
+//!
+//! The module of each noun has its own `CreateArgs`, `Spec`, `Created` and `Shown`.
 
 pub mod api_key;
 pub mod client;

@@ -12,12 +12,12 @@ use tokio::time::{Instant, sleep_until};
 
 /// The time of the store's last answer: by its clock, in seconds since 1970, and by ours.
 #[derive(Clone, Copy, Debug)]
-struct Answer {
+struct LastAnswer {
     date: u64,
     received: Instant,
 }
 
-impl Answer {
+impl LastAnswer {
     /// The latest time at which this second is over by the store's clock.
     fn end_of(self, second: u64) -> Instant {
         self.received + Duration::from_secs((second + 1).saturating_sub(self.date))
@@ -26,7 +26,7 @@ impl Answer {
 
 /// The clock, read from the `Date` of every answer (RFC 9110 §6.6.1).
 #[derive(Clone, Debug, Default)]
-pub struct StoreClock(Arc<Mutex<Option<Answer>>>);
+pub struct StoreClock(Arc<Mutex<Option<LastAnswer>>>);
 
 impl StoreClock {
     /// The second of the store's last answer, since 1970. Before the first answer it is this machine's.
@@ -41,7 +41,7 @@ impl StoreClock {
         }
     }
 
-    fn answer(&self) -> Option<Answer> {
+    fn answer(&self) -> Option<LastAnswer> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -60,7 +60,7 @@ impl Intercept for StoreClock {
         let date = context.response().headers().get("date");
         let date = date.and_then(|date| DateTime::from_str(date, DateTimeFormat::HttpDate).ok());
         if let Some(date) = date.and_then(|date| u64::try_from(date.secs()).ok()) {
-            let answer = Answer { date, received: Instant::now() };
+            let answer = LastAnswer { date, received: Instant::now() };
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
         }
         Ok(())

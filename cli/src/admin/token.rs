@@ -205,7 +205,7 @@ fn validate(
 }
 
 /// Revokes a refresh token, an access token or a token id.
-async fn revoke(args: &TableArgs, text: &str) -> anyhow::Result<Revoked> {
+async fn revoke(args: &TableArgs, text: &str) -> anyhow::Result<RevokedToken> {
     let connection = Connection::open(args).await?;
     let result = if let Some(token) = RefreshToken::parse(text.into()) {
         revoke_family(&connection, &token).await
@@ -217,7 +217,7 @@ async fn revoke(args: &TableArgs, text: &str) -> anyhow::Result<Revoked> {
     result.map_err(|error| connection.explain(error))
 }
 
-async fn revoke_family(connection: &Connection, token: &RefreshToken) -> anyhow::Result<Revoked> {
+async fn revoke_family(connection: &Connection, token: &RefreshToken) -> anyhow::Result<RevokedToken> {
     let family = connection.families.get(token.family()).await?;
     let family = family.context(
         "the refresh token's token family does not exist. It has expired, or the token is not ours",
@@ -226,10 +226,10 @@ async fn revoke_family(connection: &Connection, token: &RefreshToken) -> anyhow:
     // Running the command again revokes it permanently.
     connection.trust.revoke_session(&family.session_id, connection.clock.now()).await?;
     connection.families.revoke(token.family()).await?;
-    Ok(Revoked { jti: None, sid: Some(family.session_id), revoked: true })
+    Ok(RevokedToken { jti: None, sid: Some(family.session_id), revoked: true })
 }
 
-async fn revoke_jwt(connection: &Connection, jwt: &str) -> anyhow::Result<Revoked> {
+async fn revoke_jwt(connection: &Connection, jwt: &str) -> anyhow::Result<RevokedToken> {
     let (_, claims) = decode(jwt)?;
     let trust = connection.trust.snapshot(connection.clock.now()).await?;
     // This machine's clock may be ahead, and a valid token would seem expired.
@@ -247,7 +247,7 @@ async fn revoke_jwt(connection: &Connection, jwt: &str) -> anyhow::Result<Revoke
     if revoked {
         connection.trust.revoke_token(&jti, expires_at).await?;
     }
-    Ok(Revoked { jti: Some(jti), sid: None, revoked })
+    Ok(RevokedToken { jti: Some(jti), sid: None, revoked })
 }
 
 /// Whether verifiers accept a token, which they do until [`LEEWAY`] after its `exp`.
@@ -255,13 +255,13 @@ fn is_still_accepted(expires_at: u64, now: u64) -> bool {
     now < expires_at.saturating_add(LEEWAY)
 }
 
-async fn revoke_id(connection: &Connection, jti: &str) -> anyhow::Result<Revoked> {
+async fn revoke_id(connection: &Connection, jti: &str) -> anyhow::Result<RevokedToken> {
     ensure!(
         is_token_id(jti),
         "the input is neither a token nor a token id (jti). `latchkey token revoke --help` shows examples"
     );
     connection.trust.revoke_token(jti, connection.clock.now() + MAX_ACCESS_TOKEN_TTL).await?;
-    Ok(Revoked { jti: Some(jti.to_owned()), sid: None, revoked: true })
+    Ok(RevokedToken { jti: Some(jti.to_owned()), sid: None, revoked: true })
 }
 
 /// Whether this can be the `jti` of one of our tokens. Revoking any other text would have no effect.
@@ -271,7 +271,7 @@ fn is_token_id(text: &str) -> bool {
 
 /// The revoked token or token family.
 #[derive(Serialize)]
-struct Revoked {
+struct RevokedToken {
     #[serde(skip_serializing_if = "Option::is_none")]
     jti: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -280,7 +280,7 @@ struct Revoked {
     revoked: bool,
 }
 
-impl Report for Revoked {
+impl Report for RevokedToken {
     fn render_text(&self) -> String {
         match (&self.jti, &self.sid) {
             (Some(jti), _) if !self.revoked => format!("Token {jti} has expired. Nothing to revoke.\n"),
@@ -409,7 +409,7 @@ mod tests {
         for (now, accepted) in [(99, true), (100, true), (100 + LEEWAY - 1, true), (100 + LEEWAY, false)] {
             assert_eq!(is_still_accepted(100, now), accepted, "{now}");
         }
-        let done = |revoked| Revoked { jti: Some("id".to_owned()), sid: None, revoked }.render_text();
+        let done = |revoked| RevokedToken { jti: Some("id".to_owned()), sid: None, revoked }.render_text();
         assert!(done(true).contains("is revoked") && done(false).contains("Nothing to revoke"));
     }
 }

@@ -10,8 +10,7 @@ use anyhow::{Context, anyhow, bail, ensure};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::identity::secrets::is_identifier;
-use shared::identity::subjects::FIRST_PARTY_CLIENT_ID;
-use shared::identity::subjects::{is_client_id, is_user_subject};
+use shared::identity::subjects::{FIRST_PARTY_CLIENT_ID, is_client_id, is_user_subject};
 use shared::identity::usernames::is_username;
 use shared::jose::key::{PRIVATE_MEMBERS, PublicKey};
 use shared::jose::strict_object::StrictObject;
@@ -240,7 +239,7 @@ pub fn public_keys(file: &Path) -> anyhow::Result<String> {
         "{name} contains a private key. Give the public key only"
     );
     // `Value` has dropped duplicate members, so the text is parsed again.
-    let as_written: Jwks = serde_json::from_str(&text)
+    let as_written: PublicJwks = serde_json::from_str(&text)
         .map_err(|error| anyhow!("{name} is not a JWKS or has a duplicate member ({error})"))?;
     let usable =
         as_written.keys.iter().zip(keys).filter(|(key, _)| PublicKey::from_published_jwk(key).is_ok());
@@ -254,7 +253,7 @@ pub fn public_keys(file: &Path) -> anyhow::Result<String> {
 
 /// RFC 7517 §5.
 #[derive(Deserialize)]
-struct Jwks {
+struct PublicJwks {
     keys: Vec<StrictObject>,
 }
 
@@ -360,7 +359,7 @@ mod tests {
             assert!(jwks_url(bad.to_owned()).is_err(), "{bad}");
         }
         let error = jwks_url("https://me:canary@app.example.com/jwks".to_owned()).unwrap_err().to_string();
-        assert!(error.contains("username") && !error.contains("canary"), "{error}");
+        assert!(error.contains("user name") && !error.contains("canary"), "{error}");
         assert!(certificate_subject("CN=app,O=Example").is_ok());
         assert!(certificate_subject("app").is_err());
     }
@@ -386,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn scopes_are_separate_arguments_or_one_with_blanks() {
+    fn scopes_are_separate_arguments_or_one_with_spaces() {
         assert_eq!(scopes(&["a", "b c"]).unwrap().to_string(), "a b c");
         assert_eq!(scopes::<&str>(&[]).unwrap(), Scopes::default());
         for list in ["a,b", "a, b", "a,"] {
@@ -398,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn audiences_are_printable_without_blanks() {
+    fn audiences_are_printable_without_spaces() {
         assert!(
             audiences(&["https://api.example.com".to_owned(), "api".to_owned(), "x".repeat(512)]).is_ok()
         );

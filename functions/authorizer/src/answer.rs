@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::Decision;
-use crate::event::Event;
-use crate::policy_resource::{Resources, json_length};
+use crate::event::AuthorizerEvent;
+use crate::policy_resource::{PolicyResources, json_length};
 use crate::principal::Context;
 use crate::route_scopes::RouteScopes;
 
@@ -32,17 +32,17 @@ enum Body {
 
 impl AuthorizerResponse {
     /// Denies every call with the credential.
-    pub(crate) fn deny(event: &Event) -> Self {
+    pub(crate) fn deny(event: &AuthorizerEvent) -> Self {
         if event.is_simple() {
             return Self(Body::Simple { is_authorized: false, context: Context::new() });
         }
         let all = event.method_arn().map_or_else(|| "*".to_owned(), |arn| format!("{}/*", arn.stage));
-        Self::policy(&Context::new(), Resources { allowed: Vec::new(), denied: vec![all] })
+        Self::policy(&Context::new(), PolicyResources { allowed: Vec::new(), denied: vec![all] })
     }
 
     /// Allows or denies the call. A policy lists every route that the principal's scopes open, because API Gateway
     /// caches the policy and asks it about other calls with the credential.
-    pub(crate) fn new(event: &Event, route_scopes: &RouteScopes, decision: Decision) -> Self {
+    pub(crate) fn new(event: &AuthorizerEvent, route_scopes: &RouteScopes, decision: Decision) -> Self {
         let is_permitted = decision.outcome.is_ok();
         let (scopes, context) = (decision.principal.scopes, decision.principal.context);
         if event.is_simple() && is_permitted {
@@ -50,15 +50,15 @@ impl AuthorizerResponse {
         }
         let Some(arn) = event.method_arn().filter(|_| !event.is_simple()) else { return Self::deny(event) };
         let resources = if route_scopes.is_empty() {
-            Resources { allowed: vec![format!("{}/*", arn.stage)], denied: Vec::new() }
+            PolicyResources { allowed: vec![format!("{}/*", arn.stage)], denied: Vec::new() }
         } else {
             let budget = resource_budget(json_length(&context));
-            Resources::new(&arn, route_scopes.resources(arn.stage, &scopes), is_permitted, budget)
+            PolicyResources::new(&arn, route_scopes.resources(arn.stage, &scopes), is_permitted, budget)
         };
         Self::policy(&context, resources)
     }
 
-    fn policy(context: &Context, resources: Resources) -> Self {
+    fn policy(context: &Context, resources: PolicyResources) -> Self {
         let statements = [("Allow", resources.allowed), ("Deny", resources.denied)].into_iter();
         let statement = |(effect, resource)| json!({"Action": "execute-api:Invoke", "Effect": effect, "Resource": resource});
         let statements = statements.filter(|(_, resource)| !resource.is_empty()).map(statement);

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 use shared::oauth::credentials::scheme;
 
 use crate::deny_reason::DenyReason;
-use crate::event::Event;
+use crate::event::AuthorizerEvent;
 
 /// A credential, not verified yet.
 pub enum Credential {
@@ -21,7 +21,7 @@ impl Credential {
     ///
     /// # Errors
     /// No credential, a malformed one, or two.
-    pub fn presented(event: &Event) -> Result<Self, DenyReason> {
+    pub fn presented(event: &AuthorizerEvent) -> Result<Self, DenyReason> {
         if let Some(token) = event.token() {
             // A TOKEN authorizer may read either header. Only a token has a scheme.
             return Ok(Self::authorization(token).unwrap_or_else(|| Self::ApiKey(token.into())));
@@ -52,7 +52,7 @@ impl Credential {
 ///
 /// # Errors
 /// Duplicate headers: the authorizer and the back end might read different ones.
-pub fn single_header<'a>(event: &'a Event, name: &str) -> Result<Option<&'a str>, DenyReason> {
+pub fn single_header<'a>(event: &'a AuthorizerEvent, name: &str) -> Result<Option<&'a str>, DenyReason> {
     match header(event, name).as_slice() {
         [] | [""] => Ok(None),
         [value] => Ok(Some(value)),
@@ -61,7 +61,7 @@ pub fn single_header<'a>(event: &'a Event, name: &str) -> Result<Option<&'a str>
 }
 
 /// All values of a header. Payload 2.0 joins them by commas.
-fn header<'a>(event: &'a Event, name: &str) -> Vec<&'a str> {
+fn header<'a>(event: &'a AuthorizerEvent, name: &str) -> Vec<&'a str> {
     let many = event.multi_value_headers.iter().flat_map(|headers| headers.get(name)).flatten().flatten();
     let many: Vec<&str> = many.map(String::as_str).collect();
     if !many.is_empty() {

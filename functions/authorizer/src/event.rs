@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::headers::Headers;
-use crate::proof_of_possession::Connection;
-use crate::route::{CONNECT, DEFAULT, Route, is_unsafe};
+use crate::proof_of_possession::TlsConnection;
+use crate::route::{CONNECT, CalledRoute, DEFAULT, is_unsafe};
 
 /// The members of an event that the authorizer reads.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Event {
+pub struct AuthorizerEvent {
     version: Option<String>,
     #[serde(rename = "type")]
     kind: Option<String>,
@@ -37,8 +37,8 @@ pub(crate) struct RequestContext {
     route_key: Option<String>,
     path: Option<String>,
     http: Option<Http>,
-    pub(crate) authentication: Option<Connection>,
-    pub(crate) identity: Option<Connection>,
+    pub(crate) authentication: Option<TlsConnection>,
+    pub(crate) identity: Option<TlsConnection>,
 }
 
 #[derive(Deserialize)]
@@ -68,7 +68,7 @@ impl<'a> MethodArn<'a> {
     }
 }
 
-impl Event {
+impl AuthorizerEvent {
     /// Whether the answer is yes or no (HTTP API, payload 2.0). All other events ask for an IAM policy.
     pub fn is_simple(&self) -> bool {
         self.version.as_deref() == Some("2.0")
@@ -86,10 +86,11 @@ impl Event {
     }
 
     /// The route that API Gateway chose for the call. None if the event does not say it.
-    pub fn route(&self) -> Option<Route<'_>> {
+    pub fn route(&self) -> Option<CalledRoute<'_>> {
         let parameters = self.path_parameters.iter().flat_map(BTreeMap::values).map(String::as_str);
         let has_unsafe = self.called_path().into_iter().chain(parameters).any(is_unsafe);
-        let chosen = |method, path| Some(Route { method, path, is_chosen: true, is_unsafe: has_unsafe });
+        let chosen =
+            |method, path| Some(CalledRoute { method, path, is_chosen: true, is_unsafe: has_unsafe });
         let is_path = |path: &&str| path.starts_with('/') || *path == DEFAULT;
         if self.is_simple() {
             let key = self.route_key.as_deref()?;
@@ -99,7 +100,7 @@ impl Event {
         let arn = self.method_arn()?;
         if self.token().is_some() {
             let is_unsafe = is_unsafe(arn.path);
-            return Some(Route { method: arn.method, path: arn.path, is_chosen: false, is_unsafe });
+            return Some(CalledRoute { method: arn.method, path: arn.path, is_chosen: false, is_unsafe });
         }
         if let Some(path) = self.resource.as_deref() {
             // The policy is about the ARN, so the ARN must be one of this route.
@@ -142,7 +143,7 @@ mod tests {
 
     const STAGE: &str = "arn:aws:execute-api:eu-west-1:1:api/prod";
 
-    fn event(event: Value) -> Event {
+    fn event(event: Value) -> AuthorizerEvent {
         serde_json::from_value(event).unwrap()
     }
 

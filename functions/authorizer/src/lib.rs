@@ -29,7 +29,7 @@ use shared::trust::cache::TrustCache;
 use shared::trust::snapshot::TokenRejection;
 
 pub use self::answer::AuthorizerResponse;
-pub use self::event::Event;
+pub use self::event::AuthorizerEvent;
 pub use self::route::{RouteKey, literal_prefix};
 
 use self::api_keys::ApiKeyCache;
@@ -119,7 +119,11 @@ pub(crate) struct Decision {
 ///
 /// # Errors
 /// The call can't be decided: keys or store are out of reach, or the event names no route. API Gateway answers 500.
-pub async fn handle(deps: &Deps, event: Event, now: u64) -> Result<AuthorizerResponse, Unavailable> {
+pub async fn handle(
+    deps: &Deps,
+    event: AuthorizerEvent,
+    now: u64,
+) -> Result<AuthorizerResponse, Unavailable> {
     let mut request_log = deps.telemetry.begin(now);
     let decision = decide(deps, &event, now).await;
     request_log.trust_age = deps.trust.age(now);
@@ -133,14 +137,18 @@ pub async fn handle(deps: &Deps, event: Event, now: u64) -> Result<AuthorizerRes
 }
 
 /// Finds the credential, the principal and the route, in this order, and compares the scopes.
-async fn decide(deps: &Deps, event: &Event, now: u64) -> Result<Decision, DeniedOrUnavailable> {
+async fn decide(deps: &Deps, event: &AuthorizerEvent, now: u64) -> Result<Decision, DeniedOrUnavailable> {
     let credential = Credential::presented(event)?;
     let principal = Principal::identify(deps, credential, event, now).await?;
     let route = event.route().ok_or_else(|| Unavailable::new("the event names no route"))?;
     Ok(Decision { outcome: deps.route_scopes.check(&route, &principal.scopes), principal })
 }
 
-fn log(request_log: &RequestLog<'_>, event: &Event, decision: &Result<Decision, DeniedOrUnavailable>) {
+fn log(
+    request_log: &RequestLog<'_>,
+    event: &AuthorizerEvent,
+    decision: &Result<Decision, DeniedOrUnavailable>,
+) {
     let (outcome, reason, cause) = match decision {
         Ok(Decision { outcome: Ok(()), .. }) => (Outcome::Allowed, None, None),
         Ok(Decision { outcome: Err(cause), .. }) => {

@@ -13,12 +13,12 @@ pub const MAX_LENGTH: usize = 512;
 const AMBIGUOUS: [char; 5] = ['0', '1', '2', '3', '5'];
 
 /// What a policy allows and denies.
-pub struct Resources {
+pub struct PolicyResources {
     pub allowed: Vec<String>,
     pub denied: Vec<String>,
 }
 
-impl Resources {
+impl PolicyResources {
     /// The routes that the caller's scopes open, and the call itself. If they exceed the budget, the call alone.
     pub fn new(arn: &MethodArn<'_>, open: Vec<String>, is_permitted: bool, budget: usize) -> Self {
         let call = call_resource(arn);

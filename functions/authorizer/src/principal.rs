@@ -12,7 +12,7 @@ use shared::trust::access_token::{AccessClaims, Expected};
 
 use crate::credential::Credential;
 use crate::deny_reason::DenyReason;
-use crate::event::Event;
+use crate::event::AuthorizerEvent;
 use crate::proof_of_possession::{PresentedToken, TokenScheme};
 use crate::{DeniedOrUnavailable, Deps};
 
@@ -32,7 +32,7 @@ impl Principal {
     pub(crate) async fn identify(
         deps: &Deps,
         credential: Credential,
-        event: &Event,
+        event: &AuthorizerEvent,
         now: u64,
     ) -> Result<Self, DeniedOrUnavailable> {
         let (scheme, token) = match &credential {

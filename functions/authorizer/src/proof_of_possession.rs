@@ -9,7 +9,7 @@ use shared::trust::proof_of_possession::{HEADER, record_first_use};
 
 use crate::credential::single_header;
 use crate::deny_reason::DenyReason;
-use crate::event::Event;
+use crate::event::AuthorizerEvent;
 use crate::{DeniedOrUnavailable, Deps};
 
 /// What a path of a URL holds only when it is encoded (RFC 3986 §3.3): all but letters, digits and these.
@@ -19,13 +19,13 @@ const NOT_IN_PATHS: &AsciiSet =
 /// The caller's TLS connection, behind a mutual-TLS domain.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Connection {
-    client_cert: Option<ClientCertificate>,
+pub(crate) struct TlsConnection {
+    client_cert: Option<EventCertificate>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ClientCertificate {
+struct EventCertificate {
     client_cert_pem: Option<String>,
 }
 
@@ -42,7 +42,7 @@ pub(crate) enum TokenScheme {
 pub(crate) struct PresentedToken<'a> {
     pub scheme: TokenScheme,
     pub text: &'a str,
-    pub event: &'a Event,
+    pub event: &'a AuthorizerEvent,
 }
 
 impl PresentedToken<'_> {
@@ -106,7 +106,7 @@ impl PresentedToken<'_> {
 }
 
 /// The client certificate in PEM.
-fn client_certificate(event: &Event) -> Option<&str> {
+fn client_certificate(event: &AuthorizerEvent) -> Option<&str> {
     let context = event.request_context.as_ref()?;
     // HTTP APIs call the connection `authentication`, REST APIs `identity`.
     let mut connections = [&context.authentication, &context.identity].into_iter().flatten();

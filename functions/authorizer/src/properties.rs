@@ -12,7 +12,7 @@ use shared::runtime::settings::Settings;
 
 use crate::Decision;
 use crate::answer::AuthorizerResponse;
-use crate::event::Event;
+use crate::event::AuthorizerEvent;
 use crate::principal::{Context, Principal};
 use crate::route::is_unsafe;
 use crate::route_scopes::RouteScopes;
@@ -94,7 +94,7 @@ fn needed(keys: &Keys, method: &str, (_, path): &ApiRoute) -> BTreeSet<String> {
 }
 
 /// The event for a call. A REST API and payload 1.0 hand the path on as it was sent.
-fn event(shape: Shape, method: &str, path: &str, route: &ApiRoute) -> Event {
+fn event(shape: Shape, method: &str, path: &str, route: &ApiRoute) -> AuthorizerEvent {
     let (own, route_path) = route;
     let arn = format!("{STAGE}/{method}{path}");
     let resource = json!({
@@ -137,12 +137,12 @@ fn held(scopes: &BTreeSet<String>) -> Scopes {
     Scopes::from_names(scopes).unwrap()
 }
 
-fn is_permitted(route_scopes: &RouteScopes, event: &Event, scopes: &Scopes) -> bool {
+fn is_permitted(route_scopes: &RouteScopes, event: &AuthorizerEvent, scopes: &Scopes) -> bool {
     event.route().is_some_and(|route| route_scopes.check(&route, scopes).is_ok())
 }
 
 /// The answer to a call.
-fn answer(route_scopes: &RouteScopes, event: &Event, scopes: &Scopes) -> Value {
+fn answer(route_scopes: &RouteScopes, event: &AuthorizerEvent, scopes: &Scopes) -> Value {
     let outcome = route_scopes.check(&event.route().unwrap(), scopes);
     let principal = Principal { scopes: scopes.clone(), context: Context::new() };
     serde_json::to_value(AuthorizerResponse::new(event, route_scopes, Decision { principal, outcome }))
@@ -344,7 +344,7 @@ fn a_websocket_opens_with_the_scopes_of_connect_alone() {
     let connect = json!({
         "type": "REQUEST", "methodArn": format!("{STAGE}/$connect"), "requestContext": {"routeKey": "$connect"},
     });
-    let event: Event = serde_json::from_value(connect).unwrap();
+    let event: AuthorizerEvent = serde_json::from_value(connect).unwrap();
     let keys =
         Keys::from([("$connect".to_owned(), vec!["chat".to_owned()]), ("GET /a".to_owned(), Vec::new())]);
     let route_scopes = route_scopes(&keys);

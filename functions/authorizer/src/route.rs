@@ -11,7 +11,7 @@ pub const CONNECT: &str = "$connect";
 
 /// The route of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Route<'a> {
+pub struct CalledRoute<'a> {
     /// The call's own method. A WebSocket opens by `GET` (RFC 6455 §4.1).
     pub method: &'a str,
     /// The path of the route that API Gateway chose: `/todo/{id}`, `$default` or `$connect`.

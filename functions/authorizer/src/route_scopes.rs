@@ -11,7 +11,7 @@ use shared::oauth::scope::Scopes;
 use shared::runtime::settings::{ConfigError, Settings};
 
 use crate::policy_resource::MAX_LENGTH;
-use crate::route::{CONNECT, Route, RouteKey, literal_prefix, matches, specificity, without_names};
+use crate::route::{CONNECT, CalledRoute, RouteKey, literal_prefix, matches, specificity, without_names};
 
 /// The setting with the keys of the template's routes.
 pub const TEMPLATE_KEYS: &str = "ROUTE_SCOPES";
@@ -89,7 +89,7 @@ impl RouteScopes {
     ///
     /// # Errors
     /// Why not, for the log.
-    pub fn check(&self, route: &Route<'_>, held: &Scopes) -> Result<(), &'static str> {
+    pub fn check(&self, route: &CalledRoute<'_>, held: &Scopes) -> Result<(), &'static str> {
         if self.is_empty() {
             return Ok(());
         }
@@ -195,14 +195,14 @@ mod tests {
     /// Whether the scopes open the route that API Gateway chose.
     fn is_open(keys: &RouteScopes, call: &str, scopes: &str) -> bool {
         let (method, path) = call.split_once(' ').unwrap();
-        let route = Route { method, path, is_chosen: true, is_unsafe: false };
+        let route = CalledRoute { method, path, is_chosen: true, is_unsafe: false };
         keys.check(&route, &held(scopes)).is_ok()
     }
 
     /// Whether the scopes open a call whose event does not name the route.
     fn is_open_by_path(keys: &RouteScopes, call: &str, scopes: &str) -> bool {
         let (method, path) = call.split_once(' ').unwrap();
-        let route = Route { method, path, is_chosen: false, is_unsafe: false };
+        let route = CalledRoute { method, path, is_chosen: false, is_unsafe: false };
         keys.check(&route, &held(scopes)).is_ok()
     }
 
@@ -279,7 +279,7 @@ mod tests {
     fn methods_that_are_not_in_capital_letters_are_denied() {
         let keys = route_scopes(&[("GET /a", "a"), ("ANY /a", "")]);
         for method in ["get", "Get", "$connect", "*", "G T"] {
-            let route = Route { method, path: "/a", is_chosen: true, is_unsafe: false };
+            let route = CalledRoute { method, path: "/a", is_chosen: true, is_unsafe: false };
             assert!(keys.check(&route, &held("a")).is_err(), "{method}");
         }
         assert!(is_open(&keys, "M-SEARCH /a", ""));
@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn an_unsafe_path_is_denied_where_there_are_keys() {
-        let route = Route { method: "GET", path: "/{proxy+}", is_chosen: true, is_unsafe: true };
+        let route = CalledRoute { method: "GET", path: "/{proxy+}", is_chosen: true, is_unsafe: true };
         assert!(route_scopes(&[("GET /a", "a")]).check(&route, &held("a")).is_err());
         assert!(route_scopes(&[]).check(&route, &held("")).is_ok());
     }

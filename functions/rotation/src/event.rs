@@ -5,7 +5,7 @@ use serde::Deserialize;
 /// An event.
 #[derive(Deserialize)]
 #[serde(untagged)]
-pub enum Event {
+pub enum RotationEvent {
     /// A rotation step of Secrets Manager
     /// (docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html).
     #[serde(rename_all = "PascalCase")]

@@ -13,7 +13,7 @@ use shared::signing::signing_secret::SigningSecret;
 use shared::store::table::Table;
 use shared::trust::store::TrustStore;
 
-pub use self::event::Event;
+pub use self::event::RotationEvent;
 use self::event::Step;
 
 /// A day in seconds.
@@ -60,16 +60,16 @@ pub enum Failure {
 ///
 /// # Errors
 /// The step failed. Every step can be repeated.
-pub async fn handle(deps: &Deps, event: Event, now: u64) -> Result<(), Failure> {
+pub async fn handle(deps: &Deps, event: RotationEvent, now: u64) -> Result<(), Failure> {
     let request_log = deps.telemetry.begin(now);
     let (step, result) = match &event {
-        Event::Rotation { step, secret_id, .. } if *secret_id != deps.secret_id => {
+        RotationEvent::Rotation { step, secret_id, .. } if *secret_id != deps.secret_id => {
             (step.name(), Err(Failure::OtherSecret))
         }
-        Event::Rotation { step, client_request_token, .. } => {
+        RotationEvent::Rotation { step, client_request_token, .. } => {
             (step.name(), rotate(deps, *step, client_request_token, now).await.map(|()| None))
         }
-        Event::Daily { .. } => ("daily", complete_rotation(deps, now).await),
+        RotationEvent::Daily { .. } => ("daily", complete_rotation(deps, now).await),
     };
     let outcome = if result.is_ok() { Outcome::Done } else { Outcome::Failed };
     let cause = result.as_ref().err().map(|error| display_chain(error));

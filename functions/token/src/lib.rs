@@ -16,10 +16,8 @@ use shared::runtime::aws::Aws;
 use shared::runtime::call::Call;
 use shared::runtime::settings::{ConfigError, Settings};
 use shared::runtime::telemetry::Telemetry;
-use shared::sessions::RefreshRequest;
-use shared::sessions::Sessions;
-use shared::signing::issue::IssuedToken;
-use shared::signing::issue::token_response;
+use shared::sessions::{RefreshRequest, Sessions};
+use shared::signing::issue::{IssuedToken, token_response};
 use shared::store::clients::Client;
 use shared::store::identities::Identities;
 use shared::store::rate_limits::{Charge, RateLimits};
@@ -87,18 +85,18 @@ async fn issue(deps: &Deps, call: Call<'_>) -> Result<IssuedToken, OAuthError> {
 }
 
 async fn client_credentials(deps: &Deps, form: &mut Form, call: Call<'_>) -> Result<IssuedToken, OAuthError> {
+    let signer = deps.sessions.signer();
     let authenticated = deps.clients.authenticate(form, call).await?;
     let client_id = authenticated.client.client_id.clone();
     let issued = async {
-        let possession = Possession::of(call, deps.sessions.signer().issuer())?;
+        let possession = Possession::of(call, signer.issuer())?;
         let certificate = authenticated.certificate.clone();
         let confirmation = Confirmation { key: possession.key(), certificate };
         let client = authenticated.client.clone();
-        let grant =
-            client_credentials::grant(client, confirmation, form, deps.sessions.signer().audiences())?;
+        let spec = client_credentials::grant(client, confirmation, form, signer.audiences())?;
         charge(deps, &authenticated.client, call.now).await?;
         deps.sessions.record_use(&possession).await?;
-        deps.sessions.signer().issue(grant, call).await
+        signer.issue(spec, call).await
     };
     let issued = issued.await.map_err(|error| error.with_client_id(&client_id))?;
     deps.clients.record_secret_use(&authenticated, call.now).await;
@@ -130,23 +128,24 @@ async fn refresh(deps: &Deps, form: &mut Form, call: Call<'_>) -> Result<IssuedT
 }
 
 async fn exchange(deps: &Deps, form: &mut Form, call: Call<'_>) -> Result<IssuedToken, OAuthError> {
+    let signer = deps.sessions.signer();
     let client = optional_client(deps, form, call).await?;
     let of_client = |error| of_client(error, client.as_ref());
-    let possession = Possession::of(call, deps.sessions.signer().issuer()).map_err(of_client)?;
+    let possession = Possession::of(call, signer.issuer()).map_err(of_client)?;
     let exchange = Exchange {
         issuers: &deps.issuers,
         identities: &deps.identities,
         clients: &deps.clients,
-        audiences: deps.sessions.signer().audiences(),
-        own_issuer: deps.sessions.signer().issuer().resolve(call.domain()),
+        audiences: signer.audiences(),
+        own_issuer: signer.issuer().resolve(call.domain()),
     };
     let exchanged =
         exchange.exchange(client.as_ref(), form, possession.key(), call.now).await.map_err(of_client)?;
     let mut issued = match exchanged {
-        Exchanged::Client(client, grant) => {
+        Exchanged::Client(client, spec) => {
             charge(deps, &client, call.now).await?;
             deps.sessions.record_use(&possession).await.map_err(of_client)?;
-            deps.sessions.signer().issue(grant, call).await?
+            signer.issue(spec, call).await?
         }
         Exchanged::User(signed_in, request) => {
             if let Some(client) = &client {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 /// A function's answer. There is no `multiValueHeaders` in this format, and API Gateway ignores it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+struct GatewayAnswer {
     status_code: u16,
     #[serde(default)]
     headers: BTreeMap<String, HeaderText>,
@@ -36,7 +36,7 @@ enum HeaderText {
 
 /// The response for a function's answer. `None` if the answer is invalid.
 pub fn to_response(answer: Value) -> Option<Response<Body>> {
-    let answer: Answer = serde_json::from_value(answer).ok()?;
+    let answer: GatewayAnswer = serde_json::from_value(answer).ok()?;
     let status = StatusCode::from_u16(answer.status_code).ok().filter(|status| status.as_u16() >= 200)?;
     let body = answer.body.unwrap_or_default();
     let body = if answer.is_base64_encoded { STANDARD.decode(body).ok()? } else { body.into_bytes() };

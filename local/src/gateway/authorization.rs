@@ -52,9 +52,9 @@ pub fn identity(authorizer: &Authorizer, headers: &HeaderMap, route_key: &str) -
 
 /// Answers by authorizer and identity, each with the second of its expiry.
 #[derive(Default)]
-pub struct Cache(HashMap<(String, Vec<String>), (AuthorizerDecision, u64)>);
+pub struct AuthorizerCache(HashMap<(String, Vec<String>), (AuthorizerDecision, u64)>);
 
-impl Cache {
+impl AuthorizerCache {
     /// The answer that is fresh at `now`, in seconds.
     pub fn get(&self, authorizer: &str, identity: &[String], now: u64) -> Option<AuthorizerDecision> {
         let (verdict, until) = self.0.get(&(authorizer.to_owned(), identity.to_vec()))?;
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn cached_answer_expires_after_its_ttl() {
-        let mut cache = Cache::default();
+        let mut cache = AuthorizerCache::default();
         let identity = vec!["Bearer a".to_owned(), "GET /a".to_owned()];
         cache.put(("Bearer", identity.clone()), AuthorizerDecision::Deny, 10, 100);
         assert_eq!(cache.get("Bearer", &identity, 109), Some(AuthorizerDecision::Deny));
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn cached_answer_is_for_one_identity_and_authorizer() {
-        let mut cache = Cache::default();
+        let mut cache = AuthorizerCache::default();
         cache.put(("Bearer", vec!["a".to_owned(), "GET /a".to_owned()]), AuthorizerDecision::Deny, 10, 100);
         for (authorizer, identity) in [
             ("Key", vec!["a".to_owned(), "GET /a".to_owned()]),
@@ -159,14 +159,14 @@ mod tests {
 
     #[test]
     fn ttl_of_zero_caches_nothing() {
-        let mut cache = Cache::default();
+        let mut cache = AuthorizerCache::default();
         cache.put(("Either", Vec::new()), AuthorizerDecision::Deny, 0, 100);
         assert_eq!(cache.get("Either", &[], 100), None);
     }
 
     #[test]
     fn cache_is_bounded_and_drops_expired_answers() {
-        let mut cache = Cache::default();
+        let mut cache = AuthorizerCache::default();
         for number in 0..2 * CAPACITY {
             cache.put(("A", vec![number.to_string()]), AuthorizerDecision::Deny, 10, 100);
         }

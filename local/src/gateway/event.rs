@@ -17,7 +17,7 @@ const API_ID: &str = "local";
 const SOURCE_IP: &str = "127.0.0.1";
 
 /// The request's context.
-pub struct RequestContext<'a> {
+pub struct CallContext<'a> {
     /// `127.0.0.1:PORT`.
     pub domain: &'a str,
     /// The request id, which is in the response too.
@@ -27,7 +27,7 @@ pub struct RequestContext<'a> {
 }
 
 /// The event for the function behind a route.
-pub fn for_function(parts: &Parts, body: &Bytes, found: &Match<'_>, about: &RequestContext<'_>) -> Value {
+pub fn for_function(parts: &Parts, body: &Bytes, found: &Match<'_>, about: &CallContext<'_>) -> Value {
     let path = decode(parts.uri.path());
     let route_key = found.route.key();
     let mut event = json!({
@@ -182,7 +182,7 @@ mod tests {
             authorizer: None,
         };
         let path_parameters = BTreeMap::from([("id".to_owned(), "path".to_owned())]);
-        let about = RequestContext { domain: "127.0.0.1:3000", request_id: "id=", now: 1_583_348_638 };
+        let about = CallContext { domain: "127.0.0.1:3000", request_id: "id=", now: 1_583_348_638 };
         let (parts, body) = request.into_parts();
         for_function(&parts, &Bytes::from_static(body), &Match { route: &route, path_parameters }, &about)
     }

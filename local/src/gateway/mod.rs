@@ -27,9 +27,9 @@ use serde_json::{Map, Value, json};
 use shared::runtime::clock;
 
 use self::answer::{message, to_response};
-use self::authorization::{AuthorizerDecision, Cache};
+use self::authorization::{AuthorizerCache, AuthorizerDecision};
 pub use self::cors::LOOPBACK_ORIGINS;
-use self::event::RequestContext;
+use self::event::CallContext;
 use self::routes::Routes;
 use super::functions::{self, Invoke};
 
@@ -45,7 +45,7 @@ pub struct Gateway {
     cors: Option<Cors>,
     functions: BTreeMap<String, Invoke>,
     domain: String,
-    decisions: Mutex<Cache>,
+    decisions: Mutex<AuthorizerCache>,
 }
 
 impl Gateway {
@@ -88,7 +88,7 @@ impl Gateway {
                 };
             }
         };
-        let about = RequestContext { domain: &self.domain, request_id, now: clock::now() };
+        let about = CallContext { domain: &self.domain, request_id, now: clock::now() };
         let mut event = event::for_function(parts, &body, &found, &about);
         if let Some(name) = &found.route.authorizer {
             match self.authorize(name, parts, &event, about.now).await {
@@ -144,7 +144,7 @@ impl Gateway {
         }
     }
 
-    fn decisions(&self) -> MutexGuard<'_, Cache> {
+    fn decisions(&self) -> MutexGuard<'_, AuthorizerCache> {
         self.decisions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

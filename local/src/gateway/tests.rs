@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use super::*;
-use crate::functions::Answer;
+use crate::functions::FunctionAnswer;
 use sam_template::{IdentitySource, Route};
 
 /// An authorizer that does what the caller's credential says.
 fn authorizer(calls: Arc<AtomicUsize>) -> Invoke {
-    Arc::new(move |event| -> Answer {
+    Arc::new(move |event| -> FunctionAnswer {
         calls.fetch_add(1, SeqCst);
         Box::pin(async move {
             match event["identitySource"][0].as_str() {
@@ -23,7 +23,7 @@ fn authorizer(calls: Arc<AtomicUsize>) -> Invoke {
 
 /// Answers with its event.
 fn echo() -> Invoke {
-    Arc::new(|event| -> Answer {
+    Arc::new(|event| -> FunctionAnswer {
         Box::pin(async move {
             match event["rawQueryString"].as_str() {
                 Some("fail") => Err("failed".into()),

@@ -49,6 +49,25 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Every kind.
+    pub const ALL: [Self; 15] = [
+        Self::InvalidRequest,
+        Self::UnsupportedMediaType,
+        Self::ContentTooLarge,
+        Self::MethodNotAllowed,
+        Self::NotFound,
+        Self::InvalidClient,
+        Self::InvalidGrant,
+        Self::SignInFailed,
+        Self::UnauthorizedClient,
+        Self::UnsupportedGrantType,
+        Self::InvalidScope,
+        Self::InvalidTarget,
+        Self::InvalidDpopProof,
+        Self::TooManyRequests,
+        Self::TemporarilyUnavailable,
+    ];
+
     /// The `error` code.
     pub fn code(self) -> &'static str {
         match self {
@@ -219,23 +238,7 @@ mod tests {
 
     #[test]
     fn every_error_kind_has_its_status_and_headers() {
-        for kind in [
-            ErrorKind::InvalidRequest,
-            ErrorKind::UnsupportedMediaType,
-            ErrorKind::ContentTooLarge,
-            ErrorKind::MethodNotAllowed,
-            ErrorKind::NotFound,
-            ErrorKind::InvalidClient,
-            ErrorKind::InvalidGrant,
-            ErrorKind::SignInFailed,
-            ErrorKind::UnauthorizedClient,
-            ErrorKind::UnsupportedGrantType,
-            ErrorKind::InvalidScope,
-            ErrorKind::InvalidTarget,
-            ErrorKind::InvalidDpopProof,
-            ErrorKind::TooManyRequests,
-            ErrorKind::TemporarilyUnavailable,
-        ] {
+        for kind in ErrorKind::ALL {
             let response = OAuthError::new(kind, "text").into_response();
             let headers = response.headers();
             assert_eq!(response.status(), kind.status());

@@ -503,7 +503,8 @@ mod tests {
         }
     }
 
-    /// In the CPU time of the thread, so that the load of the machine does not count.
+    /// In the CPU time of the thread, so that the load of the machine does not count. The shortest of three, because
+    /// another process on the same memory slows a verification down.
     #[test]
     fn longest_verification_exceeds_the_slowest_import() {
         let cpu_time = || Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap());
@@ -511,10 +512,14 @@ mod tests {
         for hash in [BCRYPT_13, &argon2] {
             let hash = PasswordHash::import(hash).unwrap();
             for password in ["correct horse", DECOMPOSED] {
-                let (password, started) = (password.into(), cpu_time());
-                PasswordHash::verify(Some(&hash), &password);
+                let password = password.into();
+                let verification = |_| {
+                    let started = cpu_time();
+                    PasswordHash::verify(Some(&hash), &password);
+                    cpu_time().checked_sub(started).unwrap()
+                };
                 let (took, longest) =
-                    (cpu_time().checked_sub(started).unwrap(), longest_verification(&password));
+                    ((0..3).map(verification).min().unwrap(), longest_verification(&password));
                 println!("{}: {took:?} of {longest:?}", hash.0);
                 assert!(took < longest, "{}: {took:?}", hash.0);
             }

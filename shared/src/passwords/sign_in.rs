@@ -11,8 +11,7 @@ use crate::passwords::hash::{PasswordHash, Verification, longest_verification};
 use crate::sessions::SignedIn;
 use crate::store::attempts::{AttemptOutcome, Attempts};
 use crate::store::table::StoreError;
-use crate::store::users::Account;
-use crate::store::users::{User, Users};
+use crate::store::users::{Account, User, Users};
 
 /// The longest that the reads before a password verification take, if the store answers at the first attempt.
 const LOOK_UPS: Duration = Duration::from_millis(200);

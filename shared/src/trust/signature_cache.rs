@@ -16,13 +16,13 @@ const CAPACITY: usize = 1024;
 
 /// A verified token and the key that verified it.
 #[derive(Clone)]
-struct VerifiedToken {
+struct CachedSignature {
     key: Arc<PublicKey>,
     jwt: Arc<VerifiedJwt>,
 }
 
 /// Verified tokens by the SHA-256 of their text, so that the memory does not contain usable tokens.
-pub(super) struct SignatureCache(BoundedMap<TokenDigest, VerifiedToken>);
+pub(super) struct SignatureCache(BoundedMap<TokenDigest, CachedSignature>);
 
 impl Default for SignatureCache {
     fn default() -> Self {
@@ -41,7 +41,7 @@ impl SignatureCache {
             return Ok(entry.jwt);
         }
         let jwt = Arc::new(jwt.verify(key)?);
-        self.0.insert(digest, VerifiedToken { key: key.clone(), jwt: jwt.clone() });
+        self.0.insert(digest, CachedSignature { key: key.clone(), jwt: jwt.clone() });
         Ok(jwt)
     }
 }

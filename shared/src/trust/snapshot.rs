@@ -64,7 +64,7 @@ impl TrustSnapshot {
     }
 
     /// Accepts a valid access token: signed by a published key, with the expected claims, and not revoked. It verifies
-    /// the signature in every call. [`TrustCache::accept`] uses the signature cache.
+    /// the signature in every call. [`TrustCache::accept`](crate::trust::cache::TrustCache::accept) uses the signature cache.
     pub fn accept(
         &self,
         jwt: UnverifiedJwt<'_>,

@@ -12,7 +12,7 @@ use shared::trust::published_keys::PublishedKey;
 
 use super::check::{Check, NotObserved, counted};
 use super::cors;
-use super::http::{Answer, Http};
+use super::http::{HttpAnswer, HttpClient};
 use super::routes::{self, Probe};
 
 const JWKS: &str = "/.well-known/jwks.json";
@@ -32,7 +32,7 @@ const ISSUER: &str = "issuer";
 const KEYS: &str = "published keys";
 
 /// What the API answered.
-pub enum Api {
+pub enum ObservedApi {
     /// There was no request.
     NotObserved(NotObserved),
     /// The answers.
@@ -43,13 +43,13 @@ pub enum Api {
 pub struct Answers {
     url: String,
     /// [`JWKS`] and both of [`METADATA`].
-    documents: Vec<(&'static str, Result<Answer, String>)>,
+    documents: Vec<(&'static str, Result<HttpAnswer, String>)>,
     probes: Vec<Probe>,
     /// The preflight request of an unknown origin.
-    preflight: Result<Answer, String>,
+    preflight: Result<HttpAnswer, String>,
 }
 
-impl Api {
+impl ObservedApi {
     /// Sends the requests to the API at this URL.
     pub async fn inspect(url: Option<&str>, template: &Template) -> Self {
         let Some(url) = url.filter(|url| !url.is_empty()) else {
@@ -62,7 +62,7 @@ impl Api {
             let advice = "Give an https:// URL without query, for example the stack's output ApiUrl";
             return Self::NotObserved(NotObserved::problem(format!("{url} is not an API URL"), advice));
         }
-        let http = Http::new();
+        let http = HttpClient::new();
         let get = async |path| (path, http.send(Method::GET, &format!("{url}{path}")).await);
         let (jwks, oauth, openid, preflight) =
             tokio::join!(get(JWKS), get(METADATA[0]), get(METADATA[1]), cors::probe(&http, url));
@@ -74,7 +74,7 @@ impl Api {
     }
 
     /// The answers of the function discovery.
-    pub fn answers(&self) -> impl Iterator<Item = &Answer> {
+    pub fn answers(&self) -> impl Iterator<Item = &HttpAnswer> {
         let documents = match self {
             Self::NotObserved(_) => [].as_slice(),
             Self::Observed(answers) => &answers.documents,
@@ -190,7 +190,7 @@ impl Answers {
 }
 
 /// The problem with a document's answer, and the remedy.
-fn wrong(answer: &Answer) -> Option<(String, &'static str)> {
+fn wrong(answer: &HttpAnswer) -> Option<(String, &'static str)> {
     let status = answer.status;
     if status == StatusCode::OK {
         let is_object = serde_json::from_slice::<Value>(&answer.body).is_ok_and(|body| body.is_object());
@@ -259,14 +259,14 @@ mod tests {
 
     const URL: &str = "https://auth.example.com";
 
-    fn answer(status: u16, body: &Value, millis: u64) -> Result<Answer, String> {
+    fn answer(status: u16, body: &Value, millis: u64) -> Result<HttpAnswer, String> {
         let body = body.to_string().into_bytes();
         let status = StatusCode::from_u16(status).unwrap();
         let took = Duration::from_millis(millis);
-        Ok(Answer { status, took, clocks: None, cdn: None, allowed_origin: None, body })
+        Ok(HttpAnswer { status, took, clocks: None, cdn: None, allowed_origin: None, body })
     }
 
-    fn answers(jwks: Result<Answer, String>, issuers: [&str; 2]) -> Answers {
+    fn answers(jwks: Result<HttpAnswer, String>, issuers: [&str; 2]) -> Answers {
         let metadata = issuers.map(|issuer| answer(200, &json!({"issuer": issuer}), 1));
         let [oauth, openid] = metadata;
         let documents = vec![(JWKS, jwks), (METADATA[0], oauth), (METADATA[1], openid)];

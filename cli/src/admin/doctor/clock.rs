@@ -6,7 +6,7 @@ use humantime::format_duration;
 use shared::jose::jwt::LEEWAY;
 
 use super::check::Check;
-use super::http::Answer;
+use super::http::HttpAnswer;
 
 /// AWS rejects a signed request whose time differs by more than this, in seconds
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html>).
@@ -15,7 +15,7 @@ const SIGNATURES_LEEWAY: u64 = 300;
 const NAME: &str = "clock";
 
 /// Checks the clock with the first answer that has a date.
-pub fn check<'a>(mut answers: impl Iterator<Item = &'a Answer>) -> Check {
+pub fn check<'a>(mut answers: impl Iterator<Item = &'a HttpAnswer>) -> Check {
     match answers.find_map(|answer| answer.clocks) {
         Some((theirs, ours)) => compare(theirs, ours),
         None => Check::not_checked(NAME, "no answer has a date"),

@@ -6,7 +6,7 @@ use axum::http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 use axum::http::{HeaderMap, HeaderValue, Method};
 
 use super::check::Check;
-use super::http::{Answer, Http};
+use super::http::{HttpAnswer, HttpClient};
 
 /// The check's name.
 pub const NAME: &str = "allowed origins";
@@ -18,7 +18,7 @@ const UNKNOWN_ORIGIN: &str = "https://doctor.invalid";
 ///
 /// # Errors
 /// The reason why there is no answer.
-pub async fn probe(http: &Http, url: &str) -> Result<Answer, String> {
+pub async fn probe(http: &HttpClient, url: &str) -> Result<HttpAnswer, String> {
     let headers = [
         (ORIGIN, HeaderValue::from_static(UNKNOWN_ORIGIN)),
         (ACCESS_CONTROL_REQUEST_METHOD, HeaderValue::from_static("POST")),
@@ -28,7 +28,7 @@ pub async fn probe(http: &Http, url: &str) -> Result<Answer, String> {
 }
 
 /// Checks the answer.
-pub fn check(answer: &Result<Answer, String>) -> Check {
+pub fn check(answer: &Result<HttpAnswer, String>) -> Check {
     let allowed = match answer {
         Ok(answer) => answer.allowed_origin.as_deref(),
         Err(reason) => return Check::not_checked(NAME, format!("the API does not answer ({reason})")),
@@ -59,7 +59,7 @@ mod tests {
             (Some("https://app.example.com"), Status::Ok),
             (None, Status::Ok),
         ] {
-            let answer = Answer {
+            let answer = HttpAnswer {
                 status: StatusCode::NO_CONTENT,
                 took: Duration::ZERO,
                 clocks: None,

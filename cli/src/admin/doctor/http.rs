@@ -17,10 +17,10 @@ const MAX_BODY: usize = 1024 * 1024;
 
 /// An HTTP client.
 #[derive(Clone)]
-pub struct Http(Https);
+pub struct HttpClient(Https);
 
 /// An answer of the API.
-pub struct Answer {
+pub struct HttpAnswer {
     /// The status.
     pub status: StatusCode,
     /// The time from the request to the end of the body.
@@ -35,7 +35,7 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-impl Http {
+impl HttpClient {
     /// A client for http and https.
     pub fn new() -> Self {
         Self(Https::with_public_roots())
@@ -45,7 +45,7 @@ impl Http {
     ///
     /// # Errors
     /// The reason why there is no answer.
-    pub async fn send(&self, method: Method, url: &str) -> Result<Answer, String> {
+    pub async fn send(&self, method: Method, url: &str) -> Result<HttpAnswer, String> {
         self.send_with(method, url, HeaderMap::new()).await
     }
 
@@ -53,7 +53,12 @@ impl Http {
     ///
     /// # Errors
     /// The reason why there is no answer.
-    pub async fn send_with(&self, method: Method, url: &str, headers: HeaderMap) -> Result<Answer, String> {
+    pub async fn send_with(
+        &self,
+        method: Method,
+        url: &str,
+        headers: HeaderMap,
+    ) -> Result<HttpAnswer, String> {
         let begun = Instant::now();
         let exchange = async {
             let url = url.parse().map_err(|_| format!("{url} is not a URL"))?;
@@ -67,7 +72,7 @@ impl Http {
             let body = Limited::new(body, MAX_BODY).collect().await;
             let body = body.map_err(|_| "the body is incomplete or too long".to_owned())?;
             let body = body.to_bytes().to_vec();
-            Ok(Answer { status: parts.status, took: begun.elapsed(), clocks, cdn, allowed_origin, body })
+            Ok(HttpAnswer { status: parts.status, took: begun.elapsed(), clocks, cdn, allowed_origin, body })
         };
         let out_of_time = |_| Err(format!("no answer within {} s", TIMEOUT.as_secs()));
         tokio::time::timeout(TIMEOUT, exchange).await.unwrap_or_else(out_of_time)

@@ -25,7 +25,7 @@ const NEXT: &str = "next key";
 const AGE: &str = "key age";
 
 /// Checks the key schedule against the ids of the keys that the secret holds. `has_key` is whether the authorizer has a
-/// key, and `rotates_every` the secret's rotation interval in days.
+/// key, and `rotates_every` the secret's rotation interval in days. Each argument is one observation.
 pub fn check(
     schedule: Result<&KeySchedule<PublishedKey>, &NotObserved>,
     held: Result<&[String], &NotObserved>,

@@ -24,11 +24,11 @@ use shared::trust::key_schedule::KeySchedule;
 use shared::trust::published_keys::PublishedKey;
 use shared::trust::snapshot::TrustSnapshot;
 
-use self::api::Api;
+use self::api::ObservedApi;
 use self::check::{Check, Diagnosis, NotObserved};
-use self::http::{Answer, Http};
+use self::http::{HttpAnswer, HttpClient};
 use self::secret::Secret;
-use self::table::Table;
+use self::table::ObservedTable;
 use super::connection::{Connection, SecretArgs, TableArgs, UserError};
 use super::output::Format;
 
@@ -57,8 +57,10 @@ impl DoctorArgs {
     /// A check found a problem.
     pub async fn run(self, format: Format) -> anyhow::Result<()> {
         let template = Template::read(TEMPLATE)?;
-        let (stores, api) =
-            tokio::join!(Stores::inspect(&self), Api::inspect(self.url.as_deref(), &template));
+        let (stores, api) = tokio::join!(
+            ObservedStores::inspect(&self),
+            ObservedApi::inspect(self.url.as_deref(), &template)
+        );
         let diagnosis = Diagnosis { checks: check(&stores, &api, &template, now()) };
         format.print(&diagnosis)?;
         diagnosis.result()
@@ -66,13 +68,13 @@ impl DoctorArgs {
 }
 
 /// What the stores answered.
-struct Stores {
+struct ObservedStores {
     connection: Result<Connection, UserError>,
-    table: Table,
+    table: ObservedTable,
     secret: Secret,
     trust: Result<Trust, NotObserved>,
     /// DynamoDB's answer to an unsigned request, whose date is needed.
-    unsigned: Option<Answer>,
+    unsigned: Option<HttpAnswer>,
 }
 
 /// The trust partition of the table.
@@ -82,7 +84,7 @@ struct Trust {
     jwks: Vec<Value>,
 }
 
-impl Stores {
+impl ObservedStores {
     async fn inspect(args: &DoctorArgs) -> Self {
         let (name, id) = (args.table.name(), args.secret.id());
         let connection = Connection::to(name.as_ref().copied().unwrap_or_default()).await;
@@ -92,7 +94,9 @@ impl Stores {
                 let not_observed = || NotObserved::skipped("no connection to AWS");
                 return Self {
                     connection: Err(error),
-                    table: Table::not_observed(name.err().map_or_else(not_observed, NotObserved::Failed)),
+                    table: ObservedTable::not_observed(
+                        name.err().map_or_else(not_observed, NotObserved::Failed),
+                    ),
                     secret: Secret::not_observed(id.err().map_or_else(not_observed, NotObserved::Failed)),
                     trust: Err(not_observed()),
                     unsigned: None,
@@ -101,8 +105,8 @@ impl Stores {
         };
         let table = async {
             match name {
-                Ok(_) => Table::inspect(&open).await,
-                Err(error) => Table::not_observed(NotObserved::Failed(error)),
+                Ok(_) => ObservedTable::inspect(&open).await,
+                Err(error) => ObservedTable::not_observed(NotObserved::Failed(error)),
             }
         };
         let secret = async {
@@ -132,16 +136,16 @@ impl Trust {
     }
 }
 
-async fn unsigned(connection: &Connection) -> Option<Answer> {
+async fn unsigned(connection: &Connection) -> Option<HttpAnswer> {
     let place = connection.dynamodb_place();
     let url =
         place.endpoint.unwrap_or_else(|| format!("https://dynamodb.{}.amazonaws.com", connection.region));
-    Http::new().send(Method::GET, &url).await.ok()
+    HttpClient::new().send(Method::GET, &url).await.ok()
 }
 
 /// Checks all answers. `now` is in seconds since 1970.
-fn check(stores: &Stores, api: &Api, template: &Template, now: u64) -> Vec<Check> {
-    let Stores { connection, table, secret, trust, unsigned } = stores;
+fn check(stores: &ObservedStores, api: &ObservedApi, template: &Template, now: u64) -> Vec<Check> {
+    let ObservedStores { connection, table, secret, trust, unsigned } = stores;
     let credentials = match connection {
         Ok(connection) => Check::ok("credentials", format!("credentials are set, for {}", connection.region)),
         Err(error) => Check::problem("credentials", error.finding(), &error.advice),

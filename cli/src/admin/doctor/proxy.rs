@@ -1,13 +1,13 @@
 //! A proxy in front of the API, whose address all callers share unless the API trusts it.
 
 use super::check::Check;
-use super::http::Answer;
+use super::http::HttpAnswer;
 
 /// The check's name.
 const NAME: &str = "proxy";
 
 /// Checks the answers of the API. They don't show whether the stack trusts the proxy.
-pub fn check<'a>(answers: impl Iterator<Item = &'a Answer>) -> Check {
+pub fn check<'a>(answers: impl Iterator<Item = &'a HttpAnswer>) -> Check {
     let networks: Vec<_> = answers.map(|answer| answer.cdn).collect();
     if networks.is_empty() {
         return Check::not_checked(NAME, "no answer of the API to check");
@@ -36,7 +36,7 @@ mod tests {
 
     #[test]
     fn content_delivery_network_is_a_warning_with_a_remedy() {
-        let answer = |cdn| Answer {
+        let answer = |cdn| HttpAnswer {
             status: StatusCode::OK,
             took: Duration::ZERO,
             clocks: None,

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::check::Check;
-use super::http::Http;
+use super::http::HttpClient;
 use local::route_scopes::findings;
 
 /// The check's name.
@@ -28,7 +28,7 @@ pub struct Probe {
 const AT_ONCE: usize = 4;
 
 /// Sends a request to each GET and POST route. Other methods might change something.
-pub async fn probe(http: &Http, url: &str, routes: &[Route]) -> Vec<Probe> {
+pub async fn probe(http: &HttpClient, url: &str, routes: &[Route]) -> Vec<Probe> {
     let mut probes = JoinSet::new();
     let permits = Arc::new(Semaphore::new(AT_ONCE));
     for route in routes {

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{
     PointInTimeRecoveryStatus, ProjectionType, ScalarAttributeType, SseStatus, TableDescription, TableStatus,
     TimeToLiveDescription, TimeToLiveStatus,
 };
-use sam_template::{Index, Key, Table as Declared};
+use sam_template::{Index, KeyDefinition, TableDefinition as Declared};
 use shared::runtime::cache::display_chain;
 use shared::store::table::StoreError;
 
@@ -17,7 +17,7 @@ use crate::admin::connection::Connection;
 const DEPLOY: &str = "Deploy the template again (`sam deploy`)";
 
 /// What DynamoDB answered about the table.
-pub struct Table {
+pub struct ObservedTable {
     description: Result<TableDescription, NotObserved>,
     expiry: Result<TimeToLiveDescription, NotObserved>,
     backed_up: Result<bool, NotObserved>,
@@ -25,7 +25,7 @@ pub struct Table {
     local: bool,
 }
 
-impl Table {
+impl ObservedTable {
     /// Reads the table's description, time to live and backups.
     pub async fn inspect(connection: &Connection) -> Self {
         let failed = |text| NotObserved::Failed(connection.store_error(&StoreError::Unreachable(text)));
@@ -166,7 +166,7 @@ fn observed_key(schema: &[KeySchemaElement], table: &TableDescription) -> String
     in_words(parts, &types(table.attribute_definitions()))
 }
 
-fn declared_key(key: &[Key], declared: &Declared) -> String {
+fn declared_key(key: &[KeyDefinition], declared: &Declared) -> String {
     in_words(key.iter().map(|part| (part.attribute.as_str(), &part.kind)), &declared.attributes)
 }
 
@@ -290,8 +290,8 @@ mod tests {
         TimeToLiveDescription::builder().attribute_name(attribute).time_to_live_status(status).build()
     }
 
-    fn observed(description: TableDescriptionBuilder) -> Table {
-        Table {
+    fn observed(description: TableDescriptionBuilder) -> ObservedTable {
+        ObservedTable {
             description: Ok(description.build()),
             expiry: Ok(expires_by("expires_at", TimeToLiveStatus::Enabled)),
             backed_up: Ok(true),
@@ -299,7 +299,7 @@ mod tests {
         }
     }
 
-    fn bad(table: &Table) -> Vec<(&'static str, Status)> {
+    fn bad(table: &ObservedTable) -> Vec<(&'static str, Status)> {
         let checks = table.check(&Template::read(TEMPLATE).unwrap().table);
         assert_eq!(checks.len(), 7);
         let bad = checks.iter().filter(|check| check.status != Status::Ok);
@@ -335,7 +335,7 @@ mod tests {
             ("expires_at", TimeToLiveStatus::Disabled, vec![("expiry", Status::Warning)]),
             ("created_at", TimeToLiveStatus::Enabled, vec![("expiry", Status::Problem)]),
         ] {
-            let table = Table { expiry: Ok(expires_by(attribute, status)), ..observed(deployed()) };
+            let table = ObservedTable { expiry: Ok(expires_by(attribute, status)), ..observed(deployed()) };
             assert_eq!(bad(&table), expected);
         }
     }
@@ -344,19 +344,19 @@ mod tests {
     fn backups_and_protection_of_a_local_table_are_not_checked() {
         let unprotected = || deployed().deletion_protection_enabled(false).set_sse_description(None);
         let unknown = || Err(NotObserved::skipped("UnknownOperationException"));
-        let table = Table { backed_up: unknown(), local: true, ..observed(unprotected()) };
+        let table = ObservedTable { backed_up: unknown(), local: true, ..observed(unprotected()) };
         let not_checked =
             ["backups", "deletion protection", "encryption"].map(|name| (name, Status::NotChecked));
         assert_eq!(bad(&table), not_checked);
-        let table = Table { backed_up: unknown(), ..observed(deployed()) };
+        let table = ObservedTable { backed_up: unknown(), ..observed(deployed()) };
         assert_eq!(bad(&table), [("backups", Status::NotChecked)], "nor without the permission");
-        let table = Table { backed_up: Ok(false), ..observed(deployed()) };
+        let table = ObservedTable { backed_up: Ok(false), ..observed(deployed()) };
         assert_eq!(bad(&table), [("backups", Status::Warning)]);
     }
 
     #[test]
     fn missing_table_is_a_problem_and_nothing_else_of_it_is_checked() {
-        let table = Table::not_observed(NotObserved::Failed(Default::default()));
+        let table = ObservedTable::not_observed(NotObserved::Failed(Default::default()));
         assert_eq!(bad(&table)[0], ("table", Status::Problem));
         assert!(bad(&table)[1..].iter().all(|(_, status)| *status == Status::NotChecked));
     }

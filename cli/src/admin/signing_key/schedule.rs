@@ -10,7 +10,7 @@ use crate::admin::output::{List, Report};
 /// The state of a key. The names in JSON are those of release 0.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum State {
+enum KeyState {
     /// Pending without an activation time, because a rotation is incomplete.
     Published,
     /// Pending.
@@ -27,7 +27,7 @@ enum State {
     Lost,
 }
 
-impl State {
+impl KeyState {
     fn word(self) -> &'static str {
         match self {
             Self::Published | Self::Upcoming => "pending",
@@ -43,7 +43,7 @@ impl State {
 /// The key schedule of a deployment.
 #[derive(Serialize)]
 pub struct Schedule {
-    keys: Vec<Shown<State>>,
+    keys: Vec<Shown<KeyState>>,
 }
 
 /// A public key. Times are in seconds since 1970.
@@ -74,7 +74,7 @@ impl Schedule {
 }
 
 /// The states in the order of the keys. Of the keys that may sign, the newest one that the secret holds is active.
-fn states(keys: &KeySchedule<PublishedKey>, held: impl Fn(&str) -> bool, now: u64) -> Vec<State> {
+fn states(keys: &KeySchedule<PublishedKey>, held: impl Fn(&str) -> bool, now: u64) -> Vec<KeyState> {
     let newest_first: Vec<_> = keys.eligible_signers(now).map(|key| key.kid.as_str()).collect();
     let active = newest_first.iter().position(|kid| held(kid));
     let all: Vec<_> = keys.iter().collect();
@@ -85,13 +85,13 @@ fn states(keys: &KeySchedule<PublishedKey>, held: impl Fn(&str) -> bool, now: u6
     let state = |(index, scheduled): (usize, &&ScheduledKey<PublishedKey>)| {
         let place = newest_first.iter().position(|kid| *kid == scheduled.key.kid);
         match place {
-            _ if scheduled.revoked => State::Revoked,
-            _ if scheduled.has_retired(now) => State::Retired,
-            _ if scheduled.is_pending(now) && scheduled.signs_from.is_none() => State::Published,
-            _ if scheduled.is_pending(now) && !overtaken(index, scheduled) => State::Upcoming,
-            Some(place) if active == Some(place) => State::Signing,
-            Some(place) if active.is_none_or(|active| place < active) => State::Lost,
-            _ => State::Retiring,
+            _ if scheduled.revoked => KeyState::Revoked,
+            _ if scheduled.has_retired(now) => KeyState::Retired,
+            _ if scheduled.is_pending(now) && scheduled.signs_from.is_none() => KeyState::Published,
+            _ if scheduled.is_pending(now) && !overtaken(index, scheduled) => KeyState::Upcoming,
+            Some(place) if active == Some(place) => KeyState::Signing,
+            Some(place) if active.is_none_or(|active| place < active) => KeyState::Lost,
+            _ => KeyState::Retiring,
         }
     };
     all.iter().enumerate().map(state).collect()
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn newest_key_of_the_secret_that_may_sign_is_active() {
-        use State::{Lost, Retired, Retiring, Signing, Upcoming};
+        use KeyState::{Lost, Retired, Retiring, Signing, Upcoming};
         let two = schedule(&[("first", 0), ("second", 100)]);
         let held = |kids: &'static [&str]| move |kid: &str| kids.contains(&kid);
         assert_eq!(states(&two, held(&["first", "second"]), 99), [Signing, Upcoming]);
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn pending_key_that_a_later_one_overtakes_is_retiring() {
         let three = schedule(&[("first", 0), ("second", 200), ("third", 100)]);
-        let expected = [State::Signing, State::Retiring, State::Upcoming];
+        let expected = [KeyState::Signing, KeyState::Retiring, KeyState::Upcoming];
         assert_eq!(states(&three, |_| true, 50), expected);
     }
 
@@ -149,6 +149,6 @@ mod tests {
     fn incomplete_rotation_leaves_a_published_key() {
         let mut keys = schedule(&[("first", 0)]);
         keys.publish(PublishedKey { kid: "second".to_owned(), jwk: String::new() }, 10);
-        assert_eq!(states(&keys, |_| true, 1_000_000), [State::Signing, State::Published]);
+        assert_eq!(states(&keys, |_| true, 1_000_000), [KeyState::Signing, KeyState::Published]);
     }
 }
