@@ -104,6 +104,9 @@ pub fn is_unsafe(text: &str) -> bool {
         if text.contains(|c: char| c == '\\' || c.is_control()) || text.split('/').any(is_dot_segment) {
             return true;
         }
+        if !text.contains('%') {
+            return false;
+        }
         let decoded = percent_decode_str(&text).decode_utf8_lossy().into_owned();
         if decoded == text {
             return false;
