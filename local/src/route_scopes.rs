@@ -1,14 +1,11 @@
 //! Checks of the template's route scopes. A mistyped key would leave a route open to every valid credential.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use anyhow::ensure;
-use authorizer::route_scopes::{ADDED_KEYS, DEFAULT_KEY, RouteScopes, TEMPLATE_KEYS};
+use authorizer::route_scopes::{ADDED_KEYS, RouteScopes, TEMPLATE_KEYS};
 use authorizer::{RouteKey, literal_prefix};
+use sam_template::{Route, Template};
 use shared::oauth::scope::Scopes;
 use shared::runtime::settings::Settings;
-
-use sam_template::{Route, Template};
 
 /// What is wrong with the route scopes of a template.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -25,17 +22,19 @@ pub fn findings(template: &Template) -> Findings {
     for (id, function) in &template.functions {
         let settings: Settings =
             function.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        if let Err(error) = RouteScopes::from_settings(&settings) {
-            findings.errors.push(format!("{id}: {error}"));
-            continue;
-        }
+        let route_scopes = match RouteScopes::from_settings(&settings) {
+            Ok(route_scopes) => route_scopes,
+            Err(error) => {
+                findings.errors.push(format!("{id}: {error}"));
+                continue;
+            }
+        };
         let is_its_own = |route: &&Route| {
             let authorizer = route.authorizer.as_ref().and_then(|name| template.authorizers.get(name));
             authorizer.is_some_and(|authorizer| authorizer.function == *id)
         };
         let routes: Vec<_> = template.routes.iter().filter(is_its_own).map(Route::key).collect();
-        findings.compare(&keys(&settings, TEMPLATE_KEYS), &keys(&settings, ADDED_KEYS), &routes);
-        findings.warn_of_open_catch_alls(&settings, &routes);
+        findings.compare(&settings, &route_scopes, &routes);
     }
     findings
 }
@@ -50,15 +49,24 @@ pub fn check(template: &Template) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn keys(settings: &Settings, name: &'static str) -> Vec<String> {
-    settings.route_scopes(name).unwrap_or_default().into_keys().collect()
+/// A key of the route scopes, as text and parsed, with its scopes.
+struct ScopedKey {
+    text: String,
+    key: RouteKey,
+    scopes: Scopes,
+}
+
+/// The keys of a setting, but `"*"`.
+fn keys(settings: &Settings, name: &'static str) -> Vec<ScopedKey> {
+    let all = settings.route_scopes(name).unwrap_or_default().into_iter();
+    all.filter_map(|(text, scopes)| Some(ScopedKey { key: RouteKey::parse(&text)?, text, scopes })).collect()
 }
 
 impl Findings {
-    fn compare(&mut self, own: &[String], added: &[String], routes: &[String]) {
-        let parse = |key: &String| Some((key.clone(), RouteKey::parse(key)?));
-        let routes: Vec<_> = routes.iter().filter_map(parse).collect();
-        for (text, key) in own.iter().filter_map(parse) {
+    fn compare(&mut self, settings: &Settings, route_scopes: &RouteScopes, routes: &[String]) {
+        let routes: Vec<_> = routes.iter().filter_map(|text| Some((text, RouteKey::parse(text)?))).collect();
+        let mut all = keys(settings, TEMPLATE_KEYS);
+        for ScopedKey { text, key, .. } in &all {
             let is_it = |route: &RouteKey| {
                 route.path == key.path && [key.method.as_str(), "ANY"].contains(&route.method.as_str())
             };
@@ -69,52 +77,27 @@ impl Findings {
                 ));
             }
         }
-        let all: Vec<_> = own.iter().chain(added).collect();
-        let keys: BTreeSet<_> = all.iter().filter_map(|key| RouteKey::parse(key)).collect();
-        if all.iter().any(|key| *key == DEFAULT_KEY) {
-            return;
-        }
+        all.extend(keys(settings, ADDED_KEYS));
         for (text, route) in routes {
-            let has_key = |method: &str| {
-                keys.contains(&RouteKey { method: method.to_owned(), path: route.path.clone() })
-            };
-            let is_covered = [route.method.as_str(), "ANY"].into_iter().any(has_key)
-                || route.method == "HEAD" && has_key("GET");
-            if !is_covered && keys.iter().any(|key| key.path == route.path) {
+            if route_scopes.needed(&route.method, &route.path).is_none()
+                && all.iter().any(|ScopedKey { key, .. }| key.path == route.path)
+            {
                 self.warnings.push(format!(
                     "`{text}` has no key in {TEMPLATE_KEYS}, though other methods of the path have one: any valid credential \
                      opens the methods without a key"
                 ));
             }
-        }
-    }
-}
-
-impl Findings {
-    /// A catch-all takes every spelling of a path that no finer route takes, such as `//todo`, and every method. A back
-    /// end that serves both then serves the finer route by the scopes of the catch-all.
-    fn warn_of_open_catch_alls(&mut self, settings: &Settings, routes: &[String]) {
-        let of = |setting| settings.route_scopes(setting).unwrap_or_default().into_iter();
-        let scopes: BTreeMap<String, Scopes> = of(TEMPLATE_KEYS).chain(of(ADDED_KEYS)).collect();
-        let keys: Vec<_> =
-            scopes.iter().filter_map(|(text, scopes)| Some((text, RouteKey::parse(text)?, scopes))).collect();
-        let needed = |method: &str, path: &str| {
-            let of_key =
-                |method: &str| keys.iter().find(|(_, key, _)| key.path == path && key.method == method);
-            let found = of_key(method).or_else(|| of_key("ANY")).map(|(.., scopes)| *scopes);
-            found.or_else(|| scopes.get(DEFAULT_KEY)).cloned().unwrap_or_default()
-        };
-        for (text, route) in routes.iter().filter_map(|text| Some((text, RouteKey::parse(text)?))) {
-            if !route.path.ends_with("{+}") && route.path != "$default" {
-                continue;
-            }
-            let is_closer = |(_, key, scopes): &&(&String, RouteKey, &Scopes)| {
+            // A catch-all takes every spelling of a path that no finer route takes, such as `//todo`, and every method.
+            // A back end that serves both then serves the finer route by the scopes of the catch-all.
+            let is_catch_all = route.path.ends_with("{+}") || route.path == "$default";
+            let needs_more = |ScopedKey { key, scopes, .. }: &&ScopedKey| {
+                let needed = route_scopes.needed(&key.method, &route.path).cloned().unwrap_or_default();
                 key.path != route.path
                     && key.path.starts_with('/')
                     && literal_prefix(&key.path).starts_with(literal_prefix(&route.path))
-                    && !needed(&key.method, &route.path).contains_all(scopes)
+                    && !needed.contains_all(scopes)
             };
-            if let Some((key, ..)) = keys.iter().find(is_closer) {
+            if let Some(ScopedKey { text: key, .. }) = all.iter().filter(|_| is_catch_all).find(needs_more) {
                 self.warnings.push(format!(
                     "`{text}` needs fewer scopes than `{key}` and takes other spellings of its path, such as `//…`: remove \
                      it, or give it a key with those scopes"
@@ -135,6 +118,15 @@ mod tests {
         assert!(TEMPLATE.contains(keys));
         let text = TEMPLATE.replace(keys, &format!("ROUTE_SCOPES: '{own}'"));
         findings(&Template::read_with(&text, &[("RouteScopes", added)]).unwrap())
+    }
+
+    /// The findings of these keys for these routes.
+    fn compared(keys: &str, routes: &[&str]) -> Findings {
+        let settings: Settings = [(TEMPLATE_KEYS, keys)].into_iter().collect();
+        let routes: Vec<_> = routes.iter().map(|route| (*route).to_owned()).collect();
+        let mut findings = Findings::default();
+        findings.compare(&settings, &RouteScopes::from_settings(&settings).unwrap(), &routes);
+        findings
     }
 
     #[test]
@@ -175,11 +167,10 @@ mod tests {
 
     #[test]
     fn a_route_whose_other_methods_have_no_key_is_a_warning() {
-        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-        let routes = texts(&["ANY /a/{x}", "GET /b", "POST /b", "HEAD /b", "GET /c"]);
+        let routes = ["ANY /a/{x}", "GET /b", "POST /b", "HEAD /b", "GET /c"];
         let warned = |keys: &[&str]| {
-            let mut findings = Findings::default();
-            findings.compare(&texts(keys), &[], &routes);
+            let keys: Vec<_> = keys.iter().map(|key| format!(r#""{key}":[]"#)).collect();
+            let findings = compared(&format!("{{{}}}", keys.join(",")), &routes);
             assert_eq!(findings.errors, [""; 0]);
             findings.warnings.len()
         };
@@ -191,13 +182,7 @@ mod tests {
 
     #[test]
     fn an_open_catch_all_beside_a_closed_route_is_a_warning() {
-        let warned = |own: &str, routes: &[&str]| {
-            let settings: Settings = [(TEMPLATE_KEYS, own)].into_iter().collect();
-            let routes: Vec<_> = routes.iter().map(|route| (*route).to_owned()).collect();
-            let mut findings = Findings::default();
-            findings.warn_of_open_catch_alls(&settings, &routes);
-            findings.warnings.len()
-        };
+        let warned = |keys: &str, routes: &[&str]| compared(keys, routes).warnings.len();
         let routes = ["GET /todo", "ANY /{proxy+}"];
         assert_eq!(warned(r#"{"GET /todo":["todo:read"]}"#, &routes), 1);
         assert_eq!(warned(r#"{"GET /todo":["todo:read"]}"#, &["GET /todo", "$default"]), 1);

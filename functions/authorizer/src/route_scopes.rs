@@ -101,12 +101,17 @@ impl RouteScopes {
             return Err("the path holds a dot segment, a backslash or a control character");
         }
         let needed = if route.is_chosen {
-            [self.of_key(route.method, &without_names(route.path)).or(self.other_routes.as_ref()), None]
+            [self.needed(route.method, &without_names(route.path)), None]
         } else {
             self.of_called(route.method, route.path).ok_or("the path is ambiguous")?
         };
         let is_open = needed.into_iter().flatten().all(|scopes| held.contains_all(scopes));
         is_open.then_some(()).ok_or("the caller lacks scopes of the route")
+    }
+
+    /// The scopes that a method and a path without parameter names need. None if there is neither a key nor `"*"`.
+    pub fn needed(&self, method: &str, path: &str) -> Option<&Scopes> {
+        self.of_key(method, path).or(self.other_routes.as_ref())
     }
 
     /// The scopes of the key for a method and a path without parameter names.
