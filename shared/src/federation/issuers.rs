@@ -91,19 +91,11 @@ impl TrustedIssuers {
         }
     }
 
-    /// Whether tokens of this issuer are accepted.
-    fn trusts(&self, issuer: &str) -> bool {
-        self.0.iter().any(|known| known.name == issuer && !known.accepted.is_empty())
-    }
-
     /// The scopes that this issuer's rules give to any user today; none for an issuer that is not trusted.
     pub fn user_scopes(&self, issuer: &str) -> Option<Scopes> {
-        if !self.trusts(issuer) {
-            return None;
-        }
-        let accepted = self.0.iter().filter(|known| known.name == issuer).flat_map(|known| &known.accepted);
-        let of_users =
-            accepted.flat_map(|accepted| &accepted.rules).filter(|(rule, _)| rule.client.is_none());
+        let issuer = self.0.iter().find(|known| known.name == issuer && !known.accepted.is_empty())?;
+        let rules = issuer.accepted.iter().flat_map(|accepted| &accepted.rules);
+        let of_users = rules.filter(|(rule, _)| rule.client.is_none());
         Some(of_users.fold(Scopes::default(), |all, (_, scopes)| all.union(scopes)))
     }
 
@@ -348,7 +340,7 @@ mod tests {
     fn every_token_is_rejected_without_configured_client_ids() {
         let none = TrustedIssuers::google_only(&[KEYS].into_iter().collect()).unwrap();
         assert_eq!(with(&none, "aud", json!("")), Err(JwtError::InvalidClaim("aud")));
-        assert!(!none.trusts(GOOGLE_ISSUER) && google("").trusts(GOOGLE_ISSUER));
+        assert!(none.user_scopes(GOOGLE_ISSUER).is_none() && google("").user_scopes(GOOGLE_ISSUER).is_some());
     }
 
     #[test]

@@ -51,28 +51,33 @@ impl Sessions {
         call: Call<'_>,
     ) -> Result<IssuedToken, OAuthError> {
         let now = call.now;
-        let token = RefreshToken::parse(request.token.clone())
-            .ok_or_else(|| rejected().with_cause("malformed refresh token"))?;
+        let RefreshRequest { token, client, certificate, scope, resource, possession, issuer_scopes } =
+            request;
+        let token =
+            RefreshToken::parse(token).ok_or_else(|| rejected().with_cause("malformed refresh token"))?;
         let family = self.families.get(token.family()).await?;
         let family = family.ok_or_else(|| rejected().with_cause("unknown refresh token"))?;
-        check_client(&family, request.client)?;
+        check_client(&family, client)?;
         // Before reuse detection: a caller without the key has found the token, and must not be able to revoke the
         // family.
-        let key = request.possession.key();
+        let key = possession.key();
         check_key(&family, key.as_deref())?;
-        request.possession.record_use(&self.replay_store).await?;
+        self.record_use(&possession).await?;
         let status = family.token_status(&token, self.life, now);
         let status = self.require_active(&family, &token, status, now).await?;
-        let account = self.active_account(&family, request.issuer_scopes).await?;
+        let (account, today) = self.active_account(&family, issuer_scopes).await?;
 
-        let scopes = restrict_scopes(&allowed_scopes(&family, &account, &request), request.scope)?;
-        let audience = select_audience(request.resource, &self.allowed_audiences(&family, request.client)?)?;
-        let confirmation = Confirmation { key, certificate: request.certificate };
+        // The scopes of the sign-in without those that the user or the client has lost since.
+        let of_user = family.scopes.intersection(&today);
+        let allowed = client.map_or(of_user.clone(), |client| of_user.intersection(&client.scopes));
+        let scopes = restrict_scopes(&allowed, scope)?;
+        let audience = select_audience(resource, &self.allowed_audiences(&family, client)?)?;
+        let confirmation = Confirmation { key, certificate };
         let token_request = TokenRequest {
             client_id: family.client_id.clone(),
             audience,
             scopes,
-            ttl: request.client.and_then(|client| client.token_ttl),
+            ttl: client.and_then(|client| client.token_ttl),
             confirmation,
             refresh: RefreshPolicy::Never,
         };
@@ -136,9 +141,7 @@ impl Sessions {
             TokenStatus::Reused => {
                 // In this order, so that the next use of the token completes an interrupted revocation.
                 let until = family.latest_use(now);
-                let revoked =
-                    self.revocations.session(Granted::of_family(family), &family.session_id, until).await;
-                revoked?;
+                self.revocations.session(Granted::of_family(family), &family.session_id, until).await?;
                 self.families.revoke(token.family()).await?;
                 Err(rejected()
                     .with_subject(&family.sub)
@@ -147,15 +150,23 @@ impl Sessions {
         }
     }
 
-    /// The user of a family, if the user has not changed since the sign-in.
+    /// The user of a family, if the user has not changed since the sign-in, with the user's scopes today. A federated
+    /// user has those that the claim rules of the issuer give to users today.
     async fn active_account(
         &self,
         family: &Family,
         issuer_scopes: &(dyn Fn(&str) -> Option<Scopes> + Sync),
-    ) -> Result<Account, OAuthError> {
-        let account = self.users.account(&family.username).await?;
-        let is_trusted = family.issuer.as_deref().is_none_or(|issuer| issuer_scopes(issuer).is_some());
-        account.filter(|account| is_trusted && family.belongs_to(account)).ok_or_else(|| {
+    ) -> Result<(Account, Scopes), OAuthError> {
+        let account =
+            self.users.account(&family.username).await?.filter(|account| family.belongs_to(account));
+        let with_scopes = account.and_then(|account| {
+            let today = match &family.issuer {
+                Some(issuer) => issuer_scopes(issuer)?,
+                None => account.scopes.clone(),
+            };
+            Some((account, today))
+        });
+        with_scopes.ok_or_else(|| {
             rejected().with_subject(&family.sub).with_cause(
                 "user was deleted, disabled or changed, or the user's issuer is no longer trusted",
             )
@@ -182,17 +193,6 @@ enum ActiveToken {
     Current,
     /// The previous one, within the grace period. Its successor has this salt.
     Retry(String),
-}
-
-/// The scopes that a family may still have: those of the sign-in without those that its user or its client has lost
-/// since. A federated user has the scopes that the claim rules of the issuer give to users today.
-fn allowed_scopes(family: &Family, account: &Account, request: &RefreshRequest<'_>) -> Scopes {
-    let today = match &family.issuer {
-        Some(issuer) => (request.issuer_scopes)(issuer).unwrap_or_default(),
-        None => account.scopes.clone(),
-    };
-    let of_user = family.scopes.intersection(&today);
-    request.client.map_or(of_user.clone(), |client| of_user.intersection(&client.scopes))
 }
 
 fn rejected() -> OAuthError {
