@@ -2,13 +2,8 @@
 
 use google::{Deps, handle};
 use lambda_http::Error;
-use shared::runtime::{clock, serve};
+use shared::runtime::serve;
 
 fn main() -> Result<(), Error> {
-    let start = async |settings: &_| {
-        let deps = Deps::from_settings(settings)?;
-        deps.warm_up(clock::now()).await;
-        Ok(deps)
-    };
-    serve("google", start, handle)
+    serve("google", Deps::from_settings, Deps::warm_up, handle)
 }

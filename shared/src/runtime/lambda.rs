@@ -28,19 +28,21 @@ const MAX_URI: usize = 10_240;
 /// hold.
 const MAX_HEADERS: usize = 64 * 1024;
 
-/// The body of every HTTP function's `main`: builds its dependencies from the environment with `start`, then answers
+/// The body of every HTTP function's `main`: builds its dependencies from the environment, warms them up, and answers
 /// requests of the Lambda Runtime API until the environment is shut down.
 ///
 /// # Errors
 /// A setting that is missing or invalid. Lambda's log has the message.
 pub fn serve<D>(
     function: &'static str,
-    start: impl AsyncFnOnce(&Settings) -> Result<D, ConfigError>,
+    from_settings: impl FnOnce(&Settings) -> Result<D, ConfigError>,
+    warm_up: impl AsyncFnOnce(&D, u64),
     handle: impl AsyncFn(&D, Request, u64) -> Response<Body>,
 ) -> Result<(), Error> {
     telemetry::install(function);
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let deps = &start(&Settings::from_process()).await?;
+        let deps = &from_settings(&Settings::from_process())?;
+        warm_up(deps, clock::now()).await;
         let handle = &|request| handle(deps, request, clock::now());
         let service =
             async |event: LambdaEvent<HttpEvent>| Ok::<_, Error>(answer(event.payload, handle).await);
