@@ -1,12 +1,14 @@
 //! The administrator's commands: the program against a local stack.
 
+mod stack;
+
 use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use local::{Options, Running, start};
+use local::Running;
 use reqwest::{Client, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -23,6 +25,8 @@ use shared::store::table::Table;
 use shared::trust::store::TrustStore;
 use tempfile::TempDir;
 use tokio::time::sleep;
+
+use self::stack::local_stack;
 
 const PASSWORD: &str = "correct horse battery";
 const HASH: &str = "$2b$12$abcdefghijklmnopqrstuuOcGvNgpRSKa7I8bIYwbgPnPO4dLyAaS";
@@ -62,9 +66,8 @@ impl Answer {
 
 impl Stack {
     async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let options = Options { port: 0, data: folder.path().join("data"), ephemeral: true, dynamodb: None };
-        Self { running: start(options).await.unwrap(), folder, printed: Mutex::default() }
+        let (running, folder) = local_stack().await;
+        Self { running, folder, printed: Mutex::default() }
     }
 
     fn command(&self, args: &[&str]) -> Command {

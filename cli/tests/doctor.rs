@@ -1,5 +1,7 @@
 //! `latchkey doctor` against a local stack, working and broken.
 
+mod stack;
+
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -7,11 +9,13 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
-use local::{Environment, Options, Running, start};
+use local::{Environment, Running};
 use serde_json::Value;
 use shared::runtime::aws::Aws;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+
+use self::stack::local_stack;
 
 struct Stack {
     running: Running,
@@ -20,9 +24,8 @@ struct Stack {
 
 impl Stack {
     async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let options = Options { port: 0, data: folder.path().join("data"), ephemeral: true, dynamodb: None };
-        Self { running: start(options).await.unwrap(), _folder: folder }
+        let (running, folder) = local_stack().await;
+        Self { running, _folder: folder }
     }
 
     fn environment(&self) -> &Environment {

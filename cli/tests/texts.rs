@@ -1,6 +1,8 @@
 //! Snapshots of the command line's texts. After a wanted change, review the difference and run
 //! `INSTA_UPDATE=always cargo test -p latchkey --test texts`.
 
+mod stack;
+
 use std::fmt::Write;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -8,9 +10,11 @@ use std::process::{Command, Stdio};
 use clap::CommandFactory;
 use insta::assert_snapshot;
 use latchkey::Cli;
-use local::{Options, Running, start};
+use local::Running;
 use serde_json::Value;
 use tempfile::TempDir;
+
+use self::stack::local_stack;
 
 /// Help of a command and all its subcommands.
 fn write_help(command: &mut clap::Command, path: &str, texts: &mut String) {
@@ -37,9 +41,8 @@ struct Stack {
 
 impl Stack {
     async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let options = Options { port: 0, data: folder.path().join("data"), ephemeral: true, dynamodb: None };
-        Self { running: start(options).await.unwrap(), _folder: folder }
+        let (running, folder) = local_stack().await;
+        Self { running, _folder: folder }
     }
 
     /// Standard output and standard error of a command.
