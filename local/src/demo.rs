@@ -66,20 +66,8 @@ async fn create_client(table: &Table, kept: Option<SecretString>, now: u64) -> a
         clients.delete(CLIENT_ID).await?;
     }
     let client = Client {
-        client_id: CLIENT_ID.to_owned(),
         secrets: vec![ClientSecret { digest, created_at: now, expires_at: None }],
-        scopes: Scopes::parse(SCOPES)?,
-        audiences: Vec::new(),
-        token_ttl: None,
-        claims: Default::default(),
-        grants: Default::default(),
-        public_keys: None,
-        certificate_subject: None,
-        quota: None,
-        secret_use: Default::default(),
-        disabled: false,
-        epoch: random_id(""),
-        created_at: now,
+        ..Client::new(CLIENT_ID.to_owned(), Scopes::parse(SCOPES)?, now)
     };
     clients.create(&client).await?;
     Ok(secret)

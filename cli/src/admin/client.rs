@@ -11,7 +11,7 @@ use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
 use secrecy::SecretString;
 use serde::Serialize;
-use shared::identity::secrets::{SecretKind, generate, random_id};
+use shared::identity::secrets::{SecretKind, generate};
 use shared::runtime::clock;
 use shared::store::clients::{Client, ClientKeys, ClientSecret, GrantType, Quota};
 use shared::store::table::StoreError;
@@ -207,10 +207,9 @@ impl Spec {
         validation::client_id(&self.client_id)?;
         validation::audiences(&self.audiences)?;
         self.token_ttl.map_or(Ok(()), validation::token_ttl)?;
+        let client = Client::new(self.client_id, validation::scopes(&self.scopes)?, now);
         Ok(Client {
-            scopes: validation::scopes(&self.scopes)?,
             claims: validation::claims(&self.claims)?,
-            client_id: self.client_id,
             secrets: secret.into_iter().collect(),
             audiences: self.audiences,
             token_ttl: self.token_ttl,
@@ -218,10 +217,7 @@ impl Spec {
             public_keys: self.public_keys,
             certificate_subject: self.certificate_subject,
             quota: self.quota,
-            secret_use: Default::default(),
-            disabled: false,
-            epoch: random_id(""),
-            created_at: now,
+            ..client
         })
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value;
 use serde_json::json;
 
-use crate::identity::secrets::SecretDigest;
+use crate::identity::secrets::{SecretDigest, random_id};
 use crate::oauth::scope::Scopes;
 use crate::store::table::{CONDITION_FAILED_ITEM, IndexEntry, Key, StoreError, Table, condition_failed};
 
@@ -56,6 +56,27 @@ pub struct Client {
 }
 
 impl Client {
+    /// A client that is created at `now` with a new epoch: without secrets and keys, with the deployment's audiences and
+    /// token lifetime, and for client credentials only.
+    pub fn new(client_id: String, scopes: Scopes, now: u64) -> Self {
+        Self {
+            client_id,
+            secrets: Vec::new(),
+            scopes,
+            audiences: Vec::new(),
+            token_ttl: None,
+            claims: BTreeMap::new(),
+            grants: BTreeSet::new(),
+            public_keys: None,
+            certificate_subject: None,
+            quota: None,
+            secret_use: BTreeMap::new(),
+            disabled: false,
+            epoch: random_id(""),
+            created_at: now,
+        }
+    }
+
     /// Whether the client may use this grant.
     pub fn may_use(&self, grant: GrantType) -> bool {
         self.grants.contains(&grant) || (self.grants.is_empty() && grant == GrantType::ClientCredentials)

@@ -162,21 +162,10 @@ impl Stack {
         change: impl FnOnce(&mut Client),
     ) -> String {
         let (secret, digest) = generate(SecretKind::ClientSecret);
+        let (scopes, now) = (Scopes::parse(scopes).expect("scopes"), clock::now());
         let mut client = Client {
-            client_id: client_id.to_owned(),
-            secrets: vec![ClientSecret { digest, created_at: clock::now(), expires_at: None }],
-            scopes: Scopes::parse(scopes).expect("scopes"),
-            audiences: Vec::new(),
-            token_ttl: None,
-            claims: BTreeMap::new(),
-            grants: Default::default(),
-            public_keys: None,
-            certificate_subject: None,
-            quota: None,
-            secret_use: Default::default(),
-            disabled: false,
-            epoch: random_id(""),
-            created_at: clock::now(),
+            secrets: vec![ClientSecret { digest, created_at: now, expires_at: None }],
+            ..Client::new(client_id.to_owned(), scopes, now)
         };
         change(&mut client);
         Clients::new(self.table()).create(&client).await.expect("a new client");
